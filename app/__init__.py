@@ -1,0 +1,1 @@
+"""Everything a browser sees. Imports ``medvl``; ``medvl`` never imports this."""

@@ -1,0 +1,462 @@
+"""One method per thing that a visitor does on the page.
+
+Each takes the visitor's key (Gradio's session hash) and plain data from the browser, which is validated here, and
+gives updates for the page as a dict: ``viewer`` (the viewer's value), ``masks``, ``facts``, ``export`` (values of those
+panels), ``surface`` (a Plotly figure), ``tab`` (a tab to open) and ``toast`` (words for the visitor). Nothing here
+knows Gradio, so that everything is tested without a browser.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from medvl import masks as operations
+from medvl.errors import Cancelled, ExportError, MedVLError, PromptError
+from medvl.export import export_zip
+from medvl.masks import Mask
+from medvl.model import MedVLSAM2, SegmentUpdate
+from medvl.prompts import Box, Point
+from medvl.volume import CTVolume
+
+from . import panel, surface
+from .scans import SampleShelf, read_upload
+from .sessions import CaseSession, SessionStore
+from .viewer import viewer_value
+
+log = logging.getLogger(__name__)
+
+Updates = dict[str, Any]
+UPDATE_EVERY_S = 0.2
+NAME_LENGTH = 60
+SMOOTH_MM = 2.0
+EXPORT_NAME = "medvl-export.zip"
+UNEXPECTED = "Something went wrong on the server. What you had is still there; please try again."
+
+
+class Handlers:
+    """What the page calls.
+
+    Args:
+        model: the loaded model, shared by all visitors.
+        store: the visitors' sessions.
+        shelf: the bundled samples.
+    """
+
+    def __init__(self, model: MedVLSAM2, store: SessionStore, shelf: SampleShelf) -> None:
+        self.model, self.store, self.shelf = model, store, shelf
+
+    # ---- opening a scan
+
+    def open_default(self, key: str) -> Iterator[Updates]:
+        """The page was loaded: open the first sample."""
+        if self.shelf.default:
+            yield from self.open_sample(key, self.shelf.default)
+        else:
+            yield {"masks": panel.empty_masks(), "facts": panel.empty_facts()}
+
+    def open_sample(self, key: str, sample_id: Any) -> Iterator[Updates]:
+        """A sample was chosen."""
+        sample = self.shelf.samples.get(str(sample_id))
+
+        def read() -> tuple[CTVolume, str]:
+            return self.shelf.read(str(sample_id)), sample.title
+
+        yield from self._open(key, read, shared=True, about=sample.description if sample else "")
+
+    def open_upload(self, key: str, paths: Sequence[str] | str | None) -> Iterator[Updates]:
+        """Files were uploaded."""
+        paths = [paths] if isinstance(paths, str) else list(paths or [])
+        yield from self._open(key, lambda: read_upload(paths))
+
+    def _open(
+        self, key: str, read: Callable[[], tuple[CTVolume, str]], shared: bool = False, about: str = ""
+    ) -> Iterator[Updates]:
+        """Read, then swap: until the new scan is ready, and if it cannot be read, the old one stays."""
+        before = self.store.find(key)
+        if before:
+            before.stop()
+        yield {"viewer": viewer_value(before.board if before else None, status="Reading the scan")}
+        session = None
+        try:
+            ct, title = read()
+            self.store.check_room(key, 0 if shared else ct.hu.nbytes)
+            session = CaseSession(ct, self.model.open(ct), title, shared_ct=shared)
+            session.tab = before.tab if before else session.tab
+            self.store.open(key, session)
+        except Exception as error:
+            board = before.board if before and not before.closed else None
+            yield {"viewer": viewer_value(board), "toast": _words(error)}
+            return
+        yield {
+            "viewer": viewer_value(session.board),
+            "facts": panel.facts_value(session, about),
+            "masks": panel.masks_value(session),
+            "export": panel.export_value(session),
+            "surface": surface.figure([], ct),
+        }
+
+    # ---- prompts
+
+    def prompt(self, key: str, data: Any) -> Iterator[Updates]:
+        """A point was clicked or a box drawn: it goes to the active object, or starts a new one.
+
+        A prompt that comes while an earlier one propagates stops that one, and goes on from what it had.
+        """
+        session = self.store.get(key)
+        prompt = read_prompt(data, session.ct)
+        session.push(prompt)
+        with session.job() as cancel:
+            work = session.take()  # nothing: an earlier call took it along
+            while work is not None and not session.closed:
+                target, taken = work
+                try:
+                    yield from self._run(session, target, taken, cancel)
+                except Cancelled:
+                    session.put_back(taken)
+                    yield _page(session, status="Stopped")
+                    return
+                except (MedVLError, ArithmeticError, ValueError, RuntimeError) as error:
+                    self._after_failure(session, target)
+                    yield _page(session) | {"toast": _words(error)}
+                work = None if cancel.is_set() else session.take()
+
+    def _run(self, session: CaseSession, target: Any, taken: list, cancel: Any) -> Iterator[Updates]:
+        """One run of the model: stream what it has onto the board, a few times a second onto the page."""
+        points = [p.prompt for p in taken if isinstance(p.prompt, Point)]
+        box = next((p.prompt for p in taken if isinstance(p.prompt, Box)), None)
+        earlier = _prompts(session, target.mask_id)
+        new = target.mask_id is None
+        drawn, last = False, 0.0
+        stream = session.case.segment_stream(points=points, box=box, mask_id=target.mask_id, cancel=cancel)
+        yield {"viewer": viewer_value(session.board, busy=True, status="Segmenting")}
+        with closing(stream):
+            for update in stream:
+                if session.closed:
+                    return
+                if not drawn:
+                    drawn = True
+                    target.mask_id = update.mask.id
+                    session.board.set_mask(update.mask, update.changed)
+                    if session.target is target:
+                        session.activate(update.mask.id)
+                    session.last_id = update.mask.id
+                    session.board.set_prompts(update.mask.id, [*earlier, *points, *([box] if box else [])])
+                elif update.changed is not None:
+                    session.board.set_mask(update.mask, update.changed)
+                now = time.monotonic()
+                if update.stage == "done":
+                    self._finish(session, update)
+                elif update.stage == "slice" or now - last >= UPDATE_EVERY_S:
+                    last = now
+                    yield {
+                        "viewer": viewer_value(session.board, busy=True, status=status_line(update)),
+                        "masks": panel.masks_value(session, running=update.mask),
+                    } | ({"tab": "masks"} if new and _first_time(session) else {})
+        if not session.closed:
+            yield _page(session, status="Stopped" if cancel.is_set() else "")
+
+    def _finish(self, session: CaseSession, update: SegmentUpdate) -> None:
+        """The run has ended, or was stopped: name, colour and prompts as the case keeps them."""
+        mask = session.case.masks.get(update.mask.id)
+        if mask is None:
+            return
+        nothing = Box(mask.box.lo, mask.box.lo) if mask.box else None
+        session.show(mask, update.changed or nothing)
+
+    def _after_failure(self, session: CaseSession, target: Any) -> None:
+        """Show what the case has, not what the failed run had drawn."""
+        mask_id = target.mask_id
+        if mask_id is None:
+            return
+        if mask_id in session.case.masks:
+            session.show(session.case.masks[mask_id])
+        else:
+            session.board.remove_mask(mask_id)
+            target.mask_id = None
+
+    def stop(self, key: str) -> None:
+        """The Stop button: ends the run within one slice; what it has is kept."""
+        session = self.store.find(key)
+        if session is not None:
+            session.stop()
+
+    # ---- undo, redo, clear, new
+
+    def action(self, key: str, data: Any) -> Updates:
+        """A button or key of the viewer or of the masks panel."""
+        session = self.store.get(key)
+        name = data.get("name") if isinstance(data, dict) else None
+        steps = {"undo": self._undo, "redo": self._redo, "clear": self._clear, "new": self._new}
+        if name not in steps:
+            return {}
+        if name == "undo" and session.drop_pending():
+            session.stop()
+            return _page(session)
+        with session.job():
+            steps[name](session)
+            return _page(session)
+
+    def _undo(self, session: CaseSession) -> None:
+        mask_id = session.target.mask_id or session.last_id
+        if mask_id and session.case.can_undo(mask_id):
+            self._refresh(session, mask_id, session.case.undo(mask_id))
+
+    def _redo(self, session: CaseSession) -> None:
+        mask_id = session.target.mask_id or session.last_id
+        if mask_id and session.case.can_redo(mask_id):
+            self._refresh(session, mask_id, session.case.redo(mask_id))
+
+    def _clear(self, session: CaseSession) -> None:
+        """Take every prompt of the active object back; Redo brings them again, one by one."""
+        mask_id = session.target.mask_id
+        while mask_id and session.case.can_undo(mask_id):
+            session.case.undo(mask_id)
+        if mask_id:
+            self._refresh(session, mask_id, session.case.masks.get(mask_id))
+
+    def _new(self, session: CaseSession) -> None:
+        session.activate(None)
+
+    def _refresh(self, session: CaseSession, mask_id: str, mask: Mask | None) -> None:
+        """Show an object as its history now has it: perhaps gone."""
+        if mask is None:
+            session.board.remove_mask(mask_id)
+            session.activate(None)
+            session.last_id = mask_id  # Redo finds it
+            return
+        session.show(mask)
+        session.board.style(mask_id, **session.styles.get(mask_id, {}))
+        session.activate(mask_id)
+
+    # ---- the masks panel
+
+    def edit(self, key: str, data: Any) -> Updates:
+        """Something was done in the masks panel: ``{"op", "id", ...}``."""
+        session = self.store.get(key)
+        data = data if isinstance(data, dict) else {}
+        op, mask_id = str(data.get("op")), str(data.get("id"))
+        if op in ("undo", "redo", "clear", "new"):
+            return self.action(key, {"name": op})
+        if op in self._LOOKS:
+            if mask_id not in session.case.masks:
+                return _page(session)
+            self._LOOKS[op](self, session, mask_id, data)
+            return _page(session)
+        if op not in self._CHANGES:
+            return {}
+        with session.job():
+            if mask_id not in session.case.masks:
+                raise PromptError("This object does not exist any more. Select another one.")
+            self._CHANGES[op](self, session, mask_id, data)
+            return _page(session)
+
+    def _select(self, session: CaseSession, mask_id: str, _: dict) -> None:
+        session.activate(mask_id)
+
+    def _jump(self, session: CaseSession, mask_id: str, _: dict) -> None:
+        session.activate(mask_id)
+        measured = session.measure(session.case.masks[mask_id])
+        if measured.center_ijk is not None:
+            session.board.focus(measured.center_ijk)
+
+    def _rename(self, session: CaseSession, mask_id: str, data: dict) -> None:
+        name = clean_name(data.get("name"))
+        session.case.relabel(mask_id, name=name)
+        session.board.style(mask_id, name=name)
+
+    def _recolor(self, session: CaseSession, mask_id: str, data: dict) -> None:
+        color = str(data.get("color")).lower()
+        if not re.fullmatch(r"#[0-9a-f]{6}", color):
+            raise PromptError("A colour is written as #rrggbb.")
+        session.case.relabel(mask_id, color=color)
+        session.board.style(mask_id, color=color)
+
+    def _eye(self, session: CaseSession, mask_id: str, data: dict) -> None:
+        self._style(session, mask_id, visible=bool(data.get("visible")))
+
+    def _opacity(self, session: CaseSession, mask_id: str, data: dict) -> None:
+        value = data.get("opacity")
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise PromptError("Opacity lies between 0 and 1.")
+        self._style(session, mask_id, opacity=float(value))
+
+    def _style(self, session: CaseSession, mask_id: str, **style: Any) -> None:
+        session.styles.setdefault(mask_id, {}).update(style)
+        session.board.style(mask_id, **style)
+
+    def _keep_largest(self, session: CaseSession, mask_id: str, _: dict) -> None:
+        self._put(session, operations.keep_largest(session.case.masks[mask_id]))
+
+    def _fill_holes(self, session: CaseSession, mask_id: str, _: dict) -> None:
+        self._put(session, operations.fill_holes(session.case.masks[mask_id]))
+
+    def _smooth(self, session: CaseSession, mask_id: str, _: dict) -> None:
+        self._put(session, operations.smooth(session.case.masks[mask_id], session.ct, SMOOTH_MM))
+
+    def _union(self, session: CaseSession, mask_id: str, data: dict) -> None:
+        self._put(session, operations.union(session.case.masks[mask_id], self._other(session, mask_id, data)))
+
+    def _subtract(self, session: CaseSession, mask_id: str, data: dict) -> None:
+        self._put(session, operations.subtract(session.case.masks[mask_id], self._other(session, mask_id, data)))
+
+    def _other(self, session: CaseSession, mask_id: str, data: dict) -> Mask:
+        other = session.case.masks.get(str(data.get("other")))
+        if other is None or other.id == mask_id:
+            raise PromptError("Choose another mask to combine with.")
+        return other
+
+    def _put(self, session: CaseSession, mask: Mask) -> None:
+        session.show(session.case.put(mask))
+        session.activate(mask.id)
+
+    def _delete(self, session: CaseSession, mask_id: str, _: dict) -> None:
+        session.case.remove(mask_id)
+        session.board.remove_mask(mask_id)
+        session.styles.pop(mask_id, None)
+        if session.last_id == mask_id:
+            session.last_id = None
+        if session.target.mask_id == mask_id:
+            session.activate(None)
+
+    _LOOKS = {  # noqa: RUF012  (methods by name; never changed)
+        "select": _select,
+        "jump": _jump,
+        "rename": _rename,
+        "color": _recolor,
+        "eye": _eye,
+        "opacity": _opacity,
+    }
+    _CHANGES = {  # noqa: RUF012
+        "largest": _keep_largest,
+        "fill": _fill_holes,
+        "smooth": _smooth,
+        "union": _union,
+        "subtract": _subtract,
+        "delete": _delete,
+    }
+
+    # ---- tabs, surfaces, export
+
+    def tab(self, key: str, name: Any) -> Updates:
+        """Another tab was opened; the 3-D view is made when it is looked at."""
+        session = self.store.find(key)
+        if session is None:
+            return {}
+        session.tab = str(name)
+        return {"surface": _surface(session)} if session.tab == "surface" else {}
+
+    def export(self, key: str, data: Any) -> Updates:
+        """Write the chosen kinds of files into one zip in the session's folder and offer it."""
+        session = self.store.get(key)
+        try:
+            return self._export(session, data)
+        except Exception as error:
+            again = {"attempt": time.time_ns()}  # another value, so that the panel wakes up
+            return {"export": panel.export_value(session) | again, "toast": _words(error)}
+
+    def _export(self, session: CaseSession, data: Any) -> Updates:
+        wanted = data.get("include") if isinstance(data, dict) else None
+        include = [kind for kind in panel.export_kinds(session) if kind in (wanted or [])]
+        if not include:
+            raise ExportError("Choose at least one kind of file to export.")
+        chosen = [mask for mask in session.case.masks.values() if not mask.empty]
+        if not chosen:
+            raise ExportError("There is no mask to export. Click a structure or draw a box round it first.")
+        path = session.folder / EXPORT_NAME
+        fresh = path.with_suffix(".part.zip")
+        export_zip(fresh, session.ct, chosen, include=include)
+        fresh.replace(path)
+        return {"export": panel.export_value(session, path)}
+
+    def download(self, token: str) -> Path | None:
+        """The export of the session with this token, for the download's route."""
+        session = self.store.by_token(token)
+        path = session.folder / EXPORT_NAME if session else None
+        return path if path is not None and path.is_file() else None
+
+
+def read_prompt(data: Any, ct: CTVolume) -> Point | Box:
+    """A prompt from the browser.
+
+    Raises:
+        PromptError: it is not one, or lies outside the CT.
+    """
+    data = data if isinstance(data, dict) else {}
+    if data.get("kind") == "point":
+        axis = data.get("axis", 2)
+        return Point(_index(data.get("ijk")), bool(data.get("positive", True)), axis).check(ct.shape)
+    if data.get("kind") == "box":
+        return Box(_index(data.get("lo")), _index(data.get("hi"))).check(ct.shape)
+    raise PromptError("A prompt is a point or a box.")
+
+
+def _index(value: Any) -> tuple[int, int, int]:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise PromptError("A voxel has three indices (i, j, k).")
+    if any(isinstance(v, bool) or not isinstance(v, int | float) or v != int(v) for v in value):
+        raise PromptError("Voxel indices are whole numbers.")
+    return tuple(int(v) for v in value)
+
+
+def clean_name(value: Any) -> str:
+    """A mask name that fits a list: printable, one line, not empty.
+
+    Raises:
+        PromptError: nothing is left of it.
+    """
+    name = " ".join("".join(c for c in str(value or "") if c.isprintable()).split())[:NAME_LENGTH].strip()
+    if not name:
+        raise PromptError("A mask needs a name.")
+    return name
+
+
+def status_line(update: SegmentUpdate) -> str:
+    """For instance ``Slice 12 of about 40, 6 s left``."""
+    if update.stage == "slice":
+        return "Following the structure through the slices"
+    expected = max(update.slices_expected, update.slices_done)
+    left = "" if update.eta_s is None else f", {max(1, round(update.eta_s))} s left"
+    return f"Slice {update.slices_done} of about {expected}{left}"
+
+
+def _page(session: CaseSession, status: str = "") -> Updates:
+    """Viewer and masks as they are now, and the 3-D view if it is looked at."""
+    if session.closed:
+        return {}
+    updates = {"viewer": viewer_value(session.board, status=status), "masks": panel.masks_value(session)}
+    if session.tab == "surface":
+        updates["surface"] = _surface(session)
+    return updates
+
+
+def _surface(session: CaseSession) -> Any:
+    visible = [m for m in session.case.masks.values() if session.styles.get(m.id, {}).get("visible", True)]
+    return surface.figure(visible, session.ct)
+
+
+def _prompts(session: CaseSession, mask_id: str | None) -> list[Point | Box]:
+    return session.case.prompts(mask_id) if mask_id in session.case.masks else []
+
+
+def _first_time(session: CaseSession) -> bool:
+    """True once a session: its first mask opens the masks tab, if the scan's tab is still open."""
+    first = session.tab == "scan" and not session.case.masks
+    if first:
+        session.tab = "masks"
+    return first
+
+
+def _words(error: Exception) -> str:
+    """What the visitor reads. Only the package's own messages are made for that."""
+    if isinstance(error, MedVLError):
+        return str(error)
+    # Where it failed, not the message: that may hold a file's name.
+    log.error("A handler failed: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    return UNEXPECTED

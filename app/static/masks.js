@@ -1,0 +1,151 @@
+// The masks panel. Names are a visitor's text: they reach the page only through textContent and input values.
+const $ = (selector) => element.querySelector(selector);
+const list = $('.mp-list'), detail = $('.mp-detail'), nameInput = $('.mp-name'), colorInput = $('.mp-color');
+const opacityInput = $('.mp-opacity'), other = $('.mp-other');
+const EYE = 'M1 8s2.6-4.6 7-4.6S15 8 15 8s-2.6 4.6-7 4.6S1 8 1 8z';
+let model = { masks: [], active: null };
+
+const send = (op, id, more) => trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
+const active = () => model.masks.find((m) => m.id === model.active) || null;
+const fixed = (value, digits) => (value == null ? '–' : value.toFixed(digits));
+const volume = (ml) => `${fixed(ml, ml < 10 ? 2 : ml < 100 ? 1 : 0)} mL`;
+
+function eyeIcon(visible) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('viewBox', '0 0 16 16');
+  svg.setAttribute('aria-hidden', 'true');
+  const add = (tag, attributes) => {
+    const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    svg.appendChild(node);
+  };
+  add('path', { d: EYE });
+  add('circle', { cx: 8, cy: 8, r: 2 });
+  if (!visible) add('path', { d: 'M2.5 14 13.5 2' });
+  return svg;
+}
+
+function makeRow(mask) {
+  const row = document.createElement('li');
+  row.className = 'mp-row';
+  row.dataset.id = mask.id;
+  row.setAttribute('role', 'option');
+  row.tabIndex = 0;
+  const swatch = document.createElement('span');
+  swatch.className = 'mp-swatch';
+  const name = document.createElement('span');
+  name.className = 'mp-rowname';
+  const size = document.createElement('span');
+  size.className = 'mp-size';
+  const eye = document.createElement('button');
+  eye.type = 'button';
+  eye.className = 'mp-eye';
+  row.append(swatch, name, size, eye);
+  return row;
+}
+
+function fillRow(row, mask) {
+  const on = mask.id === model.active;
+  row.classList.toggle('is-active', on);
+  row.classList.toggle('is-running', mask.running);
+  row.classList.toggle('is-hidden', !mask.visible);
+  row.setAttribute('aria-selected', String(on));
+  row.children[0].style.background = mask.color;
+  row.children[1].textContent = mask.name;
+  row.children[1].title = mask.name;
+  row.children[2].textContent = volume(mask.volume_ml);
+  const eye = row.children[3];
+  eye.setAttribute('aria-label', mask.visible ? 'Hide' : 'Show');
+  eye.title = mask.visible ? 'Hide' : 'Show';
+  eye.setAttribute('aria-pressed', String(mask.visible));
+  if (eye.dataset.on !== String(mask.visible)) {
+    eye.dataset.on = String(mask.visible);
+    eye.replaceChildren(eyeIcon(mask.visible));
+  }
+}
+
+function showDetail() {
+  const mask = active();
+  detail.hidden = !mask;
+  if (!mask) return;
+  if (document.activeElement !== nameInput || detail.dataset.id !== mask.id) nameInput.value = mask.name;
+  detail.dataset.id = mask.id;
+  colorInput.value = mask.color;
+  if (document.activeElement !== opacityInput) opacityInput.value = Math.round(mask.opacity * 100);
+  const facts = {
+    volume: volume(mask.volume_ml),
+    hu: mask.mean_hu == null ? '–' : `${fixed(mask.mean_hu, 0)} ± ${fixed(mask.sd_hu, 0)} HU`,
+    diameter: mask.longest_diameter_mm == null ? '–' : `${fixed(mask.longest_diameter_mm, 1)} mm`,
+    slices: mask.slices ? `${mask.slices[0] + 1} to ${mask.slices[1] + 1}` : '–',
+  };
+  Object.entries(facts).forEach(([key, text]) => { $(`[data-fact="${key}"]`).textContent = text; });
+  const others = model.masks.filter((m) => m.id !== mask.id && !m.running);
+  const chosen = other.value;
+  other.replaceChildren(...others.map((m) => {
+    const option = document.createElement('option');
+    option.value = m.id;
+    option.textContent = m.name;
+    return option;
+  }));
+  if (others.some((m) => m.id === chosen)) other.value = chosen;
+  $('.mp-combine').hidden = others.length === 0;
+  detail.querySelectorAll('[data-op="largest"],[data-op="fill"],[data-op="smooth"],[data-op="delete"],[data-op="jump"],' +
+    '[data-op="union"],[data-op="subtract"],.mp-name,.mp-color').forEach((node) => { node.disabled = mask.running; });
+}
+
+function render() {
+  model = props.value || model;
+  const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
+  list.replaceChildren(...model.masks.map((mask) => {
+    const row = rows.get(mask.id) || makeRow(mask);
+    fillRow(row, mask);
+    return row;
+  }));
+  $('.mp-empty').hidden = model.masks.length > 0;
+  $('.mp-next').hidden = model.masks.length === 0 || active() !== null;
+  $('[data-op="undo"]').disabled = !model.undo;
+  $('[data-op="redo"]').disabled = !model.redo;
+  $('[data-op="clear"]').disabled = !active();
+  $('[data-op="new"]').disabled = !active();
+  showDetail();
+}
+
+element.addEventListener('click', (event) => {
+  const eye = event.target.closest('.mp-eye');
+  const row = event.target.closest('.mp-row');
+  const button = event.target.closest('[data-op]');
+  if (eye && row) {
+    const mask = model.masks.find((m) => m.id === row.dataset.id);
+    send('eye', row.dataset.id, { visible: !mask.visible });
+  } else if (row) {
+    if (row.dataset.id !== model.active) send('select', row.dataset.id);
+  } else if (button) {
+    send(button.dataset.op, model.active, { other: other.value });
+  }
+});
+element.addEventListener('dblclick', (event) => {
+  if (event.target.closest('.mp-rowname')) nameInput.select();
+});
+list.addEventListener('keydown', (event) => {
+  const row = event.target.classList.contains('mp-row') ? event.target : null;
+  if (row && (event.key === 'Enter' || event.key === ' ')) {
+    event.preventDefault();
+    send('select', row.dataset.id);
+  }
+});
+// Keys typed into a name are letters, not tools of the viewer.
+['keydown', 'keyup', 'keypress'].forEach((kind) => nameInput.addEventListener(kind, (event) => event.stopPropagation()));
+nameInput.addEventListener('keydown', (event) => {
+  if (event.key === 'Enter') nameInput.blur();
+  if (event.key === 'Escape') { nameInput.value = active() ? active().name : ''; nameInput.blur(); }
+});
+nameInput.addEventListener('change', () => {
+  const name = nameInput.value.trim(), mask = active();
+  if (mask && name && name !== mask.name) send('rename', detail.dataset.id, { name });
+  else if (mask) nameInput.value = mask.name;
+});
+colorInput.addEventListener('change', () => send('color', detail.dataset.id, { color: colorInput.value }));
+opacityInput.addEventListener('change', () => send('opacity', detail.dataset.id, { opacity: opacityInput.value / 100 }));
+
+watch('value', render);
+render();

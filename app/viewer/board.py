@@ -1,0 +1,271 @@
+"""``Board``: what one browser should show: a CT, its masks with their style, prompts and focus.
+
+The session writes, the routes read, from different threads. Every change raises ``revision``; the browser asks for
+what changed since the revision it has, and gets whole axial slices of masks, run-length coded, for just those slices.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from medvl.masks import Mask
+from medvl.prompts import Box, Point
+from medvl.volume import CTVolume
+
+from . import wire
+
+WINDOWS = (  # name, level HU, width HU; number keys 1 to 6
+    ("Soft tissue", 40, 400),
+    ("Lung", -600, 1500),
+    ("Bone", 400, 1800),
+    ("Brain", 40, 80),
+    ("Liver", 60, 160),
+    ("Mediastinum", 50, 350),
+)
+SLAB_VOXELS = 1 << 21  # 4 MB of HU a request: decoded by the browser in a few milliseconds
+BROWSER_BYTES = 400_000_000  # above this the browser keeps only the full-resolution slabs around the crosshair
+CACHE_BYTES = 96_000_000  # packed slabs kept for a reload of the page
+DEFAULT_OPACITY = 0.35
+
+
+@dataclass
+class _Entry:
+    """One mask on the board."""
+
+    mask: Mask
+    born: int
+    slice_revision: np.ndarray  # [k] revision at which that slice last changed
+    visible: bool = True
+    opacity: float = DEFAULT_OPACITY
+    prompts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Board:
+    """What the browser shows of one open CT. Thread-safe.
+
+    Args:
+        ct: the volume.
+        token: unguessable key of the routes.
+    """
+
+    def __init__(self, ct: CTVolume, token: str) -> None:
+        self.ct = ct
+        self.token = token
+        self._lock = threading.RLock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._revision = 0
+        self._active: str | None = None
+        self._focus: dict[str, Any] | None = None
+        self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._cache_bytes = 0
+        self._coarse = np.asarray(ct.hu)[::2, ::2, ::2]  # a view: exact voxels, no second copy of the volume
+
+    # ------------------------------------------------------------------ what the session writes
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change."""
+        return self._revision
+
+    @property
+    def active(self) -> str | None:
+        """Id of the mask that prompts go to, or None: the next prompt begins a new object."""
+        return self._active
+
+    @active.setter
+    def active(self, mask_id: str | None) -> None:
+        with self._lock:
+            if mask_id != self._active:
+                self._active = mask_id
+                self._revision += 1
+
+    def set_mask(self, mask: Mask, changed: Box | None = None) -> None:
+        """Add or replace a mask.
+
+        Args:
+            mask: the whole object as it is now; its name and colour are shown.
+            changed: half-open voxel box outside which nothing changed; None when unknown.
+        """
+        with self._lock:
+            self._revision += 1
+            entry = self._entries.get(mask.id)
+            if entry is None:
+                born = np.full(self.ct.shape[2], self._revision, np.int64)
+                self._entries[mask.id] = _Entry(mask, self._revision, born)
+                return
+            boxes = [changed] if changed is not None else [b for b in (entry.mask.box, mask.box) if b is not None]
+            for box in boxes:
+                entry.slice_revision[max(0, box.lo[2]) : box.hi[2]] = self._revision
+            entry.mask = mask
+
+    def remove_mask(self, mask_id: str) -> None:
+        """Take a mask and its prompts away; an unknown id is ignored."""
+        with self._lock:
+            if self._entries.pop(mask_id, None) is not None:
+                self._revision += 1
+            if self._active == mask_id:
+                self._active = None
+
+    def style(
+        self,
+        mask_id: str,
+        name: str | None = None,
+        color: str | None = None,
+        visible: bool | None = None,
+        opacity: float | None = None,
+    ) -> None:
+        """Change how a mask looks; None leaves a property as it is. An unknown id is ignored."""
+        with self._lock:
+            entry = self._entries.get(mask_id)
+            if entry is None:
+                return
+            mask = entry.mask
+            if name is not None or color is not None:
+                entry.mask = Mask(mask.shape, mask.box, mask.block, mask.id, name or mask.name, color or mask.color)
+            if visible is not None:
+                entry.visible = bool(visible)
+            if opacity is not None:
+                entry.opacity = float(min(1.0, max(0.0, opacity)))
+            self._revision += 1
+
+    def set_prompts(self, mask_id: str, prompts: Iterable[Point | Box]) -> None:
+        """Replace the prompts drawn for a mask. An unknown id is ignored."""
+        drawn = [_prompt_dict(prompt) for prompt in prompts]
+        with self._lock:
+            entry = self._entries.get(mask_id)
+            if entry is not None and entry.prompts != drawn:
+                entry.prompts = drawn
+                self._revision += 1
+
+    def focus(self, ijk: Iterable[float]) -> None:
+        """Move the crosshair to a voxel."""
+        top = np.array(self.ct.shape) - 1
+        point = np.clip(np.round(np.asarray(list(ijk), dtype=float)), 0, top).astype(int).tolist()
+        with self._lock:
+            self._revision += 1
+            self._focus = {"ijk": point, "revision": self._revision}
+
+    # ------------------------------------------------------------------ what the routes read
+
+    def info(self) -> dict[str, Any]:
+        """Geometry, levels and windows for the browser; nothing from the file's header but numbers."""
+        shape = self.ct.shape
+        linear = np.asarray(self.ct.affine, float)[:3, :3]
+        axes = linear / np.linalg.norm(linear, axis=0)
+        tilt = float(np.degrees(np.arccos(np.clip(np.abs(np.diag(axes)).min(), 0, 1))))
+        coarse = self._coarse.shape
+        return {
+            "shape": list(shape),
+            "affine": np.asarray(self.ct.affine, float).tolist(),
+            "spacing_mm": list(self.ct.spacing_mm),
+            "orientation": "RAS",
+            "oblique_degrees": round(tilt, 1),
+            "levels": [
+                {"shape": list(shape), "depth": _depth(shape), "slabs": _slabs(shape)},
+                {"shape": list(coarse), "depth": _depth(coarse), "slabs": _slabs(coarse)},
+            ],
+            "browser_bytes": BROWSER_BYTES,
+            "windows": [{"name": name, "level": level, "width": width} for name, level, width in WINDOWS],
+            "window": self._first_window(),
+        }
+
+    def slab(self, level: int, index: int) -> bytes:
+        """Packed voxels of one slab (``wire.encode_slab``).
+
+        Args:
+            level: 0 full resolution, 1 every second voxel along each axis.
+            index: slab number from the feet.
+
+        Raises:
+            IndexError: there is no such level or slab.
+        """
+        if level not in (0, 1):
+            raise IndexError(level)
+        hu = np.asarray(self.ct.hu) if level == 0 else self._coarse
+        if not 0 <= index < _slabs(hu.shape):
+            raise IndexError(index)
+        key = (level, index)
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        depth = _depth(hu.shape)
+        packed = wire.encode_slab(hu[:, :, index * depth : (index + 1) * depth])  # outside the lock: it takes a while
+        with self._lock:
+            if key not in self._cache:
+                self._cache[key] = packed
+                self._cache_bytes += len(packed)
+            while self._cache_bytes > CACHE_BYTES and len(self._cache) > 1:
+                self._cache_bytes -= len(self._cache.popitem(last=False)[1])
+        return packed
+
+    def delta(self, since: int) -> bytes:
+        """Everything that differs from revision ``since`` (``wire.pack_delta``); ``-1`` gives all."""
+        with self._lock:
+            revision, active, focus = self._revision, self._active, self._focus
+            entries = [
+                (e.mask, e.born, np.flatnonzero(e.slice_revision > since), e.visible, e.opacity, e.prompts)
+                for e in self._entries.values()
+            ]
+        masks, payload = [], []
+        for mask, born, changed, visible, opacity, prompts in entries:
+            table: list[list[int]] = []
+            if mask.box is None:
+                table = [] if born > since else [[int(k), 0, 0, 0, 0, 0] for k in changed]
+            elif changed.size:
+                if born > since:  # the browser has nothing of it yet
+                    changed = changed[(changed >= mask.box.lo[2]) & (changed < mask.box.hi[2])]
+                table, runs = wire.encode_slices(mask.block, mask.box.lo, changed.tolist())
+                payload.append(runs)
+            masks.append(
+                {
+                    "id": mask.id,
+                    "name": mask.name,
+                    "color": mask.color,
+                    "visible": visible,
+                    "opacity": opacity,
+                    "born": born,
+                    "prompts": prompts,
+                    "slices": table,
+                }
+            )
+        header = {"revision": revision, "since": since, "active": active, "focus": focus, "masks": masks}
+        return wire.pack_delta(header, b"".join(payload))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held beyond the CT and the masks themselves."""
+        with self._lock:
+            return self._cache_bytes + sum(entry.slice_revision.nbytes for entry in self._entries.values())
+
+    def _first_window(self) -> int:
+        """Index of the window to open with: lung when the central slice is mostly lung, else soft tissue."""
+        nx, ny, nz = self.ct.shape
+        centre = np.asarray(self.ct.hu)[nx // 4 : 3 * nx // 4 : 4, ny // 4 : 3 * ny // 4 : 4, nz // 2]
+        return 1 if centre.size and float(np.mean((centre > -950) & (centre < -600))) > 0.5 else 0
+
+
+def _depth(shape: tuple[int, ...]) -> int:
+    """Slices a slab."""
+    return max(1, min(shape[2], SLAB_VOXELS // (shape[0] * shape[1])))
+
+
+def _slabs(shape: tuple[int, ...]) -> int:
+    """Number of slabs."""
+    return math.ceil(shape[2] / _depth(shape))
+
+
+def _prompt_dict(prompt: Point | Box) -> dict[str, Any]:
+    """A prompt as the browser draws it."""
+    if isinstance(prompt, Point):
+        ijk = [int(v) for v in prompt.ijk]
+        return {"kind": "point", "ijk": ijk, "positive": bool(prompt.positive), "axis": int(prompt.axis)}
+    lo, hi = [int(v) for v in prompt.lo], [int(v) for v in prompt.hi]
+    return {"kind": "box", "lo": lo, "hi": hi, "axis": prompt.plane_axis}

@@ -1,0 +1,56 @@
+"""The viewer as a Gradio component: a static template, a style sheet and one script, read from the files beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from .board import Board
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("geometry.js", "volume.js", "contour.js", "masks.js", "plane.js", "gestures.js", "toolbar.js", "viewer.js")
+
+
+def viewer_html(elem_id: str = "viewer") -> gr.HTML:
+    """The viewer component.
+
+    Its value comes from ``viewer_value``; its events are ``prompt`` and ``action`` (listen with
+    ``viewer.prompt(fn)``, where ``fn`` takes an ``evt: gr.EventData``; ``evt._data`` is the dict that the browser sent).
+    """
+    return gr.HTML(
+        value=viewer_value(None),
+        html_template=(FOLDER / "viewer.html").read_text(encoding="utf-8"),
+        css_template=(FOLDER / "viewer.css").read_text(encoding="utf-8"),
+        js_on_load=viewer_script(),
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes=["medvl-viewer"],
+    )
+
+
+def viewer_script() -> str:
+    """All scripts as one function body, which Gradio runs with ``element``, ``trigger``, ``props`` and ``watch``."""
+    parts = [(FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return "'use strict';\n" + "\n".join(parts)
+
+
+def viewer_value(board: Board | None, busy: bool = False, status: str = "") -> dict[str, Any]:
+    """The component's value: a few numbers and the route, never voxels.
+
+    Args:
+        board: what to show; None for an empty viewer.
+        busy: a segmentation runs, so Stop is offered.
+        status: short line in the viewer, for instance ``"Slice 12 of 40, 8 s left"``.
+    """
+    if board is None:
+        return {"token": "", "base": "", "revision": 0, "case": 0, "busy": busy, "status": status}
+    return {
+        "token": board.token,
+        "base": f"/medvl/{board.token}",
+        "revision": board.revision,
+        "case": id(board) % 1_000_000_007,
+        "busy": busy,
+        "status": status,
+    }

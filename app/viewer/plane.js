@@ -1,0 +1,259 @@
+// One plane on screen: a canvas for the slice with its masks, and one above it for crosshair and prompts, so that
+// moving the crosshair in one plane does not repaint the pictures of the others.
+
+const MAX_RATIO = 2; // canvas pixels a CSS pixel; more only costs time
+const MAX_ZOOM = 20;
+
+/** A plane's picture, its zoom and pan. */
+class PlaneView {
+  /**
+   * @param {object} plane one of PLANES
+   * @param {object} viewer holds volume, store, ijk, table and what is to be shown
+   */
+  constructor(plane, viewer) {
+    this.plane = plane;
+    this.viewer = viewer;
+    this.zoom = 1;
+    this.pan = [0, 0]; // CSS pixels at zoom 1
+    this.size = [0, 0];
+    this.dirtyPicture = this.dirtyMarks = true;
+    this.index = -1;
+    this._build();
+    this.pixels = document.createElement("canvas");
+    this.stale = true; // the pixels are not those of the present slice and window
+  }
+
+  /** Makes the plane's elements. */
+  _build() {
+    const root = make('section', 'mv-plane');
+    root.dataset.plane = this.plane.name;
+    root.setAttribute('aria-label', this.plane.title + ' plane');
+    this.picture = make('canvas', 'mv-picture');
+    this.marks = make('canvas', 'mv-marks');
+    root.append(this.picture, this.marks);
+    ['left', 'right', 'top', 'bottom'].forEach((side, n) =>
+      root.append(make('span', 'mv-letter mv-' + side, this.plane.letters[n])));
+    const head = make('div', 'mv-head');
+    head.append(make('span', 'mv-title', this.plane.title));
+    this.counter = make('span', 'mv-counter');
+    head.append(this.counter);
+    this.bar = make('div', 'mv-scale');
+    this.barText = make('span', 'mv-scale-text');
+    this.bar.append(this.barText);
+    this.expand = make('button', 'mv-expand');
+    this.expand.type = 'button';
+    this.expand.append(this.viewer.icon('expand'));
+    this.expand.title = 'Enlarge this plane (double click)';
+    this.expand.setAttribute('aria-label', 'Enlarge the ' + this.plane.name + ' plane');
+    root.append(head, this.bar, this.expand);
+    this.root = root;
+    this.context = this.picture.getContext('2d', { alpha: false });
+    this.marksContext = this.marks.getContext('2d');
+  }
+
+  /** Fits the canvases to the element. */
+  resize() {
+    const size = [this.root.clientWidth, this.root.clientHeight];
+    const ratio = Math.min(MAX_RATIO, window.devicePixelRatio || 1);
+    if (size[0] === this.size[0] && size[1] === this.size[1] && ratio === this.ratio) return;
+    this.size = size;
+    this.ratio = ratio;
+    for (const canvas of [this.picture, this.marks]) {
+      canvas.width = Math.round(size[0] * ratio);
+      canvas.height = Math.round(size[1] * ratio);
+    }
+    this.dirtyPicture = this.dirtyMarks = true;
+  }
+
+  /** Takes on another volume. */
+  reset() {
+    const { shape, spacing } = this.viewer.volume;
+    const { h, v } = this.plane;
+    this.cells = [shape[h], shape[v]];
+    this.cellMm = [spacing[h], spacing[v]];
+    this.pixels.width = shape[h];
+    this.pixels.height = shape[v];
+    this.pixelsContext = this.pixels.getContext('2d', { alpha: false });
+    this.image = this.pixelsContext.createImageData(shape[h], shape[v]);
+    this.words = new Uint32Array(this.image.data.buffer);
+    this.fit();
+    this.stale = true;
+  }
+
+  /** Whole slice in view. */
+  fit() {
+    this.zoom = 1;
+    this.pan = [0, 0];
+    this.dirtyPicture = this.dirtyMarks = true;
+  }
+
+  /** @returns {{x: number, y: number, dx: number, dy: number, mm: number}} slice corner and cell size in CSS pixels */
+  view() {
+    const [w, h] = this.size;
+    const wide = this.cells[0] * this.cellMm[0];
+    const high = this.cells[1] * this.cellMm[1];
+    const mm = Math.min((w - 4) / wide, (h - 4) / high) * this.zoom;
+    return {
+      x: w / 2 + this.pan[0] * this.zoom - (wide * mm) / 2,
+      y: h / 2 + this.pan[1] * this.zoom - (high * mm) / 2,
+      dx: this.cellMm[0] * mm,
+      dy: this.cellMm[1] * mm,
+      mm,
+    };
+  }
+
+  /**
+   * Voxel to CSS pixels in the plane; integers are voxel centres.
+   * @param {number[]} ijk
+   * @returns {number[]}
+   */
+  toScreen(ijk) {
+    const view = this.view();
+    const { h, v } = this.plane;
+    return [view.x + (this.cells[0] - 0.5 - ijk[h]) * view.dx, view.y + (this.cells[1] - 0.5 - ijk[v]) * view.dy];
+  }
+
+  /**
+   * CSS pixels in the plane to continuous voxel coordinates on the present slice.
+   * @param {number} x @param {number} y
+   * @returns {number[]}
+   */
+  toVoxel(x, y) {
+    const view = this.view();
+    const ijk = this.viewer.ijk.slice();
+    ijk[this.plane.h] = this.cells[0] - 0.5 - (x - view.x) / view.dx;
+    ijk[this.plane.v] = this.cells[1] - 0.5 - (y - view.y) / view.dy;
+    return ijk;
+  }
+
+  /** Nearest voxel, or null outside the slice. @param {number} x @param {number} y @returns {number[]|null} */
+  voxelAt(x, y) {
+    const ijk = this.toVoxel(x, y).map(Math.round);
+    const { h, v } = this.plane;
+    const inside = ijk[h] >= 0 && ijk[v] >= 0 && ijk[h] < this.cells[0] && ijk[v] < this.cells[1];
+    return inside ? ijk : null;
+  }
+
+  /** Zoom about a point. @param {number} factor @param {number} x @param {number} y */
+  zoomAt(factor, x, y) {
+    const before = this.zoom;
+    this.zoom = clamp(before * factor, 0.5, MAX_ZOOM);
+    const [w, h] = this.size;
+    this.pan[0] += (x - w / 2) * (1 / this.zoom - 1 / before);
+    this.pan[1] += (y - h / 2) * (1 / this.zoom - 1 / before);
+    this._holdPan();
+  }
+
+  /** @param {number} dx CSS pixels @param {number} dy */
+  panBy(dx, dy) {
+    this.pan[0] += dx / this.zoom;
+    this.pan[1] += dy / this.zoom;
+    this._holdPan();
+  }
+
+  /** Keeps part of the slice in view. */
+  _holdPan() {
+    this.pan = this.pan.map((p, n) => clamp(p, -this.size[n] / 2, this.size[n] / 2));
+    this.dirtyPicture = this.dirtyMarks = true;
+  }
+
+  /** Pans if the crosshair has left the view. */
+  reveal() {
+    if (!this.size[0]) return;
+    const [x, y] = this.toScreen(this.viewer.ijk);
+    const out = x < 0 || y < 0 || x > this.size[0] || y > this.size[1];
+    if (out) this.panBy(this.size[0] / 2 - x, this.size[1] / 2 - y);
+  }
+
+  /** Paints what has changed. @returns {boolean} whether anything was */
+  draw() {
+    if (!this.size[0] || !this.cells || !(this.dirtyPicture || this.dirtyMarks)) return false;
+    if (this.dirtyPicture) this._drawPicture();
+    this._drawMarks();
+    this.dirtyPicture = this.dirtyMarks = false;
+    return true;
+  }
+
+  /** The slice and the masks in it. */
+  _drawPicture() {
+    const { viewer, plane, ratio, context: ctx } = this;
+    const index = viewer.ijk[plane.axis];
+    if (this.stale || index !== this.index) {
+      viewer.volume.slice(plane.axis, index, viewer.table, this.words);
+      this.pixelsContext.putImageData(this.image, 0, 0);
+      this.index = index;
+      this.stale = false;
+    }
+    const view = this.view();
+    ctx.setTransform(1, 0, 0, 1, 0, 0);
+    ctx.fillStyle = '#000';
+    ctx.fillRect(0, 0, this.picture.width, this.picture.height);
+    ctx.imageSmoothingEnabled = true;
+    ctx.imageSmoothingQuality = 'low';
+    const [w, h] = [this.cells[0] * view.dx, this.cells[1] * view.dy].map((n) => n * ratio);
+    ctx.drawImage(this.pixels, view.x * ratio, view.y * ratio, w, h);
+    if (viewer.masksShown) {
+      const toScreen = (cellH, cellV) => [
+        (view.x + (this.cells[0] - cellH) * view.dx) * ratio,
+        (view.y + (this.cells[1] - cellV) * view.dy) * ratio,
+      ];
+      for (const mask of viewer.store.masks.values()) {
+        const shape = mask.visible && viewer.store.outline(mask, plane, index);
+        if (shape) drawShape(ctx, shape, toScreen, mask, mask.id === viewer.store.active, ratio);
+      }
+    }
+    setText(this.counter, index + 1 + ' / ' + viewer.volume.shape[plane.axis]);
+    this._drawScale(view.mm);
+  }
+
+  /** Scale bar. @param {number} mm CSS pixels a mm */
+  _drawScale(mm) {
+    const length = niceLength(Math.max(24, Math.min(110, this.size[0] * 0.28)) / mm);
+    const width = (length * mm).toFixed(1) + 'px';
+    if (this.bar.style.width !== width) this.bar.style.width = width;
+    setText(this.barText, length >= 10 ? length / 10 + ' cm' : length + ' mm');
+  }
+
+  /** Crosshair, prompts, and the box being drawn. */
+  _drawMarks() {
+    const { viewer, plane, ratio, marksContext: ctx } = this;
+    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    ctx.clearRect(0, 0, this.size[0], this.size[1]);
+    const [x, y] = this.toScreen(viewer.ijk).map((n) => Math.round(n) + 0.5);
+    ctx.strokeStyle = 'rgba(125, 190, 255, 0.55)';
+    ctx.lineWidth = 1;
+    const gap = 10;
+    ctx.beginPath();
+    for (const [a, b, c, d] of [[0, y, x - gap, y], [x + gap, y, this.size[0], y], [x, 0, x, y - gap], [x, y + gap, x, this.size[1]]]) {
+      ctx.moveTo(a, b);
+      ctx.lineTo(c, d);
+    }
+    ctx.stroke();
+    const index = viewer.ijk[plane.axis];
+    const lists = viewer.masksShown ? [...viewer.store.masks.values()].filter((m) => m.visible) : [];
+    for (const mask of lists) for (const prompt of mask.prompts) this._drawPrompt(ctx, prompt, mask.color, index, false);
+    for (const prompt of viewer.pending) this._drawPrompt(ctx, prompt, '#ffffff', index, true);
+    if (viewer.draft && viewer.draft.plane === plane) this._drawPrompt(ctx, viewer.draft, '#ffffff', index, true);
+  }
+
+  /** @param {CanvasRenderingContext2D} ctx @param {object} prompt @param {string} color @param {number} index @param {boolean} pending */
+  _drawPrompt(ctx, prompt, color, index, pending) {
+    const { axis, h, v } = this.plane;
+    if (prompt.kind === 'point') {
+      if (prompt.ijk[axis] === index) drawPoint(ctx, ...this.toScreen(prompt.ijk), prompt.positive, pending);
+      return;
+    }
+    if (index < prompt.lo[axis] || index >= prompt.hi[axis]) return;
+    const view = this.view();
+    ctx.strokeStyle = color;
+    ctx.lineWidth = 1.5;
+    ctx.setLineDash(pending ? [4, 3] : []);
+    ctx.strokeRect(
+      view.x + (this.cells[0] - prompt.hi[h]) * view.dx,
+      view.y + (this.cells[1] - prompt.hi[v]) * view.dy,
+      (prompt.hi[h] - prompt.lo[h]) * view.dx,
+      (prompt.hi[v] - prompt.lo[v]) * view.dy,
+    );
+    ctx.setLineDash([]);
+  }
+}

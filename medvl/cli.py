@@ -1,0 +1,104 @@
+"""The command line: ``info`` and ``segment``; ``ask``, ``report`` and ``--text`` say that they are still to come.
+
+Exit codes: 0 done, 1 the input or the prompt was wrong, 2 wrong usage or not available in this version, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from .errors import MedVLError
+
+NOT_YET = 2
+EPILOG = (
+    "Coordinates are voxels in the file's own array order; boxes are half-open. Research use only, not for diagnosis."
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands of DESIGN 10."""
+    main_parser = argparse.ArgumentParser(prog="python -m medvl", description="CT in, 3-D masks out.", epilog=EPILOG)
+    commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    info = commands.add_parser("info", help="shape, spacing, orientation and HU range as JSON", epilog=EPILOG)
+    info.add_argument("ct", metavar="CT", help="NIfTI, NRRD or MetaImage file, DICOM folder or zip")
+
+    segment = commands.add_parser("segment", help="one object by box and points", epilog=EPILOG)
+    segment.add_argument("ct", metavar="CT")
+    segment.add_argument("-o", "--output", required=True, metavar="OUT.nii.gz", help="mask in the input's geometry")
+    segment.add_argument("--box", type=int, nargs=6, metavar=("I0", "J0", "K0", "I1", "J1", "K1"))
+    segment.add_argument("--point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
+    segment.add_argument("--negative-point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
+    segment.add_argument("--text", help="an organ's name (not available yet)")
+    segment.add_argument("--name", help="name of the object")
+    segment.add_argument("--preset", default="nano", help="nano, or a folder with a model")
+    segment.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    segment.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+
+    for name, what in (("ask", "answer a question about a CT"), ("report", "write a report")):
+        later = commands.add_parser(name, help=f"{what} (not available yet)")
+        later.add_argument("rest", nargs=argparse.REMAINDER)
+    return main_parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = parser().parse_args(argv)
+    if options.command in ("ask", "report"):
+        return _not_yet(f"`{options.command}`")
+    if options.command == "segment" and options.text is not None:
+        return _not_yet("`--text`")
+    try:
+        result = _info(options) if options.command == "info" else _segment(options)
+    except MedVLError as error:
+        print(f"medvl: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("medvl: stopped; nothing was written.", file=sys.stderr)
+        return 130
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+def _info(options: argparse.Namespace) -> dict:
+    from .jobs import describe
+    from .readers import read_ct
+
+    return describe(read_ct(options.ct))
+
+
+def _segment(options: argparse.Namespace) -> dict:
+    from .jobs import segment_file
+    from .model import load
+
+    show = None if options.quiet or not sys.stderr.isatty() else _progress
+    try:
+        return segment_file(
+            load(options.preset, options.device),
+            options.ct,
+            options.output,
+            options.point,
+            options.negative_point,
+            options.box,
+            options.name,
+            progress=show,
+        )
+    finally:
+        if show:
+            print(file=sys.stderr)
+
+
+def _progress(update: object) -> None:
+    print(f"\rslice {update.slices_done} of about {update.slices_expected} ", end="", file=sys.stderr, flush=True)
+
+
+def _not_yet(what: str) -> int:
+    print(
+        f"medvl: {what} is not available yet in this version. "
+        "What works: `info`, and `segment` with --box, --point and --negative-point.",
+        file=sys.stderr,
+    )
+    return NOT_YET

@@ -1,0 +1,58 @@
+"""Configuration of the model, one dataclass a box of the figure; saved as ``config.json`` beside the weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .errors import WeightsError
+from .propagation import PropagatorConfig
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """SAM 2 over slices.
+
+    Attributes:
+        sam2_config: name of the Hydra config inside the ``sam2`` package.
+        weights: stem of the safetensors files in the model folder.
+        image_size: pixels that a slice is resized to, both sides.
+        cache_mb: byte budget of the slice features of one case.
+    """
+
+    sam2_config: str = "configs/sam2/sam2_hiera_t.yaml"
+    weights: str = "sam2_hiera_tiny"
+    image_size: int = 512
+    cache_mb: int = 512
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The whole model folder."""
+
+    name: str = "nano"
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    propagator: PropagatorConfig = field(default_factory=PropagatorConfig)
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelConfig:
+        """Read ``config.json``.
+
+        Raises:
+            WeightsError: the file is missing or does not fit this version.
+        """
+        path = folder / "config.json"
+        try:
+            raw = json.loads(path.read_text())
+            propagator = raw["propagator"]
+            propagator["widths"] = tuple(propagator["widths"])
+            return cls(raw["name"], SegmenterConfig(**raw["segmenter"]), PropagatorConfig(**propagator))
+        except FileNotFoundError:
+            raise WeightsError(f"No config.json in the model folder {folder.name!r}. Give a complete folder.") from None
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise WeightsError(f"config.json in {folder.name!r} does not fit this version: {error}.") from error
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json``."""
+        (folder / "config.json").write_text(json.dumps(asdict(self), indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""Metrics and protocols; run with ``python -m medvl.evaluation``."""

@@ -1,0 +1,91 @@
+"""``python -m medvl.evaluation interactive``: tables on screen, JSON beside."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import MedVLError
+from ..model import load
+from .cases import LabelledCase, abdomen_sample, labelled_cases
+from .interactive import Method, Ours, Result, run_case
+from .peers import LiteMedSAM, NaiveSam2
+
+ORGANS = ["liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m medvl.evaluation", description=__doc__)
+    commands = parser.add_subparsers(dest="protocol", required=True)
+    box = commands.add_parser("interactive", help="one box on the largest axial slice, then corrective clicks")
+    box.add_argument("--cases", type=Path, help="cases.json; without it, the bundled abdomen sample")
+    box.add_argument("--split", choices=("train", "val"))
+    box.add_argument("--case", nargs="*", help="case ids")
+    box.add_argument("--structure", nargs="*", default=ORGANS, help="names, or 'all'")
+    box.add_argument("--clicks", type=int, default=3)
+    box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
+    box.add_argument("--model", default="nano")
+    box.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        return interactive(options)
+    except MedVLError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def interactive(options: argparse.Namespace) -> int:
+    """Run the protocol and print one row a structure, one column a method."""
+    model = load(options.model)
+    methods: list[Method] = [Ours(model)]
+    if options.peers:
+        methods += [NaiveSam2(model), LiteMedSAM()]
+    cases: Iterator[LabelledCase] = (
+        labelled_cases(options.cases, options.split, options.case) if options.cases else iter([abdomen_sample()])
+    )
+    results: list[Result] = []
+    for case in cases:
+        structures = list(case.names.values()) if options.structure == ["all"] else options.structure
+        for method in methods:
+            results += run_case(method, case, structures, options.clicks, print_row)
+    print_summary(results)
+    if options.json:
+        about = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
+        options.json.write_text(json.dumps({"about": about, "results": [asdict(r) for r in results]}, indent=1))
+    return 0
+
+
+def print_row(result: Result) -> None:
+    """One finished structure."""
+    scores = " ".join(f"{d:.3f}" for d in result.dice)
+    seconds = " ".join(f"{s:.1f}" for s in result.seconds)
+    print(f"{result.method:28s} {result.case:18s} {result.structure:18s} Dice {scores}   seconds {seconds}", flush=True)
+
+
+def print_summary(results: list[Result]) -> None:
+    """Mean Dice of each method after the box and after the last click; the aorta, a tube, on its own line."""
+    print()
+    for method in dict.fromkeys(r.method for r in results):
+        for label, chosen in (
+            ("organs", [r for r in results if r.method == method and r.structure != "aorta"]),
+            ("aorta", [r for r in results if r.method == method and r.structure == "aorta"]),
+        ):
+            if chosen:
+                first = np.mean([r.dice[0] for r in chosen])
+                last = np.mean([r.dice[-1] for r in chosen])
+                clicks = len(chosen[0].dice) - 1
+                after = f", after {clicks} clicks {last:.3f}" if clicks else ""
+                print(f"{method:28s} {label:7s} n={len(chosen):3d}  box {first:.3f}{after}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

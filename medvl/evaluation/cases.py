@@ -1,0 +1,76 @@
+"""Labelled cases of a ``cases.json``: CT, label map and names, on the canonical grid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from ..geometry import to_canonical
+from ..readers import read_ct
+from ..volume import CTVolume
+
+SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
+
+
+@dataclass(frozen=True)
+class LabelledCase:
+    """A CT with reference labels.
+
+    Attributes:
+        id: case id.
+        ct: the volume.
+        labels: int label map on the grid of ``ct.hu``.
+        names: label value -> structure.
+        origin: who made the labels.
+    """
+
+    id: str
+    ct: CTVolume
+    labels: np.ndarray
+    names: dict[int, str]
+    origin: str
+
+    def mask(self, name: str) -> np.ndarray:
+        """Reference of one structure, bool ``(i, j, k)``."""
+        return self.labels == next(value for value, label in self.names.items() if label == name)
+
+
+def load_labels(path: Path) -> np.ndarray:
+    """A label map in canonical orientation, as uint8 or int16."""
+    image = nib.load(path)
+    return np.ascontiguousarray(to_canonical(np.asarray(image.dataobj).astype(np.int16), image.affine)[0])
+
+
+def labelled_cases(cases_file: Path, split: str | None = None, ids: list[str] | None = None) -> Iterator[LabelledCase]:
+    """Cases of a split (or all), or those named, that have labels; read one at a time."""
+    for entry in json.loads(Path(cases_file).read_text()):
+        if "labels" not in entry or (split and entry["split"] != split) or (ids and entry["id"] not in ids):
+            continue
+        folder = Path(cases_file).parent
+        names = {int(value): name for value, name in entry["label_names"].items()}
+        yield LabelledCase(
+            entry["id"],
+            read_ct(folder / entry["ct"]),
+            load_labels(folder / entry["labels"]),
+            names,
+            entry["label_origin"],
+        )
+
+
+def abdomen_sample() -> LabelledCase:
+    """The bundled abdomen with TotalSegmentator's reference labels, for clones without any other data."""
+    samples = json.loads((SAMPLES / "samples.json").read_text())
+    entry = next(s for s in samples if s.get("labels"))
+    names = {int(value): name for value, name in entry["label_names"].items()}
+    return LabelledCase(
+        entry["id"],
+        read_ct(SAMPLES / entry["file"]),
+        load_labels(SAMPLES / entry["labels"]),
+        names,
+        entry["label_origin"],
+    )

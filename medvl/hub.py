@@ -1,0 +1,69 @@
+"""Where weights come from: the bundle in ``assets/``, else a local folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .errors import WeightsError
+
+BUNDLED = Path(__file__).resolve().parent.parent / "assets"
+
+
+def find_model(name: str) -> Path:
+    """Folder of a preset or of a model that somebody trained.
+
+    Args:
+        name: ``"nano"`` or the path of a folder with ``config.json``.
+
+    Raises:
+        WeightsError: neither a bundled preset nor such a folder.
+    """
+    for folder in (BUNDLED / name, Path(name)):
+        if (folder / "config.json").is_file():
+            return folder
+    if name == "7b":
+        raise WeightsError("The 7b preset (hub checkpoints on a GPU) is not in this version yet. Use --preset nano.")
+    raise WeightsError(f"No model {name!r}: it is neither the bundled preset 'nano' nor a folder with a config.json.")
+
+
+def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
+    """All tensors of ``stem.safetensors``, or of the shards that ``stem.safetensors.index.json`` names.
+
+    Raises:
+        WeightsError: a file is missing.
+    """
+    index = folder / f"{stem}.safetensors.index.json"
+    names = (
+        sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else [f"{stem}.safetensors"]
+    )
+    weights: dict[str, Tensor] = {}
+    for name in names:
+        if not (folder / name).is_file():
+            raise WeightsError(f"The weights file {name} is missing. Clone again (with all files) or copy it back.")
+        weights.update(load_file(folder / name))
+    return weights
+
+
+def load_strict(module: nn.Module, weights: dict[str, Tensor], what: str, optional: tuple[str, ...] = ()) -> None:
+    """Load weights and refuse any surprise.
+
+    Args:
+        module: filled in place.
+        weights: state dict.
+        what: named in the error.
+        optional: prefixes of module keys that a checkpoint may lack.
+
+    Raises:
+        WeightsError: keys are missing (outside ``optional``) or unexpected; the first ones are named.
+    """
+    result = module.load_state_dict(weights, strict=False)
+    missing = [key for key in result.missing_keys if not key.startswith(optional)] if optional else result.missing_keys
+    if missing or result.unexpected_keys:
+        raise WeightsError(
+            f"The weights do not fit {what}: {len(missing)} missing {missing[:3]}, {len(result.unexpected_keys)} "
+            f"unexpected {result.unexpected_keys[:3]}. Use the files of one release together."
+        )

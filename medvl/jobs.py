@@ -1,0 +1,121 @@
+"""The jobs of the command line and of the API: coordinates in the file's own array order, one call from file to result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import PromptError
+from .export import save_mask
+from .geometry import source_index_to_canonical, spacing_mm
+from .model import MedVLSAM2, SegmentUpdate
+from .prompts import Box, Point
+from .readers import read_ct
+from .volume import CTVolume
+
+NOTICE = "Research use only, not for diagnosis."
+
+
+def describe(ct: CTVolume) -> dict[str, Any]:
+    """What ``info`` tells of a CT, in the file's own array order.
+
+    Returns:
+        ``shape``, ``spacing_mm``, ``orientation`` (axis codes of the file's axes), ``hu_range``, ``format``, ``notes``.
+    """
+    return {
+        "shape": [int(n) for n in ct.source.shape],
+        "spacing_mm": [round(s, 6) for s in spacing_mm(ct.source.affine)],
+        "orientation": ct.source.orientation,
+        "hu_range": [int(ct.hu.min()), int(ct.hu.max())],
+        "format": ct.file_format,
+        "notes": list(ct.notes),
+        "notice": NOTICE,
+    }
+
+
+def point_from_source(index: Sequence[int], ct: CTVolume, positive: bool = True) -> Point:
+    """A voxel in the file's own array order -> ``Point`` in the axial plane.
+
+    Raises:
+        PromptError: not three whole numbers, or outside the file's grid.
+    """
+    index = _whole(index, 3, "A point is three whole numbers I J K")
+    if any(not 0 <= v < n for v, n in zip(index, ct.source.shape, strict=True)):
+        raise PromptError(f"The point {index} lies outside the file's grid {tuple(ct.source.shape)}.")
+    ijk = source_index_to_canonical(index, ct.source, ct.affine)
+    return Point(tuple(round(v) for v in ijk), positive).check(ct.shape)
+
+
+def box_from_source(corners: Sequence[int], ct: CTVolume) -> Box:
+    """``I0 J0 K0 I1 J1 K1`` (half-open, the file's own array order) -> ``Box``.
+
+    Raises:
+        PromptError: not six whole numbers, empty, or outside the file's grid.
+    """
+    corners = _whole(corners, 6, "A box is six whole numbers I0 J0 K0 I1 J1 K1")
+    low, high = corners[:3], corners[3:]
+    Box(low, high).check(tuple(ct.source.shape))
+    ends = [source_index_to_canonical(c, ct.source, ct.affine) for c in (low, tuple(v - 1 for v in high))]
+    first = tuple(round(min(a, b)) for a, b in zip(*ends, strict=True))
+    last = tuple(round(max(a, b)) + 1 for a, b in zip(*ends, strict=True))
+    return Box(first, last).check(ct.shape)
+
+
+def segment_file(
+    model: MedVLSAM2,
+    source: str | Path,
+    output: str | Path,
+    points: Sequence[Sequence[int]] = (),
+    negative_points: Sequence[Sequence[int]] = (),
+    box: Sequence[int] | None = None,
+    name: str | None = None,
+    progress: Callable[[SegmentUpdate], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Read a CT, segment one object, write its mask in the input's geometry.
+
+    Args:
+        model: from ``medvl.load``.
+        source: file, DICOM folder or zip.
+        output: NIfTI file to write.
+        points: positive voxels, the file's own array order.
+        negative_points: voxels that do not belong to the object.
+        box: half-open ``I0 J0 K0 I1 J1 K1``.
+        name: of the object.
+        progress: called after each slice.
+        cancel: set it to stop; what is done is written.
+
+    Returns:
+        The mask's measurements (``Measurement.to_dict``, canonical RAS+ voxels) with its name and the notice.
+
+    Raises:
+        CTReadError: the file is not one CT.
+        PromptError: no prompt, or one outside the CT.
+        ExportError: the mask cannot be written.
+    """
+    ct = read_ct(source)
+    prompts = [point_from_source(p, ct) for p in points]
+    prompts += [point_from_source(p, ct, positive=False) for p in negative_points]
+    frame = None if box is None else box_from_source(box, ct)
+    if frame is None and not any(p.positive for p in prompts):
+        raise PromptError("Nothing to segment: give a box, or at least one positive point.")
+    case = model.open(ct)
+    try:
+        mask = case.segment(points=prompts, box=frame, name=name, progress=progress, cancel=cancel)
+        save_mask(mask, ct, output)
+        return {"name": mask.name, **mask.measure(ct).to_dict(), "notice": NOTICE}
+    finally:
+        case.close()
+
+
+def _whole(values: Sequence[int], count: int, what: str) -> tuple[int, ...]:
+    try:
+        whole = tuple(int(v) for v in values)
+        exact = all(int(v) == v for v in values)
+    except (TypeError, ValueError):
+        raise PromptError(f"{what}, in the file's own array order.") from None
+    if len(whole) != count or not exact:
+        raise PromptError(f"{what}, in the file's own array order.")
+    return whole

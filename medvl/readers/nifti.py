@@ -1,0 +1,180 @@
+"""NIfTI-1 and NIfTI-2 in one file, plain or gzip, streamed slab by slab into int16."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from typing import BinaryIO
+
+import nibabel as nib
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+
+from ..errors import CTReadError
+from .common import Job, Loaded, check_affine, check_size, volume_shape
+from .hounsfield import HounsfieldBuilder
+
+_COLOUR, _NOT_REAL = (128, 2304), (1, 32, 1536, 1792, 2048)
+_UNITS_MM = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
+_SLAB_BYTES = 8 << 20
+_MAX_OFFSET = 64 << 20
+_TRUNCATED = "The NIfTI file is cut short: it ends before the last slice. Download or copy it again."
+
+
+def read_nifti(path: str, job: Job) -> Loaded:
+    """Read one NIfTI file.
+
+    Args:
+        path: ``.nii`` or ``.nii.gz``; told apart by content.
+        job: limits and hooks.
+
+    Raises:
+        CTReadError: see the messages.
+    """
+    with open(path, "rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    with gzip.GzipFile(path, "rb") if zipped else open(path, "rb") as file:
+        try:
+            header = _header(file)
+            return _read(file, header, os.path.getsize(path), zipped, job)
+        except EOFError as error:
+            raise CTReadError(_TRUNCATED) from error
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise CTReadError("The .nii.gz file is damaged (gzip error). Download or copy it again.") from error
+
+
+def _header(file: BinaryIO) -> nib.Nifti1Header:
+    start = _exactly(file, 348)
+    second = 540 in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
+    block = start + _exactly(file, 540 - 348) if second else start
+    try:
+        return (nib.Nifti2Header if second else nib.Nifti1Header)(block, check=False)
+    except (HeaderDataError, ValueError) as error:
+        raise CTReadError("The NIfTI header is damaged. Download or copy the file again.") from error
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+def _fill(file: BinaryIO, view: memoryview) -> None:
+    done = 0
+    while done < len(view):
+        count = file.readinto(view[done : done + _SLAB_BYTES])
+        if not count:
+            raise EOFError
+        done += count
+
+
+def _read(file: BinaryIO, header: nib.Nifti1Header, size: int, zipped: bool, job: Job) -> Loaded:
+    count = int(header["dim"][0])
+    if not 1 <= count <= 7:
+        raise CTReadError(f"The NIfTI header declares {count} dimensions. The file is damaged.")
+    code = int(header["datatype"])
+    if code in _COLOUR:
+        raise CTReadError("This NIfTI holds colours (RGB); a CT has one grey value a voxel. Open the original scan.")
+    shape = volume_shape(header["dim"][1 : count + 1].tolist(), "NIfTI")
+    try:
+        dtype = header.get_data_dtype()
+    except (HeaderDataError, KeyError):
+        dtype = None
+    if dtype is None or code in _NOT_REAL or dtype.kind not in "iuf":
+        raise CTReadError(f"The NIfTI data type {code} is not one of a CT. Save the scan as int16.")
+    check_size(shape, job)
+    affine, notes = _affine(header)
+    slope, intercept = _scaling(header)
+
+    voxels = int(np.prod(shape, dtype=np.int64))
+    offset = float(header["vox_offset"])
+    start = max(int(header.sizeof_hdr), int(offset)) if np.isfinite(offset) and 0 <= offset <= _MAX_OFFSET else -1
+    if start < 0:
+        raise CTReadError("The NIfTI header has an impossible data offset. The file is damaged.")
+    # Deflate cannot shrink by more than 1032 to 1, so a header that claims more lies, or the file is cut short.
+    if start + voxels * dtype.itemsize > (size * 1032 + 4096 if zipped else size):
+        raise CTReadError(_TRUNCATED)
+    _exactly(file, start - int(header.sizeof_hdr))
+
+    builder = HounsfieldBuilder(shape)
+    plane = shape[0] * shape[1]
+    step = max(1, _SLAB_BYTES // (plane * dtype.itemsize))
+    direct = dtype.kind == "i" and dtype.itemsize == 2 and slope == 1.0 and intercept == 0.0
+    flat = builder.array.reshape(-1, order="F")
+    buffer = None if direct else np.empty(plane * min(step, shape[2]), dtype)
+    for k in range(0, shape[2], step):
+        n = min(step, shape[2] - k)
+        part = flat[plane * k : plane * (k + n)] if direct else buffer[: plane * n]
+        _fill(file, memoryview(part).cast("B") if direct else memoryview(part.view(np.uint8)))
+        if direct:
+            if not dtype.isnative:
+                part.byteswap(inplace=True)
+            builder.seen(k, k + n)
+        else:
+            builder.put(k, part.reshape((shape[0], shape[1], n), order="F"), slope, intercept)
+        job.step((k + n) / shape[2])
+    if zipped:
+        _check_end(file)
+    builder.check()
+    return Loaded(builder.array, affine, "NIfTI", notes + builder.notes(job.expect == "CT"))
+
+
+def _check_end(file: BinaryIO) -> None:
+    """Read on to the check sum of a gzip stream, unless much follows the volume."""
+    for _ in range(8):
+        if not file.read(_SLAB_BYTES // 8):
+            return
+
+
+def _scaling(header: nib.Nifti1Header) -> tuple[float, float]:
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if not np.isfinite(slope) or slope == 0:  # NIfTI: no scaling
+        return 1.0, 0.0
+    return slope, intercept if np.isfinite(intercept) else 0.0
+
+
+def _affine(header: nib.Nifti1Header) -> tuple[np.ndarray, list[str]]:
+    zooms = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    if not np.isfinite(zooms).all() or (zooms <= 0).any():
+        shown = " x ".join(f"{z:g}" for z in zooms)
+        raise CTReadError(f"The NIfTI header declares voxels of {shown}. Correct the spacing (pixdim) in the header.")
+    notes = []
+    sform, qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
+    try:
+        if sform:
+            affine = header.get_sform()
+            if qform and abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+                affine, sform = header.get_qform(), False
+                notes.append("The sform of this NIfTI is empty; its qform gives the orientation.")
+            elif qform and not _same_grid(affine, header.get_qform(), header["dim"][1:4]):
+                notes.append("The sform and qform of this NIfTI differ; the sform gives the orientation.")
+        elif qform:
+            affine = header.get_qform()
+        else:
+            affine = header.get_base_affine()
+            notes.append(
+                "This NIfTI does not say how the patient lies in it (no sform, no qform). The usual radiological order "
+                "is assumed: check left and right, front and back, head and feet."
+            )
+    except (HeaderDataError, ValueError, np.linalg.LinAlgError) as error:
+        raise CTReadError("The NIfTI orientation (qform) is damaged. Correct it in the header.") from error
+    affine = np.array(affine, dtype=np.float64)
+    unit = int(header["xyzt_units"]) & 7
+    if unit in _UNITS_MM and np.isfinite(affine).all():
+        factor, name = _UNITS_MM[unit]
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        if (spacing * factor > 100).any() or (spacing * factor < 0.005).any():
+            notes.append(f"The header gives {name} but its numbers only make sense in mm; mm are used.")
+        else:
+            affine[:3] *= factor
+            notes.append(f"The header gives {name}; positions were converted to mm.")
+    return affine, check_affine(affine, "NIfTI") + notes
+
+
+def _same_grid(first: np.ndarray, second: np.ndarray, dims: np.ndarray) -> bool:
+    """True if the corners of the grid agree within half a voxel."""
+    corners = np.stack(np.meshgrid(*[(0, int(n) - 1) for n in dims], indexing="ij"), axis=-1).reshape(-1, 3)
+    apart = corners @ (first - second)[:3, :3].T + (first - second)[:3, 3]
+    return bool(np.abs(apart).max() <= 0.5 * np.linalg.norm(first[:3, :3], axis=0).min())
