@@ -68,7 +68,7 @@ class Handlers:
         def read() -> tuple[CTVolume, str]:
             return self.shelf.read(str(sample_id)), sample.title
 
-        yield from self._open(key, read, shared=True, about=sample.description if sample else "")
+        yield from self._open(key, read, shared=True, about=sample.about if sample else "")
 
     def open_upload(self, key: str, paths: Sequence[str] | str | None) -> Iterator[Updates]:
         """Files were uploaded."""
@@ -370,9 +370,7 @@ class Handlers:
         if not chosen:
             raise ExportError("There is no mask to export. Click a structure or draw a box round it first.")
         path = session.folder / EXPORT_NAME
-        fresh = path.with_suffix(".part.zip")
-        export_zip(fresh, session.ct, chosen, include=include)
-        fresh.replace(path)
+        export_zip(path, session.ct, chosen, formats=include)
         return {"export": panel.export_value(session, path)}
 
     def download(self, token: str) -> Path | None:

@@ -32,6 +32,11 @@ class Sample:
     licence: str = ""
     labels: str | None = None
 
+    @property
+    def about(self) -> str:
+        """What it shows, where it is from and under which licence, in a few words."""
+        return " ".join(part for part in (self.description, f"{self.licence}, from {self.source}.") if part)
+
 
 class SampleShelf:
     """The bundled samples. Each is read once; its voxels are read-only and shared by all who open it."""
@@ -39,7 +44,7 @@ class SampleShelf:
     def __init__(self, folder: Path = SAMPLES) -> None:
         self.folder = folder
         path = folder / "samples.json"
-        listed = json.loads(path.read_text(encoding="utf-8"))["samples"] if path.is_file() else []
+        listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
         names = Sample.__dataclass_fields__
         self.samples = {s["id"]: Sample(**{k: v for k, v in s.items() if k in names}) for s in listed}
         self._volumes: dict[str, CTVolume] = {}

@@ -30,6 +30,10 @@ from .volume import CTVolume
 FORMATS = ("labels", "masks", "stl", "csv", "dicom_seg")
 NOTICE = "Research use only, not for diagnosis."
 STL_TRIANGLES = 300_000
+CSV_COLUMNS = (
+    "label", "name", "voxels", "volume_ml", "mean_hu", "sd_hu", "longest_diameter_mm",
+    "centroid_r_mm", "centroid_a_mm", "centroid_s_mm", "slice_first", "slice_last",
+)  # fmt: skip
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 _STL_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
@@ -74,8 +78,9 @@ def save_mask(mask: Mask, ct: CTVolume, path: str | PathLike) -> None:
 def save_label_map(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) -> list[dict]:
     """Write all masks as one NIfTI of labels 1, 2, ... in the order given, and the list of labels beside it.
 
-    Where masks overlap, the voxel belongs to the LATER mask of the list. The list (``NAME.json`` beside ``NAME.nii.gz``)
-    tells of each label its name, colour, voxels of the mask and voxels left in the map, so that a loss by overlap shows.
+    Where masks overlap, the voxel belongs to the LATER mask of the list. The list (``NAME.json`` beside
+    ``NAME.nii.gz``) tells of each label its name, colour, voxels of the mask and voxels left in the map, so that a loss
+    by overlap shows.
 
     Args:
         masks: the objects.
@@ -95,17 +100,11 @@ def save_label_map(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
     for value, mask in enumerate(masks, start=1):
         if mask.box:
             labels[mask.box.slices][mask.block] = value
-    left = np.bincount(labels.ravel(), minlength=len(masks) + 1)
+    left = [int((labels[m.box.slices] == value).sum()) if m.box else 0 for value, m in enumerate(masks, start=1)]
     _write_nifti(restore(labels, ct.affine, ct.source), ct, path)
     rows = [
-        {
-            "value": value,
-            "name": m.name,
-            "color": m.color,
-            "voxels_of_mask": m.voxels,
-            "voxels_in_map": int(left[value]),
-        }
-        for value, m in enumerate(masks, start=1)
+        {"value": value, "name": m.name, "color": m.color, "voxels_of_mask": m.voxels, "voxels_in_map": kept}
+        for value, (m, kept) in enumerate(zip(masks, left, strict=True), start=1)
     ]
     text = {"notice": NOTICE, "overlap": "the later label of the list wins", "background": 0, "labels": rows}
     beside = Path(path).with_name(re.sub(r"\.nii(\.gz)?$", "", Path(path).name) + ".json")
@@ -154,10 +153,7 @@ def save_measurements_csv(
     measurements = measurements or [measure(mask, ct) for mask in masks]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            "label name voxels volume_ml mean_hu sd_hu longest_diameter_mm centroid_r_mm centroid_a_mm centroid_s_mm "
-            "slice_first slice_last".split()
-        )
+        writer.writerow(CSV_COLUMNS)
         for value, (mask, m) in enumerate(zip(masks, measurements, strict=True), start=1):
             numbers = [m.mean_hu, m.sd_hu, m.longest_diameter_mm, *(m.centroid_ras_mm or (None,) * 3)]
             shown = ["" if n is None else f"{n:.2f}" for n in numbers]
@@ -275,14 +271,14 @@ def _readme(ct: CTVolume, masks: Sequence[Mask], notes: Sequence[str]) -> str:
         "",
         f"Scan: {ct.file_format}, {shape} voxels of {spacing} mm, axes growing to {ct.source.orientation}.",
         "",
-        "labels.nii.gz     one label map, uint8, in the grid and affine of the scan's file; labels.json lists the labels.",
+        "labels.nii.gz     one label map in the grid and affine of the scan's file; labels.json lists the labels.",
         "                  Where masks overlap, the later label wins; the single masks keep every voxel.",
         "masks/*.nii.gz    single masks, 0 and 1, uint8, in the grid and affine of the scan's file.",
         "stl/*.stl         surfaces in mm, LPS coordinates (the DICOM convention: x left, y posterior, z superior);",
         "                  smoothed and, when large, coarsened: measure volumes on the masks, not on them.",
         "measurements.csv  volume in mL, Hounsfield units (mean, population SD), longest 3-D diameter in mm,",
         "                  centroid in RAS mm, first and last axial slice counted from the feet from 0.",
-        "segmentation.dcm  DICOM Segmentation that refers to the slices of the source series; patient fields are empty.",
+        "segmentation.dcm  DICOM Segmentation that refers to the slices of the source series; no patient fields.",
         "A file that is not in this zip was not asked for, or see the notes.",
         "",
         "Labels:",

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import cdist
 
-
 from .errors import MedVLError
 from .masks import Mask
 from .prompts import Box

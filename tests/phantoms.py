@@ -133,9 +133,7 @@ def write_nifti(
     big_endian: bool = False,
 ) -> Path:
     """Write NIfTI; ``array`` holds stored values (before slope), ``codes`` are (sform, qform)."""
-    cls, header_cls = (
-        (nib.Nifti1Image, nib.Nifti1Header) if version == 1 else (nib.Nifti2Image, nib.Nifti2Header)
-    )
+    cls, header_cls = (nib.Nifti1Image, nib.Nifti1Header) if version == 1 else (nib.Nifti2Image, nib.Nifti2Header)
     header = header_cls(endianness=">" if big_endian else "<")
     header.set_data_dtype(array.dtype)
     header.set_xyzt_units(unit)

@@ -6,6 +6,7 @@ what changed since the revision it has, and gets whole axial slices of masks, ru
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections import OrderedDict
@@ -34,6 +35,8 @@ BROWSER_BYTES = 400_000_000  # above this the browser keeps only the full-resolu
 CACHE_BYTES = 96_000_000  # packed slabs kept for a reload of the page
 DEFAULT_OPACITY = 0.35
 
+_case_numbers = itertools.count(1)
+
 
 @dataclass
 class _Entry:
@@ -58,6 +61,7 @@ class Board:
     def __init__(self, ct: CTVolume, token: str) -> None:
         self.ct = ct
         self.token = token
+        self.case = next(_case_numbers)
         self._lock = threading.RLock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._revision = 0

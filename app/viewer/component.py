@@ -50,7 +50,7 @@ def viewer_value(board: Board | None, busy: bool = False, status: str = "") -> d
         "token": board.token,
         "base": f"/medvl/{board.token}",
         "revision": board.revision,
-        "case": id(board) % 1_000_000_007,
+        "case": board.case,
         "busy": busy,
         "status": status,
     }

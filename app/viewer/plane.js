@@ -19,7 +19,7 @@ class PlaneView {
     this.dirtyPicture = this.dirtyMarks = true;
     this.index = -1;
     this._build();
-    this.pixels = document.createElement("canvas");
+    this.pixels = document.createElement('canvas');
     this.stale = true; // the pixels are not those of the present slice and window
   }
 

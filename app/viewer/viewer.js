@@ -1,1 +1,483 @@
-// 'prompt' 'action'
+// The viewer: ties volume, masks, planes and tools together, follows the component's value, and speaks to Python by
+// trigger('prompt', ...) and trigger('action', ...).
+
+/** Frame times of the last few hundred painted frames. */
+class FrameClock {
+  constructor() {
+    this.reset();
+    this.channel = new MessageChannel();
+    this.channel.port1.onmessage = () => this._end();
+  }
+
+  /** Forgets what was measured. */
+  reset() {
+    this.frames = [];
+    this.draws = [];
+    this.began = null;
+  }
+
+  /** Called when a frame's script begins; the frame ends when the browser has painted it. @param {number} drawMs */
+  frame(start, drawMs) {
+    this.draws.push(drawMs);
+    this.began = start;
+    this.channel.port2.postMessage(0);
+  }
+
+  _end() {
+    if (this.began === null) return;
+    this.frames.push(performance.now() - this.began);
+    this.began = null;
+    if (this.frames.length > 1200) this.frames.shift();
+    if (this.draws.length > 1200) this.draws.shift();
+  }
+
+  /** @returns {object} p50, p95 and max in ms of whole frames (script and paint) and of drawing alone */
+  summary() {
+    const at = (list, q) => (list.length ? [...list].sort((a, b) => a - b)[Math.ceil(q * list.length) - 1] : null);
+    return {
+      count: this.frames.length,
+      p50: at(this.frames, 0.5), p95: at(this.frames, 0.95), max: at(this.frames, 1),
+      draw_p50: at(this.draws, 0.5), draw_p95: at(this.draws, 0.95), draw_max: at(this.draws, 1),
+    };
+  }
+}
+
+/** The whole viewer. */
+class Viewer {
+  /** @param {HTMLElement} root the .mv element */
+  constructor(root) {
+    this.root = root;
+    this.icon = icon;
+    this.volume = null;
+    this.loading = null;
+    this.token = '';
+    this.store = new MaskStore();
+    this.ijk = [0, 0, 0];
+    this.window = { level: 40, width: 400 };
+    this.preset = 0;
+    this.table = new Uint32Array(65536);
+    this.tool = 'navigate';
+    this.masksShown = true;
+    this.busy = false;
+    this.status = '';
+    this.pending = [];
+    this.draft = null;
+    this.clock = new FrameClock();
+    this.scheduled = false;
+    this.fetching = false;
+    this.wanted = -1;
+    this.pointer = null;
+    this._build();
+    fillWindowTable(this.window.level, this.window.width, this.table);
+  }
+
+  /** Makes the elements. */
+  _build() {
+    this.toolbar = buildToolbar(this);
+    this.grid = make('div', 'mv-grid');
+    this.views = PLANES.map((plane) => new PlaneView(plane, this));
+    this.activeView = this.views[0];
+    for (const view of this.views) {
+      this.grid.append(view.root);
+      attachGestures(view, this);
+      view.expand.addEventListener('click', () => this.maximise(view));
+    }
+    this.cover = make('div', 'mv-cover');
+    this.cover.setAttribute('role', 'status');
+    this.coverText = make('p', '');
+    this.retryButton = make('button', 'mv-retry', 'Try again');
+    this.retryButton.type = 'button';
+    this.retryButton.addEventListener('click', () => this.retry());
+    this.cover.append(this.coverText, this.retryButton);
+    this.grid.append(this.cover);
+    this.progress = make('div', 'mv-progress');
+    this.foot = make('div', 'mv-foot');
+    this.readout = make('span', 'mv-readout');
+    this.statusText = make('span', 'mv-status');
+    this.windowText = make('span', 'mv-window');
+    this.foot.append(this.readout, this.statusText, this.windowText);
+    this.root.replaceChildren(this.toolbar.root, this.progress, this.grid, this.foot);
+    attachKeys(this);
+    new ResizeObserver(() => this.resize()).observe(this.grid);
+    this.activate(this.views[0]);
+    this.say('Open a CT to begin.');
+    this.refresh();
+  }
+
+  // ---------------------------------------------------------------- what to show
+
+  /** Takes the component's value. @param {object} value see viewer_value in component.py */
+  take(value) {
+    const next = value || {};
+    this.busy = Boolean(next.busy);
+    this.status = typeof next.status === 'string' ? next.status : '';
+    if ((next.token || '') !== this.token || (next.case || 0) !== this.caseId) this.open(next);
+    else if (next.token && next.revision > this.store.revision) this.sync(next.revision);
+    if (!this.busy && next.revision <= this.store.revision) this.pending = [];
+    this.refresh();
+    this.touch(false);
+  }
+
+  /** Opens another CT; the old picture stays until there is a new one. @param {object} value */
+  async open(value) {
+    this.token = value.token || '';
+    this.caseId = value.case || 0;
+    this.opening = value;
+    if (this.loading) this.loading.close();
+    this.loading = null;
+    if (!this.token) {
+      if (this.volume) this.volume.close();
+      this.volume = null;
+      this.store.clear();
+      this.say('Open a CT to begin.');
+      return this.refresh();
+    }
+    if (!this.volume) this.say('Loading the scan');
+    const abort = new AbortController();
+    this.loading = { close: () => abort.abort() };
+    this.showProgress(0.02);
+    try {
+      let response = null;
+      for (const url of routeCandidates(value.base)) {
+        try {
+          response = await get(url + '/info', abort.signal);
+          this.nextUrl = url;
+          break;
+        } catch (error) {
+          if (!(error instanceof Gone)) throw error;
+        }
+      }
+      if (!response) throw new Gone('This session has ended. Reload the page.');
+      const volume = new Volume(await response.json(), this.nextUrl);
+      if (abort.signal.aborted) return volume.close();
+      this.loading = volume;
+      volume.onslab = (level, k0, k1) => this._arrived(volume, level, k0, k1);
+      volume.onerror = (error) => this.fail(error);
+      volume.pump();
+    } catch (error) {
+      if (!abort.signal.aborted) this.fail(error);
+    }
+  }
+
+  /** A part of a volume has come. */
+  _arrived(volume, level, k0, k1) {
+    if (volume === this.loading && volume.level !== null) this._adopt(volume);
+    if (volume !== this.volume) return;
+    this.showProgress(volume.complete ? 1 : volume.progress);
+    const k = this.ijk[2];
+    this.views.forEach((view) => {
+      if (view.plane.axis !== 2 || (k >= k0 << level && k < k1 << level)) view.stale = view.dirtyPicture = true;
+    });
+    if (volume.complete) this.showReadout();
+    this.wake();
+  }
+
+  /** The first picture of a new volume can be drawn: now it replaces the old one. */
+  _adopt(volume) {
+    if (this.volume) this.volume.close();
+    this.volume = volume;
+    this.loading = null;
+    this.store.clear();
+    this.pending = [];
+    this.draft = null;
+    this.pointer = null;
+    this.wanted = -1;
+    this.ijk = volume.shape.map((n) => Math.floor(n / 2));
+    this.toolbar.setWindows(volume.info.windows);
+    this.usePreset(volume.info.window || 0);
+    this.say('');
+    this.resize();
+    this.views.forEach((view) => view.reset());
+    this.refresh();
+    this.touch(true);
+    this.sync(this.opening.revision);
+  }
+
+  /** Loading gave up: say so, keep what is there. @param {Error} error */
+  fail(error) {
+    this.showProgress(1);
+    const text = error instanceof TypeError ? 'The connection to the server was lost.' : error.message;
+    this.say(this.volume && this.loading === null ? text : 'The scan could not be loaded. ' + text, !(error instanceof Gone));
+  }
+
+  /** The button of the error message. */
+  retry() {
+    this.say(this.volume ? '' : 'Loading the scan');
+    if (this.volume && this.volume.failed) this.volume.retry();
+    else if (this.volume && !this.loading) this.sync(this.wanted);
+    else this.open(this.opening);
+  }
+
+  /** Fetches what changed; one request at a time, and one more if more changed meanwhile. @param {number} revision */
+  async sync(revision) {
+    this.wanted = Math.max(this.wanted, revision);
+    if (this.fetching || !this.volume) return;
+    this.fetching = true;
+    const volume = this.volume;
+    try {
+      do {
+        const response = await get(volume.url + '/delta?since=' + this.store.revision, volume.abort.signal);
+        const buffer = await response.arrayBuffer();
+        if (volume !== this.volume) break;
+        const { focus } = this.store.apply(buffer);
+        this.pending = this.pending.filter((prompt) => prompt.after >= this.store.revision);
+        if (focus) this.moveTo(focus, true);
+        this.touch(true);
+      } while (this.store.revision < this.wanted);
+    } catch (error) {
+      if (volume === this.volume && !volume.abort.signal.aborted) this.fail(error);
+    }
+    this.fetching = false;
+    if (volume !== this.volume && this.volume) this.sync(this.wanted);
+  }
+
+  // ---------------------------------------------------------------- what a person does
+
+  /** Sends a prompt and shows it at once. @param {object} prompt */
+  prompt(prompt) {
+    this.pending.push({ ...prompt, after: this.store.revision });
+    const { ijk, lo, hi } = prompt;
+    const centre = ijk || lo.map((n, axis) => (n + hi[axis] - 1) >> 1);
+    this.moveTo(centre);
+    this.touch(false);
+    trigger('prompt', prompt);
+  }
+
+  /** @param {string} name undo, redo, clear, new or stop */
+  action(name) {
+    if (name === 'clear' || name === 'undo') this.pending = [];
+    this.touch(false);
+    trigger('action', { name });
+  }
+
+  /** Moves the crosshair. @param {number[]|null} ijk @param {boolean} [reveal] pan if it would be out of view */
+  moveTo(ijk, reveal) {
+    if (!ijk || !this.volume) return;
+    const to = ijk.map((n, axis) => clamp(Math.round(n), 0, this.volume.shape[axis] - 1));
+    const changed = to.map((n, axis) => n !== this.ijk[axis]);
+    if (!changed.some(Boolean)) return;
+    this.ijk = to;
+    for (const view of this.views) {
+      if (changed[view.plane.axis]) view.dirtyPicture = true;
+      view.dirtyMarks = true;
+      if (reveal || view !== this.activeView) view.reveal();
+    }
+    if (changed[2]) this.volume.lookAt(to[2]);
+    this.showReadout();
+    this.wake();
+  }
+
+  /** @param {PlaneView} view @param {number} steps slices toward head, front or right */
+  scroll(view, steps) {
+    if (!this.volume) return;
+    const to = this.ijk.slice();
+    to[view.plane.axis] += steps;
+    this.moveTo(to);
+  }
+
+  /** @param {number} level @param {number} width both in HU */
+  setWindow(level, width) {
+    this.preset = null;
+    this._window(clamp(level, -2000, 6000), clamp(width, 1, 10000));
+  }
+
+  /** @param {number} n number of a window of the info route */
+  usePreset(n) {
+    const preset = this.volume.info.windows[n];
+    this.preset = n;
+    this._window(preset.level, preset.width);
+  }
+
+  _window(level, width) {
+    this.window = { level, width };
+    fillWindowTable(level, width, this.table);
+    for (const view of this.views) view.stale = view.dirtyPicture = true;
+    setText(this.windowText, 'L ' + level + '  W ' + width);
+    this.toolbar.refresh();
+    this.wake();
+  }
+
+  /** @param {string} tool navigate, positive, negative, box or window */
+  setTool(tool) {
+    this.tool = tool;
+    this.root.dataset.tool = tool;
+    this.toolbar.refresh();
+  }
+
+  /** @param {object|null} draft the box being drawn */
+  setDraft(draft) {
+    if (this.draft === draft) return;
+    this.draft = draft;
+    this.touch(false);
+  }
+
+  /** @param {boolean} shown */
+  showMasks(shown) {
+    this.masksShown = shown;
+    this.toolbar.refresh();
+    this.touch(true);
+  }
+
+  /** All planes back to the whole slice. */
+  fit() {
+    this.views.forEach((view) => view.fit());
+    this.wake();
+  }
+
+  /** One plane large, or all three again. @param {PlaneView} view */
+  maximise(view) {
+    const only = this.grid.dataset.only === view.plane.name ? '' : view.plane.name;
+    this.grid.dataset.only = only;
+    for (const other of this.views) {
+      const label = only ? 'Show all planes' : 'Enlarge the ' + other.plane.name + ' plane';
+      other.expand.setAttribute('aria-label', label);
+      other.expand.title = label + ' (double click)';
+    }
+    this.resize();
+  }
+
+  /** The plane that keys scroll. @param {PlaneView} view */
+  activate(view) {
+    this.activeView = view;
+    for (const other of this.views) other.root.classList.toggle('mv-active', other === view);
+  }
+
+  /** Where the mouse is. @param {PlaneView|null} view @param {number} [x] @param {number} [y] */
+  hover(view, x, y) {
+    this.pointer = view && { view, x, y };
+    this.showReadout();
+  }
+
+  // ---------------------------------------------------------------- painting
+
+  /** Everything is to be repainted. @param {boolean} pictures masks too, not just crosshair and prompts */
+  touch(pictures) {
+    for (const view of this.views) {
+      view.dirtyMarks = true;
+      if (pictures) view.dirtyPicture = true;
+    }
+    this.wake();
+  }
+
+  /** Paints in the next frame. */
+  wake() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    requestAnimationFrame(() => this._frame());
+  }
+
+  _frame() {
+    this.scheduled = false;
+    if (!this.volume) return;
+    const start = performance.now();
+    let painted = false;
+    for (const view of this.views) painted = view.draw() || painted;
+    if (this.readoutStale) this._writeReadout();
+    if (painted) this.clock.frame(start, performance.now() - start);
+    if (painted && this.firstPicture === undefined) this.firstPicture = performance.now();
+  }
+
+  /** Fits the planes to the room they have. */
+  resize() {
+    this.root.dataset.size = this.root.clientWidth < 600 ? 'narrow' : 'wide';
+    this.views.forEach((view) => view.resize());
+    if (this.volume) {
+      // A resized canvas is blank; paint now rather than a frame later, so that nothing flickers.
+      this.views.forEach((view) => view.draw());
+    }
+  }
+
+  /** Writes HU and place in the next frame. */
+  showReadout() {
+    this.readoutStale = true;
+    this.wake();
+  }
+
+  _writeReadout() {
+    this.readoutStale = false;
+    const under = this.pointer && this.pointer.view.voxelAt(this.pointer.x, this.pointer.y);
+    const ijk = under || this.ijk;
+    const voxel = this.volume.at(ijk);
+    const hu = voxel ? (voxel.exact ? '' : '\u2248 ') + voxel.hu + ' HU' : '';
+    setText(this.readout, hu + '   ' + rasText(toRas(this.volume.info.affine, ijk)) + ' mm   voxel ' + ijk.join(', '));
+  }
+
+  /** Words over the planes, or none. @param {string} text @param {boolean} [retry] offer to try again */
+  say(text, retry) {
+    setText(this.coverText, text);
+    this.cover.hidden = !text;
+    this.retryButton.hidden = !retry;
+    this.cover.classList.toggle('mv-over', Boolean(this.volume));
+  }
+
+  /** @param {number} part 0..1; the bar goes at 1 */
+  showProgress(part) {
+    this.progress.style.transform = 'scaleX(' + part + ')';
+    this.progress.hidden = part >= 1;
+    this.root.setAttribute('aria-busy', String(part < 1));
+  }
+
+  /** Buttons and status line. */
+  refresh() {
+    this.toolbar.refresh();
+    const tilt = this.volume ? this.volume.info.oblique_degrees : 0;
+    setText(this.statusText, this.status || (this.busy ? 'Segmenting' : tilt >= 3 ? 'Oblique scan, ' + tilt + '\u00b0' : ''));
+    this.root.classList.toggle('mv-busy', this.busy);
+  }
+}
+
+const viewer = new Viewer(element.querySelector('.mv'));
+
+/** For tests and benchmarks. */
+window.medvlViewer = {
+  /** @returns {object} what the viewer shows now */
+  state() {
+    const volume = viewer.volume;
+    return {
+      token: viewer.token,
+      ijk: viewer.ijk.slice(),
+      window: { ...viewer.window },
+      tool: viewer.tool,
+      zoom: Object.fromEntries(viewer.views.map((view) => [view.plane.name, view.zoom])),
+      maximised: viewer.grid.dataset.only || null,
+      level: volume ? volume.level : null,
+      complete: Boolean(volume && volume.complete),
+      shape: volume ? volume.shape : null,
+      bytes: volume ? volume.bytes : 0,
+      revision: viewer.store.revision,
+      active: viewer.store.active,
+      masks: [...viewer.store.masks.values()].map((m) => ({
+        id: m.id, name: m.name, color: m.color, visible: m.visible, opacity: m.opacity,
+        slices: m.slices.size, prompts: m.prompts.length,
+        voxels: [...m.slices.values()].reduce((sum, s) => sum + s.data.reduce((a, b) => a + b, 0), 0),
+      })),
+      pending: viewer.pending.length,
+      busy: viewer.busy,
+      frames: viewer.clock.summary(),
+      firstPicture: viewer.firstPicture ?? null,
+    };
+  },
+  /** Where a voxel lies on the page's view. @param {string} plane @param {number[]} ijk @returns {{x: number, y: number}} */
+  canvasPoint(plane, ijk) {
+    const view = viewer.views.find((v) => v.plane.name === plane);
+    const box = view.root.getBoundingClientRect();
+    const [x, y] = view.toScreen(ijk);
+    return { x: box.left + x, y: box.top + y };
+  },
+  /** @param {number[]} ijk */
+  setCrosshair(ijk) {
+    viewer.moveTo(ijk, true);
+  },
+  /** HU as the browser has it. @param {number[]} ijk @returns {number|null} */
+  hu(ijk) {
+    const voxel = viewer.volume && viewer.volume.at(ijk);
+    return voxel && voxel.exact ? voxel.hu : null;
+  },
+  /** Forgets the frame times measured so far. */
+  resetFrames() {
+    viewer.clock.reset();
+  },
+};
+
+watch('value', () => viewer.take(props.value));
+viewer.take(props.value);

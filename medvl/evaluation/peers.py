@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ..errors import PromptError, WeightsError
 from ..model import MedVLSAM2
+from ..plane_masks import SlicePrompts
 from ..planes import PlaneFrame
 from ..prompts import Box, Point
-from ..segmenter import Segmenter, SlicePrompts
 from ..slice_encoder import WINDOWS, SliceEncoder, to_plane
+from ..slice_segmenter import SliceSegmenter
 from ..volume import CTVolume
 
 
@@ -30,19 +31,19 @@ class NaiveSam2:
     def open(self, ct: CTVolume) -> None:
         """Start a case."""
         self.ct = ct
-        self.segmenter = Segmenter(SliceEncoder(self.model.sam2, ct), self.model.propagator)
+        self.slices = SliceSegmenter(SliceEncoder(self.model.sam2, ct), self.model.propagator)
 
     @torch.inference_mode()
     def box(self, box: Box) -> np.ndarray:
         """Segment from a box in an axial slice."""
-        frame = self.segmenter.frame(2)
+        frame = self.slices.frames[2]
         full = np.zeros(self.ct.shape, bool)
         start = box.lo[2]
         for step in (1, -1):
             rect, previous, index = frame.rect(box), None, start
             while 0 <= index < self.ct.shape[2]:
                 masks = None if previous is None else [previous]
-                logits, iou = self.segmenter.predict(2, index, "soft", [SlicePrompts(box=rect)], masks)
+                logits, iou = self.slices.predict(2, index, "soft", [SlicePrompts(box=rect)], masks)
                 best = logits[0, 1 + int(iou[0, 1:].argmax())] if previous is None else logits[0, 0]
                 if not (best > 0).any():
                     break

@@ -1,0 +1,297 @@
+"""One slice of an object: from prompts, from corrections, or carried over from its neighbour.
+
+Two experts speak: SAM 2 and ``SlicePropagator``. Everything here works on planes ``(row, column)``; the way through the
+volume is in ``segmenter.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from .plane_masks import (
+    SlicePrompts,
+    box_agreement,
+    box_round,
+    centrality,
+    component_at,
+    deepest,
+    honours,
+    iou_of,
+)
+from .planes import Patch, PlaneFrame
+from .prompts import Box, Point
+from .propagation import SlicePropagator, click_map, make_inputs
+from .slice_encoder import SliceEncoder, to_plane
+
+MIN_AREA_MM2 = 12.0  # below this an object counts as ended
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the two experts are put together on a slice; tuned on ``train`` cases (``python -m medvl.evaluation``)."""
+
+    sam_weight: float = 0.5  # weight of SAM 2's logits where it agrees with the propagated mask
+    min_agreement: float = 0.5  # IoU with the propagated mask below which SAM 2 is not listened to
+    logit_limit: float = 6.0
+    correction_reach_mm: float = 40.0  # how far a corrected slice speaks towards the next anchor
+    candidate_weights: tuple[float, ...] = (2.0, 1.0, 0.5, 0.25, 0.5, 0.1)  # see SliceSegmenter._candidates
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """All that is known of one object; immutable, so that undo is a list of these.
+
+    Attributes:
+        axis: normal of the planes it is propagated through.
+        window: HU window its slices are shown to SAM 2 in.
+        statistics: mean and SD of its HU.
+        prompts: everything a person gave, in order.
+        anchors: prompts by slice.
+        slices: probability by slice, only where the object is.
+        limits: half-open range of slices that the object may claim, from a 3-D box or a box across.
+    """
+
+    axis: int
+    window: str = "soft"
+    statistics: tuple[float, float] = (40.0, 60.0)
+    prompts: tuple[Point | Box, ...] = ()
+    anchors: dict[int, SlicePrompts] = field(default_factory=dict)
+    slices: dict[int, Patch] = field(default_factory=dict)
+    limits: tuple[int, int] | None = None
+
+
+class SliceSegmenter:
+    """Delineates single slices of one CT."""
+
+    def __init__(self, encoder: SliceEncoder, propagator: SlicePropagator, fusion: Fusion | None = None) -> None:
+        self.encoder = encoder
+        self.propagator = propagator
+        self.ct = encoder.ct
+        self.fusion = fusion or Fusion()
+        self.device = encoder.sam2.device
+        self.frames = [PlaneFrame.of(self.ct, axis) for axis in range(3)]
+
+    def first(self, axis: int, index: int, prompts: SlicePrompts, window: str) -> np.ndarray:
+        """SAM 2's best mask of a slice from prompts alone; logits ``(row, column)`` on the full plane."""
+        logits, iou = self.predict(axis, index, window, [prompts], None)
+        logits, iou = logits[0], iou[0].copy()
+        frame = self.frames[axis]
+        for n, mask in enumerate(logits > 0):
+            area = float(mask.sum()) * frame.pixel_area_mm2
+            iou[n] -= 0.5 * (area < MIN_AREA_MM2)
+            if prompts.box is not None:
+                iou[n] += 0.5 * box_agreement(mask, prompts.box)
+            else:
+                iou[n] -= 0.3 * (area > 60000)  # a click never means the whole body
+        return logits[int(iou.argmax())]
+
+    def correct(self, state: ObjectState, index: int, old: Patch, prompts: SlicePrompts) -> np.ndarray:
+        """An existing slice with clicks: the best of several candidate masks, mixed with the propagation network's
+        where both speak of the same thing.
+        """
+        logits, features = self._candidates(state, index, old, prompts)
+        best = int((features @ np.array(self.fusion.candidate_weights)).argmax())
+        limit, learned = self.fusion.logit_limit, logits[-1]
+        chosen = np.clip(logits[best], -limit, limit)
+        if iou_of(chosen > 0, learned > 0) < 0.7:
+            return chosen
+        return 0.5 * (chosen + np.clip(learned, -limit, limit))
+
+    def _candidates(
+        self, state: ObjectState, index: int, old: Patch, prompts: SlicePrompts
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Candidate masks of a corrected slice: SAM 2 asked with and without the mask so far, with and without a box,
+        all its outputs, and last the propagation network asked on the slice itself.
+
+        Returns:
+            Logits ``[N, rows, columns]`` and what is known of each, ``[N, 6]``: clicks honoured; how near the centre
+            of what it changes the newest click is, and how deep (people click in the middle of what is wrong); IoU with
+            the network's; IoU with the mask before; predicted IoU; whether the mask before was shown to SAM 2.
+        """
+        frame = self.frames[state.axis]
+        base = old.full_logits(frame.shape)
+        learned = self._network(state, old, index, index, prompts)
+        positives = tuple(p for p in prompts.points if p[2])
+        box = box_round((learned > 0) | (base > 0), positives, frame.shape)
+        boxed = SlicePrompts(prompts.points, box)
+        groups = [self.predict(state.axis, index, state.window, [prompts, prompts, boxed, boxed], [base, learned] * 2)]
+        if positives:
+            groups.append(self.predict(state.axis, index, state.window, [prompts, boxed], None))
+        logits = np.concatenate([g[0].reshape(-1, *frame.shape) for g in groups] + [learned[None]])
+        quality = np.concatenate([g[1].ravel() for g in groups] + [[0.8]])
+        shown = np.array([1.0] * groups[0][1].size + [0.0] * (len(quality) - groups[0][1].size))
+        before, pixel = base > 0, float(np.sqrt(frame.pixel_area_mm2))
+        rows = []
+        for mask, iou, seen in zip(logits > 0, quality, shown, strict=True):
+            central, depth = centrality(mask ^ before, prompts.points[-1])
+            rows.append(
+                (
+                    float(honours(mask, prompts)),
+                    central * (1 - np.exp(-depth * pixel / 4)),
+                    iou_of(mask, learned > 0),
+                    iou_of(mask, before),
+                    iou,
+                    seen,
+                )
+            )
+        return logits, np.array(rows)
+
+    def obey(
+        self, state: ObjectState, index: int, logits: np.ndarray, old: Patch | None, prompts: SlicePrompts
+    ) -> np.ndarray:
+        """The mask of ``logits`` with every click honoured, and without islands that nothing speaks for."""
+        frame = self.frames[state.axis]
+        mask = logits > 0
+        positives = [(r, c) for r, c, on in prompts.points if on]
+        before = mask if old is None else old.full_mask(frame.shape)
+        for r, c, positive in prompts.points:
+            if positive:
+                if not mask[r, c]:
+                    part = self.first(state.axis, index, SlicePrompts(((r, c, True),)), state.window) > 0
+                    mask = mask | (component_at(part, r, c) if part[r, c] else frame.disc(r, c, 4.0))
+                continue
+            wrong = component_at(before, r, c)
+            if not any(wrong[p] for p in positives) and centrality(wrong, (r, c, False))[0] > 0.6:
+                mask = mask & ~wrong  # a click into the heart of a region means all of it
+            elif mask[r, c]:
+                part = self.first(state.axis, index, SlicePrompts(((r, c, True),)), state.window) > 0
+                small = part.sum() < 0.6 * mask.sum() and not any(part[p] for p in positives)
+                mask = mask & ~(part if small else frame.disc(r, c, 5.0))
+        if prompts.box is None and mask.any():
+            labels, count = ndimage.label(mask)
+            if count > 1:
+                keep = {int(labels[p]) for p in positives}
+                if old is not None:
+                    keep |= {int(v) for v in np.unique(labels[before & mask])}
+                keep = keep - {0} or {int(np.bincount(labels.ravel())[1:].argmax()) + 1}
+                mask = np.isin(labels, list(keep))
+        if mask.sum() * frame.pixel_area_mm2 < MIN_AREA_MM2 and not positives and not prompts.box:
+            return np.zeros_like(mask)
+        for r, c, positive in prompts.points:
+            mask[r, c] = positive
+        return mask
+
+    @torch.inference_mode()
+    def _network(
+        self, state: ObjectState, patch: Patch, source: int, index: int, prompts: SlicePrompts | None = None
+    ) -> np.ndarray:
+        """``SlicePropagator`` from slice ``source`` (mask ``patch``) to ``index``; logits on the full plane."""
+        frame, config = self.frames[state.axis], self.propagator.config
+        points = prompts.points if prompts else ()
+        window = frame.window(patch, points, config)
+        step = 1 if index >= source else -1
+        beyond = int(np.clip(index + step, 0, self.ct.shape[state.axis] - 1))
+        planes = [to_plane(self.ct.hu, state.axis, i) for i in (source, index, beyond)]
+        hu = [window.sample(torch.from_numpy(p.astype(np.float32)), -1024.0) for p in planes]
+        previous = window.sample(torch.from_numpy(patch.full_logits(frame.shape)), -8.0).sigmoid()
+        size = previous.shape
+        clicks = [
+            click_map([window.to_canvas(r, c) for r, c, on in points if on is want], size) for want in (True, False)
+        ]
+        maps = make_inputs(
+            previous[None], hu[0][None], hu[1][None], hu[2][None],
+            torch.tensor([state.statistics]),
+            torch.tensor([abs(index - source) * self.ct.spacing_mm[state.axis]]),
+            torch.tensor([window.pixel_mm]),
+            clicks[0][None], clicks[1][None],
+        )  # fmt: skip
+        logits = self.propagator(maps.to(self.device)).float().cpu()[0]
+        return window.restore(logits)
+
+    @torch.inference_mode()
+    def predict(
+        self, axis: int, index: int, window: str, prompts: list[SlicePrompts], masks: list[np.ndarray] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """SAM 2 for a batch of prompts on one slice.
+
+        Args:
+            axis: normal of the plane.
+            index: slice along it.
+            window: key of ``WINDOWS``.
+            prompts: one a mask wanted.
+            masks: logits of an earlier mask for each, on the full plane; None for none.
+
+        Returns:
+            Logits ``[B, 4, rows, columns]`` on the full plane and predicted IoU ``[B, 4]``.
+        """
+        features = self.encoder.features(axis, index, window)
+        frame, crop = self.frames[axis], self.encoder.crop(axis)
+        size = self.encoder.sam2.config.image_size
+        r0, r1, c0, c1 = crop
+        scale = np.array([size / (c1 - c0), size / (r1 - r0)])
+        rows = []
+        for prompt in prompts:
+            row = [((c + 0.5 - c0, r + 0.5 - r0), int(on)) for r, c, on in prompt.points]
+            if prompt.box is not None:
+                b = prompt.box
+                row += [((b[1] - c0, b[0] - r0), 2), ((b[3] - c0, b[2] - r0), 3)]
+            rows.append(row)
+        count = max(len(row) for row in rows)
+        points = torch.zeros(len(rows), count, 2)
+        labels = torch.full((len(rows), count), -1, dtype=torch.int32)
+        for n, row in enumerate(rows):
+            for m, (xy, label) in enumerate(row):
+                points[n, m] = torch.from_numpy(np.array(xy) * scale)
+                labels[n, m] = label
+        grid = size // 4
+        dense = None
+        if masks is not None:
+            stack = torch.from_numpy(np.stack(masks)[:, None, r0:r1, c0:c1].astype(np.float32))
+            dense = F.interpolate(stack, (grid, grid), mode="bilinear", align_corners=False, antialias=True)
+            dense = dense.clamp(-10, 10).to(self.device)
+        logits, iou = self.encoder.sam2.decode(features, points.to(self.device), labels.to(self.device), dense)
+        logits = F.interpolate(logits.float(), (r1 - r0, c1 - c0), mode="bilinear", align_corners=False).cpu()
+        full = np.full((*logits.shape[:2], *frame.shape), -10.0, dtype=np.float32)
+        full[:, :, r0:r1, c0:c1] = logits.numpy()
+        return full, iou.float().cpu().numpy()
+
+    # ---- through the volume --------------------------------------------------------------------------------------
+
+    def carry(self, state: ObjectState, source: int, index: int) -> Patch | None:
+        """Mask of ``index`` predicted from the neighbouring slice ``source``; None where the object has ended."""
+        patch = state.slices[source]
+        frame = self.frames[state.axis]
+        learned = self._network(state, patch, source, index)
+        mask = learned > 0
+        if mask.sum() * frame.pixel_area_mm2 < MIN_AREA_MM2:
+            return None
+        logits = np.clip(learned, -self.fusion.logit_limit, self.fusion.logit_limit)
+        if self.fusion.sam_weight > 0:
+            logits = self._sharpen(state, index, logits)
+        keep = frame.connected(logits > 0, patch.full_mask(frame.shape))
+        logits = np.where((logits > 0) & ~keep, -1.0, logits)
+        if (logits > 0).sum() * frame.pixel_area_mm2 < MIN_AREA_MM2:
+            return None
+        return Patch.from_logits(logits)
+
+    def _sharpen(self, state: ObjectState, index: int, learned: np.ndarray) -> np.ndarray:
+        """Add SAM 2's edge to a propagated mask, where SAM 2 speaks of the same thing."""
+        frame, mask = self.frames[state.axis], learned > 0
+        box = box_round(mask, (), frame.shape)
+        r, c = deepest(mask)
+        prompts = [SlicePrompts(((r, c, True),), box), SlicePrompts((), box)]
+        logits, iou = self.predict(state.axis, index, state.window, prompts, [learned, learned])
+        logits, iou = logits.reshape(-1, *frame.shape), iou.ravel()
+        near = np.array([iou_of(m > 0, mask) for m in logits])
+        best = int((near + 0.5 * iou).argmax())
+        agreement = near[best]
+        if agreement < self.fusion.min_agreement:
+            return learned
+        weight = self.fusion.sam_weight * (agreement - self.fusion.min_agreement) / (1 - self.fusion.min_agreement)
+        limit = self.fusion.logit_limit
+        return (1 - weight) * learned + weight * np.clip(logits[best], -limit, limit)
+
+
+def prompted_hu(hu: np.ndarray, prompts: SlicePrompts) -> np.ndarray:
+    """HU that the prompts point at: round positive points, else the middle of the box."""
+    values = [hu[max(0, r - 2) : r + 3, max(0, c - 2) : c + 3].ravel() for r, c, on in prompts.points if on]
+    if prompts.box is not None:
+        r0, c0, r1, c1 = prompts.box
+        r, c = (r1 - r0) // 4, (c1 - c0) // 4
+        values.append(hu[r0 + r : max(r1 - r, r0 + r + 1), c0 + c : max(c1 - c, c0 + c + 1)].ravel())
+    return np.concatenate(values) if values else np.zeros(0)
