@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 
 import highdicom as hd
@@ -12,6 +13,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from skimage.color import rgb2lab
 
 from .errors import ExportError
 from .geometry import restore
@@ -78,9 +80,13 @@ def check_dicom(ct: CTVolume) -> None:
         ExportError: the CT was no DICOM series, was resampled, or its headers are incomplete.
     """
     if ct.dicom is None:
+        why = (
+            "this one is a multi-frame file, or was resampled at reading (missing, tilted or uneven slices)"
+            if ct.file_format == "DICOM"
+            else f"this scan was read from {ct.file_format}"
+        )
         raise ExportError(
-            "DICOM-SEG refers to the DICOM slices a scan came from, and this scan did not come as an untouched DICOM "
-            f"series (it was read from {ct.file_format}). Export NIfTI instead."
+            f"DICOM-SEG refers to the slices of an untouched DICOM series, but {why}. Export NIfTI instead."
         )
     headers, shape = ct.dicom.headers, tuple(ct.source.shape)
     if len(headers) != shape[2]:
@@ -130,12 +136,13 @@ def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
     check_dicom(ct)
     used, pixels = _pixels(masks, ct)
     sources = [_clean_header(ct.dicom.headers[s]) for s in used]
+    described = [_describe(number, mask) for number, mask in enumerate(masks, start=1)]
     try:
         segmentation = hd.seg.Segmentation(
             source_images=sources,
             pixel_array=pixels,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=[_describe(number, mask) for number, mask in enumerate(masks, start=1)],
+            segment_descriptions=described,
             series_instance_uid=generate_uid(),
             series_number=900,
             sop_instance_uid=generate_uid(),
@@ -148,13 +155,13 @@ def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
             content_label="SEGMENTATION",
             content_description="Research use only, not for diagnosis",
             transfer_syntax_uid=ExplicitVRLittleEndian,
-            specific_character_set="ISO_IR 192",
             omit_empty_frames=True,
         )
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except ValueError as error:
         raise ExportError(
             "The headers of the DICOM series do not allow a DICOM-SEG that refers to it. Export NIfTI instead."
         ) from error
+    segmentation.SpecificCharacterSet = "ISO_IR 192"  # UTF-8, for the names
     segmentation.save_as(path)
 
 
@@ -168,7 +175,7 @@ def _pixels(masks: Sequence[Mask], ct: CTVolume) -> tuple[list[int], np.ndarray]
     shape = (keep.size, *frames.shape[1:])
     overlap = any((a.block & b.region(a.box)).any() for n, a in enumerate(masks) for b in masks[n + 1 :])
     if overlap:
-        pixels = np.moveaxis(np.zeros((len(masks), *shape), np.uint8), 0, -1)  # each segment contiguous: 4 times faster
+        pixels = np.moveaxis(np.zeros((len(masks), *shape), np.uint8), 0, -1)  # segments contiguous
     else:
         pixels = np.zeros(shape, np.uint8 if len(masks) < 256 else np.uint16)
     for n, mask in enumerate(masks):
@@ -197,7 +204,7 @@ def _clean_header(header: Dataset) -> Dataset:
 def _describe(number: int, mask: Mask) -> hd.seg.SegmentDescription:
     category, kind, side = property_codes(mask.name)
     label = mask.name.replace("\\", "/").strip()[:64] or f"Segment {number}"
-    rgb = [int(mask.color[i : i + 2], 16) for i in (1, 3, 5)]
+    rgb = np.array([int(mask.color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=label,
@@ -209,7 +216,7 @@ def _describe(number: int, mask: Mask) -> hd.seg.SegmentDescription:
         ),
         tracking_uid=generate_uid(),
         tracking_id=label,
-        display_color=hd.color.CIELabColor.from_rgb(*rgb),
+        display_color=hd.color.CIELabColor(*(float(v) for v in rgb2lab(rgb))),
     )
     if side is not None:
         description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
@@ -219,6 +226,7 @@ def _describe(number: int, mask: Mask) -> hd.seg.SegmentDescription:
 
 
 def _version() -> str:
-    import medvl
-
-    return str(getattr(medvl, "__version__", "0"))
+    try:
+        return version("medvl")
+    except PackageNotFoundError:  # run from a checkout
+        return "checkout"

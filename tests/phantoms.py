@@ -15,7 +15,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pydicom
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, RLELossless
 
@@ -53,7 +53,7 @@ class Phantom:
 
     def centre(self, name: str) -> tuple[int, int, int]:
         """A voxel well inside an organ: the middle of its voxels' indices."""
-        return tuple(int(round(v)) for v in np.argwhere(self.organ(name)).mean(axis=0))
+        return tuple(round(float(v)) for v in np.argwhere(self.organ(name)).mean(axis=0))
 
 
 def affine_of(spacing: Sequence[float], origin: Sequence[float], degrees: Sequence[float] = (0, 0, 0)) -> np.ndarray:

@@ -33,7 +33,7 @@ WINDOWS = (  # name, level HU, width HU; number keys 1 to 6
 SLAB_VOXELS = 1 << 21  # 4 MB of HU a request: decoded by the browser in a few milliseconds
 BROWSER_BYTES = 400_000_000  # above this the browser keeps only the full-resolution slabs around the crosshair
 CACHE_BYTES = 96_000_000  # packed slabs kept for a reload of the page
-DEFAULT_OPACITY = 0.35
+DEFAULT_OPACITY = 0.3
 
 _case_numbers = itertools.count(1)
 

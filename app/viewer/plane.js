@@ -1,8 +1,11 @@
-// One plane on screen: a canvas for the slice with its masks, and one above it for crosshair and prompts, so that
-// moving the crosshair in one plane does not repaint the pictures of the others.
+// One plane on screen: a canvas for the slice with its masks, one above it for prompts, and a crosshair of elements,
+// so that moving the crosshair in one plane does not repaint the pictures of the others.
 
 const MAX_RATIO = 2; // canvas pixels a CSS pixel; more only costs time
 const MAX_ZOOM = 20;
+const HAIR = 4000; // CSS pixels, longer than any plane
+const HAIR_GAP = 10;
+const SMALL = 280; // CSS pixels; a narrower plane shows less in words
 
 /** A plane's picture, its zoom and pan. */
 class PlaneView {
@@ -39,13 +42,19 @@ class PlaneView {
     head.append(this.counter);
     this.bar = make('div', 'mv-scale');
     this.barText = make('span', 'mv-scale-text');
-    this.bar.append(this.barText);
+    this.bar.append(this.barText, make('i', 'mv-scale-bar'));
     this.expand = make('button', 'mv-expand');
     this.expand.type = 'button';
     this.expand.append(this.viewer.icon('expand'));
     this.expand.title = 'Enlarge this plane (double click)';
     this.expand.setAttribute('aria-label', 'Enlarge the ' + this.plane.name + ' plane');
     root.append(head, this.bar, this.expand);
+    // The crosshair is four thin elements that are only moved: cheaper than a canvas repainted for every slice.
+    this.hairs = ['left', 'right', 'up', 'down'].map((side) => {
+      const hair = make('i', side === 'left' || side === 'right' ? 'mv-hair mv-level' : 'mv-hair mv-upright');
+      root.append(hair);
+      return hair;
+    });
     this.root = root;
     this.context = this.picture.getContext('2d', { alpha: false });
     this.marksContext = this.marks.getContext('2d');
@@ -57,6 +66,7 @@ class PlaneView {
     const ratio = Math.min(MAX_RATIO, window.devicePixelRatio || 1);
     if (size[0] === this.size[0] && size[1] === this.size[1] && ratio === this.ratio) return;
     this.size = size;
+    this.root.classList.toggle('mv-small', size[0] < SMALL);
     this.ratio = ratio;
     for (const canvas of [this.picture, this.marks]) {
       canvas.width = Math.round(size[0] * ratio);
@@ -210,40 +220,48 @@ class PlaneView {
   _drawScale(mm) {
     const length = niceLength(Math.max(24, Math.min(110, this.size[0] * 0.28)) / mm);
     const width = (length * mm).toFixed(1) + 'px';
-    if (this.bar.style.width !== width) this.bar.style.width = width;
+    const line = this.bar.lastChild;
+    if (line.style.width !== width) line.style.width = width;
     setText(this.barText, length >= 10 ? length / 10 + ' cm' : length + ' mm');
   }
 
-  /** Crosshair, prompts, and the box being drawn. */
-  _drawMarks() {
-    const { viewer, plane, ratio, marksContext: ctx } = this;
-    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-    ctx.clearRect(0, 0, this.size[0], this.size[1]);
-    const [x, y] = this.toScreen(viewer.ijk).map((n) => Math.round(n) + 0.5);
-    ctx.strokeStyle = 'rgba(125, 190, 255, 0.55)';
-    ctx.lineWidth = 1;
-    const gap = 10;
-    ctx.beginPath();
-    for (const [a, b, c, d] of [[0, y, x - gap, y], [x + gap, y, this.size[0], y], [x, 0, x, y - gap], [x, y + gap, x, this.size[1]]]) {
-      ctx.moveTo(a, b);
-      ctx.lineTo(c, d);
-    }
-    ctx.stroke();
-    const index = viewer.ijk[plane.axis];
-    const lists = viewer.masksShown ? [...viewer.store.masks.values()].filter((m) => m.visible) : [];
-    for (const mask of lists) for (const prompt of mask.prompts) this._drawPrompt(ctx, prompt, mask.color, index, false);
-    for (const prompt of viewer.pending) this._drawPrompt(ctx, prompt, '#ffffff', index, true);
-    if (viewer.draft && viewer.draft.plane === plane) this._drawPrompt(ctx, viewer.draft, '#ffffff', index, true);
+  /** Moves the crosshair; a hair is HAIR long and ends or begins beside the gap round the voxel. */
+  _moveHairs() {
+    const [x, y] = this.toScreen(this.viewer.ijk).map(Math.round);
+    const places = [[x - HAIR_GAP - HAIR, y], [x + HAIR_GAP, y], [x, y - HAIR_GAP - HAIR], [x, y + HAIR_GAP]];
+    places.forEach(([left, top], n) => {
+      this.hairs[n].style.transform = 'translate(' + left + 'px, ' + top + 'px)';
+    });
   }
 
-  /** @param {CanvasRenderingContext2D} ctx @param {object} prompt @param {string} color @param {number} index @param {boolean} pending */
-  _drawPrompt(ctx, prompt, color, index, pending) {
-    const { axis, h, v } = this.plane;
+  /** Prompts, and the box being drawn; an empty canvas stays untouched. */
+  _drawMarks() {
+    this._moveHairs();
+    const { viewer, plane, ratio, marksContext: ctx } = this;
+    const index = viewer.ijk[plane.axis];
+    const marks = viewer.pending.map((prompt) => [prompt, '#ffffff', true]);
+    if (viewer.draft && viewer.draft.plane === plane) marks.push([viewer.draft, '#ffffff', true]);
+    for (const mask of viewer.masksShown ? viewer.store.masks.values() : []) {
+      if (mask.visible) for (const prompt of mask.prompts) marks.unshift([prompt, mask.color, false]);
+    }
+    const here = marks.filter(([prompt]) =>
+      prompt.kind === 'point'
+        ? prompt.ijk[plane.axis] === index
+        : index >= prompt.lo[plane.axis] && index < prompt.hi[plane.axis]);
+    if (!here.length && !this.marked) return;
+    this.marked = here.length > 0;
+    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    ctx.clearRect(0, 0, this.size[0], this.size[1]);
+    for (const [prompt, color, pending] of here) this._drawPrompt(ctx, prompt, color, pending);
+  }
+
+  /** @param {CanvasRenderingContext2D} ctx @param {object} prompt @param {string} color @param {boolean} pending */
+  _drawPrompt(ctx, prompt, color, pending) {
+    const { h, v } = this.plane;
     if (prompt.kind === 'point') {
-      if (prompt.ijk[axis] === index) drawPoint(ctx, ...this.toScreen(prompt.ijk), prompt.positive, pending);
+      drawPoint(ctx, ...this.toScreen(prompt.ijk), prompt.positive, pending);
       return;
     }
-    if (index < prompt.lo[axis] || index >= prompt.hi[axis]) return;
     const view = this.view();
     ctx.strokeStyle = color;
     ctx.lineWidth = 1.5;

@@ -399,7 +399,8 @@ class Viewer {
     const ijk = under || this.ijk;
     const voxel = this.volume.at(ijk);
     const hu = voxel ? (voxel.exact ? '' : '\u2248 ') + voxel.hu + ' HU' : '';
-    setText(this.readout, hu + '   ' + rasText(toRas(this.volume.info.affine, ijk)) + ' mm   voxel ' + ijk.join(', '));
+    setText(this.readout, hu + '   ' + rasText(toRas(this.volume.info.affine, ijk)) + ' mm' +
+      (this.root.dataset.size === 'narrow' ? '' : '   voxel ' + ijk.join(', ')));
   }
 
   /** Words over the planes, or none. @param {string} text @param {boolean} [retry] offer to try again */

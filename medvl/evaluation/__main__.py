@@ -1,4 +1,4 @@
-"""``python -m medvl.evaluation interactive``: tables on screen, JSON beside."""
+"""``python -m medvl.evaluation interactive | speed``: tables on screen, JSON beside."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..model import load
 from .cases import LabelledCase, abdomen_sample, labelled_cases
 from .interactive import Method, Ours, Result, run_case
 from .peers import LiteMedSAM, NaiveSam2
+from .speed import measure
 
 ORGANS = ["liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta"]
 
@@ -35,9 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
     box.add_argument("--model", default="nano")
     box.add_argument("--json", type=Path)
+    speed = commands.add_parser("speed", help="seconds from a click to its mask, on the bundled abdomen")
+    speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
+    speed.add_argument("--model", default="nano")
     options = parser.parse_args(arguments)
     try:
-        return interactive(options)
+        return interactive(options) if options.protocol == "interactive" else speed_table(options)
     except MedVLError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -61,6 +65,13 @@ def interactive(options: argparse.Namespace) -> int:
     if options.json:
         about = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
         options.json.write_text(json.dumps({"about": about, "results": [asdict(r) for r in results]}, indent=1))
+    return 0
+
+
+def speed_table(options: argparse.Namespace) -> int:
+    """Print the waits in seconds."""
+    for name, seconds in measure(load(options.model), abdomen_sample(), tuple(options.shape)).items():
+        print(f"{name:36s} {seconds:6.2f}")
     return 0
 
 

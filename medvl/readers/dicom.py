@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 from pydicom.uid import UID
 
 from ..errors import CTReadError
@@ -82,8 +82,8 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
         origin += first.orientation.T @ (low * first.spacing)
         offsets = offsets - low
         notes.append(
-            "The slices are shifted against each other (gantry tilt): they were moved within their planes to an upright "
-            "grid. Positions in mm are true; DICOM-SEG export is off for this scan."
+            "The slices are shifted against each other (gantry tilt): they were moved within their planes to an "
+            "upright grid. Positions in mm are true; DICOM-SEG export is off for this scan."
         )
     shape = volume_shape((*size.tolist(), len(grid.low)), "DICOM series")
     check_size(shape, job)
@@ -129,12 +129,10 @@ def _grid(slices: list[Slice]) -> _Grid:
     step = float(np.sort(gaps)[(n - 2) // 2])
     steps = np.maximum(np.rint(gaps / step), 1)
     missing = int((steps - 1).sum())
-    place = (slices[0].position @ normal) * (1 if normal[2] >= 0 else -1) if abs(normal[2]) > 0.7 else None
 
     def where(index: int) -> str:
-        low, high = sorted((at[index], at[index + 1]))
-        if place is None:
-            return f"{low:.1f} to {high:.1f} mm from the first slice"
+        if abs(normal[2]) < 0.7:
+            return f"between {at[index]:.1f} and {at[index + 1]:.1f} mm from the first slice"
         ends = sorted(float(slices[i].position[2]) for i in (index, index + 1))
         return f"between z = {ends[0]:.1f} and {ends[1]:.1f} mm"
 
@@ -224,18 +222,17 @@ def _planes(slices: list[Slice]) -> Callable[[int], np.ndarray]:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
         return lambda index: _decode(reader, slices[index])
-    files: dict[str, np.ndarray] = {}
+    files: dict[str, tuple[np.ndarray, bool]] = {}
 
     def frame(index: int) -> np.ndarray:
         item = slices[index]
         if item.path not in files:
             files.clear()
             files[item.path] = _decode_frames(item, [s.rescale for s in slices if s.path == item.path])
-        values = files[item.path][item.frame].T
-        if files[item.path].dtype.metadata:  # stored values; see _decode_frames
-            slope, intercept = item.rescale or (1.0, 0.0)
-            return values * slope + intercept
-        return values
+        frames, stored = files[item.path]
+        slope, intercept = (item.rescale if stored else None) or (1.0, 0.0)
+        values = frames[item.frame].T
+        return values if (slope, intercept) == (1.0, 0.0) else values * slope + intercept
 
     return frame
 
@@ -252,22 +249,24 @@ def _decode(reader: sitk.ImageFileReader, item: Slice) -> np.ndarray:
     return values[0].T
 
 
-def _decode_frames(item: Slice, rescales: list[tuple[float, float] | None]) -> np.ndarray:
-    """All frames ``(frames, rows, columns)``: HU, or stored values (dtype metadata set) when frames are scaled apart."""
+def _decode_frames(item: Slice, rescales: list[tuple[float, float] | None]) -> tuple[np.ndarray, bool]:
+    """All frames ``(frames, rows, columns)``, and whether they are stored values that are still to be scaled.
+
+    GDCM applies one slope to all frames, so pydicom decodes a file whose frames are scaled apart.
+    """
     if len(set(rescales)) == 1:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(item.path)
         with quiet_itk():
             try:
-                return sitk.GetArrayFromImage(reader.Execute())
+                return sitk.GetArrayFromImage(reader.Execute()), False
             except RuntimeError as error:
                 raise CTReadError(_explain(item)) from error
     try:
-        stored = pydicom.dcmread(item.path).pixel_array
+        return pydicom.dcmread(item.path).pixel_array, True
     except (RuntimeError, ValueError, AttributeError, NotImplementedError, EOFError) as error:
         raise CTReadError(_explain(item)) from error
-    return stored.view(np.dtype(stored.dtype, metadata={"stored": True}))
 
 
 def _explain(item: Slice) -> str:

@@ -7,6 +7,8 @@ counts and positions; descriptions, which people fill with names, are not read a
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -35,6 +37,13 @@ _TAGS = (
 )  # fmt: skip
 _NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
 _SAME_PLACE_MM = 0.01
+# What pydicom raises on damaged files.
+_BROKEN = (
+    InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError,
+    NotImplementedError, OverflowError, RecursionError, struct.error, zlib.error,
+)  # fmt: skip
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_MAX_INFLATED = 64 << 20
 
 
 @dataclass
@@ -106,14 +115,11 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
     for number, path in enumerate(paths):
         job.step(0.3 * number / len(paths), "Reading headers")
         try:
+            _check_deflated(path)
             ds = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
             reason = _refuse(ds)
             slices = [] if reason else _slices(ds, path)
-        except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError):
-            reason, slices = "damaged", []
-        except Exception as error:  # pydicom raises struct.error, NotImplementedError and more on broken files
-            if not type(error).__module__.startswith(("pydicom", "struct", "builtins")):
-                raise
+        except _BROKEN:
             reason, slices = "damaged", []
         if not slices:
             refused[reason or "without a position in space"] += 1
@@ -124,6 +130,17 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
             found[key] = Series(_number(ds), _code(ds.get("Modality")), localizer, str(ds.get("StudyInstanceUID", "")))
         found[key].slices += slices
     return list(found.values()), refused
+
+
+def _check_deflated(path: str) -> None:
+    """Bound the memory of a deflated data set, which pydicom and GDCM inflate as a whole."""
+    with open(path, "rb") as file:
+        if _DEFLATED not in file.read(1024):
+            return
+        meta = pydicom.filereader.read_file_meta_info(path)
+        file.seek(128 + 4 + 12 + int(meta.FileMetaInformationGroupLength))
+        if len(zlib.decompressobj(-15).decompress(file.read(), _MAX_INFLATED)) >= _MAX_INFLATED:
+            raise ValueError
 
 
 def _list(value: object) -> list:
@@ -249,8 +266,8 @@ def choose(series: list[Series], refused: Counter, job: Job) -> tuple[Series, li
         notes.append("Files left out: " + ", ".join(f"{n} {reason}" for reason, n in left.items()) + ".")
     if job.expect and best.modality != job.expect:
         notes.append(
-            f"This is {best.modality}, not {job.expect}. Its values are not Hounsfield units: windows, measurements and "
-            "masks were made for CT and cannot be relied on."
+            f"This is {best.modality}, not {job.expect}. Its values are not Hounsfield units: windows, measurements "
+            "and masks were made for CT and cannot be relied on."
         )
     return best, notes
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 
 from ..errors import CTReadError
 from .common import LPS_TO_RAS, Job, Loaded, check_affine, check_bytes, check_size, volume_shape
@@ -105,7 +105,7 @@ def read_itk(path: str, job: Job, others: Sequence[tuple[str, str]] = ()) -> Loa
     data = next((p for n, p in others if n == name), os.path.join(os.path.dirname(os.path.abspath(path)), name))
     if os.path.islink(data) or not os.path.isfile(data):
         raise CTReadError(
-            f"This is a {_IO[found][1]} header without its data file. Choose both files together, or pack them in a zip."
+            f"This is a {_IO[found][1]} header without its data file. Choose both together, or pack them in a zip."
         )
     size = os.path.getsize(data)
     if os.path.dirname(os.path.abspath(data)) == os.path.dirname(os.path.abspath(path)) and data.endswith(name):

@@ -14,7 +14,6 @@ import argparse
 import json
 import logging
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import nibabel as nib
@@ -26,7 +25,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..geometry import spacing_mm, to_canonical
-from ..propagation import PropagatorConfig, SlicePropagator, click_map, make_inputs
+from ..propagation import SlicePropagator, click_map, make_inputs
 
 logger = logging.getLogger(__name__)
 STEPS = 4  # slices predicted in one rollout
@@ -238,11 +237,10 @@ def train(cases: Path, output: Path, minutes: float, hold_out: set[str], batch_s
 
 
 def save(model: SlicePropagator, output: Path) -> None:
-    """Write ``propagator.safetensors`` and ``propagator.json``."""
+    """Write ``propagator.safetensors``."""
     save_file(
         {k: v.detach().contiguous().float() for k, v in model.state_dict().items()}, output / "propagator.safetensors"
     )
-    (output / "propagator.json").write_text(json.dumps(asdict(PropagatorConfig()), indent=2) + "\n")
 
 
 def main() -> None:

@@ -20,7 +20,9 @@ from medvl.errors import ExportError
 from medvl.geometry import SourceGeometry, to_canonical
 from medvl.masks import Mask
 from medvl.measure import measure
+from medvl.readers import read_ct
 from medvl.volume import CTVolume, DicomReference
+from tests.phantoms import PATIENT_NAME, phantom, reorient, write_dicom_series
 
 ORIENTATIONS = ["RAS", "LPS", "LAS", "PIR", "SAL", "ILA", "ARI", "RSP"]
 SECRET = "Secret^Person"
@@ -264,7 +266,8 @@ def check_segmentation(path, ct, masks):
         k, header = slice_of[source.ReferencedSOPInstanceUID]
         position = group.PlanePositionSequence[0].ImagePositionPatient
         np.testing.assert_allclose(position, header.ImagePositionPatient, atol=1e-3)
-        number = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        holder = group if "SegmentIdentificationSequence" in group else ds.SharedFunctionalGroupsSequence[0]
+        number = holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber
         found[number - 1][:, :, k] = frame.T  # (row, column) -> (column, row)
     for mask, array in zip(masks, found, strict=True):
         np.testing.assert_allclose(world(array, ct.source.affine), world(mask.array, ct.affine), atol=1e-3)
@@ -287,6 +290,8 @@ def test_dicom_seg_refers_to_the_right_slices(tmp_path, axcodes, degrees, overla
     assert ds.SeriesInstanceUID != ct.dicom.headers[0].SeriesInstanceUID
     assert [s.SegmentLabel for s in ds.SegmentSequence] == ["Left kidney", "Läsion / 左"]
     assert {s.SegmentAlgorithmType for s in ds.SegmentSequence} == {"SEMIAUTOMATIC"}
+    lab = np.array(ds.SegmentSequence[0].RecommendedDisplayCIELabValue) / 65535 * (100, 255, 255) - (0, 128, 128)
+    np.testing.assert_allclose(lab, (53.2, 80.1, 67.2), atol=0.5)  # pure red
     kidney = ds.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0]
     assert kidney.CodeMeaning == "Kidney"
     assert kidney.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Left"
@@ -378,10 +383,43 @@ def test_zip_holds_everything_under_safe_names(tmp_path):
     )
 
 
+@pytest.mark.parametrize("axcodes", ["LPS", "LPI", "PSL"])
+def test_a_dicom_series_that_was_read_gives_segments_on_its_slices(tmp_path, axcodes):
+    made = phantom(degrees=(5, -7, 9))
+    write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, axcodes), duplicate=(3,))
+    ct = read_ct(tmp_path / "series")
+    masks = [Mask.from_array(ct.hu > 150, name="Aorta"), Mask.from_array(ct.hu > 350, name="Spine")]
+    export.export_zip(tmp_path / "e.zip", ct, masks)
+    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
+        archive.extractall(tmp_path / "out")
+    ds = check_segmentation(tmp_path / "out" / "segmentation.dcm", ct, masks)
+    read = {pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID for f in (tmp_path / "series").iterdir()}
+    referenced = {i.ReferencedSOPInstanceUID for i in ds.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+    assert referenced <= read
+    for file in (tmp_path / "out").rglob("*.*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert PATIENT_NAME.encode() not in content
+        assert b"SECRET" not in content
+
+
+@pytest.mark.parametrize("fault", [{"drop": (5,)}, {"tilt_degrees": 12.0}])
+def test_a_repaired_dicom_series_gives_nifti_but_no_segmentation(tmp_path, fault):
+    made = phantom()
+    write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, "LPS"), **fault)
+    ct = read_ct(tmp_path / "series")
+    mask = Mask.from_array(ct.hu > 150)
+    assert "segmentation.dcm" not in export.export_zip(tmp_path / "e.zip", ct, [mask])
+    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
+        archive.extractall(tmp_path / "out")
+    assert "resampled at reading" in (tmp_path / "out" / "README.txt").read_text(encoding="utf-8")
+    image = nib.load(tmp_path / "out" / "labels.nii.gz")
+    np.testing.assert_allclose(world(image.get_fdata() == 1, image.affine), world(mask.array, ct.affine), atol=1e-3)
+
+
 def test_zip_of_a_nifti_says_why_there_is_no_dicom_seg(tmp_path):
     ct = volume("RAS")
     names = export.export_zip(tmp_path / "e.zip", ct, [blob(ct)])
     assert "segmentation.dcm" not in names
     with zipfile.ZipFile(tmp_path / "e.zip") as archive:
-        assert "read from NIfTI" in archive.read("README.txt").decode()
+        assert "was read from NIfTI" in archive.read("README.txt").decode()
     assert export.export_zip(tmp_path / "f.zip", ct, [blob(ct)], formats=("csv",)) == ["README.txt", "measurements.csv"]
