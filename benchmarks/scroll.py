@@ -118,7 +118,9 @@ def main() -> None:
         for plane in ("axial", "coronal", "sagittal"):
             frames = page.evaluate(SCROLL, [plane, options.steps])
             result[plane] = {key: round(value, 1) for key, value in frames.items()}
-        result["requests_while_scrolling"] = len([r for r in requests if "/medvl/" in r or "/volume" in r or "predict" in r])
+        result["requests_while_scrolling"] = len(
+            [r for r in requests if "/medvl/" in r or "/volume" in r or "predict" in r]
+        )
         result["all_requests_while_scrolling"] = len(requests)
         browser.close()
     demo.close()

@@ -23,7 +23,7 @@ from .planes import Patch, PlaneFrame
 from .prompts import Box, Point
 from .propagation import SlicePropagator, object_statistics
 from .slice_encoder import SliceEncoder, to_plane, window_for
-from .slice_segmenter import Fusion, ObjectState, SliceSegmenter, prompted_hu
+from .slice_segmenter import Fusion, ObjectState, SliceSegmenter
 
 ERASED_REACH_MM = 8.0  # how far along the axis a click speaks that takes a whole slice away
 STABLE_IOU = 0.985  # a re-prediction that agrees this well with what was there ends the correction
@@ -167,7 +167,7 @@ class Segmenter:
         first = not state.slices and len(state.anchors) == 1
         hu = to_plane(self.ct.hu, state.axis, index)
         if first:
-            state = replace(state, window=window_for(prompted_hu(hu, prompts)))
+            state = replace(state, window=self.slices.choose_window(state.axis, index, prompts))
         old = state.slices.get(index)
         if old is None and state.slices:
             old = self.slices.carry(state, min(state.slices, key=lambda i: abs(i - index)), index)

@@ -26,9 +26,11 @@ from .plane_masks import (
 from .planes import Patch, PlaneFrame
 from .prompts import Box, Point
 from .propagation import SlicePropagator, click_map, make_inputs
-from .slice_encoder import SliceEncoder, to_plane
+from .slice_encoder import SliceEncoder, to_plane, window_for
 
 MIN_AREA_MM2 = 12.0  # below this an object counts as ended
+
+BODY_AREA_MM2 = 60_000.0
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,34 @@ class SliceSegmenter:
 
     def first(self, axis: int, index: int, prompts: SlicePrompts, window: str) -> np.ndarray:
         """SAM 2's best mask of a slice from prompts alone; logits ``(row, column)`` on the full plane."""
+        return self.first_scored(axis, index, prompts, window)[0]
+
+    def first_scored(self, axis: int, index: int, prompts: SlicePrompts, window: str) -> tuple[np.ndarray, float]:
+        """As ``first``, with the score that chose it: predicted IoU, how well it fills the box, a sensible size."""
         logits, iou = self.predict(axis, index, window, [prompts], None)
-        logits, iou = logits[0], iou[0].copy()
+        logits, score = logits[0], iou[0].copy()
         frame = self.frames[axis]
         for n, mask in enumerate(logits > 0):
             area = float(mask.sum()) * frame.pixel_area_mm2
-            iou[n] -= 0.5 * (area < MIN_AREA_MM2)
+            score[n] -= 0.5 * (area < MIN_AREA_MM2)
             if prompts.box is not None:
-                iou[n] += 0.5 * box_agreement(mask, prompts.box)
+                score[n] += 0.5 * box_agreement(mask, prompts.box)
             else:
-                iou[n] -= 0.3 * (area > 60000)  # a click never means the whole body
-        return logits[int(iou.argmax())]
+                score[n] -= 0.3 * (area > BODY_AREA_MM2)  # a click never means the whole body
+        best = int(score.argmax())
+        return logits[best], float(score[best])
+
+    def choose_window(self, axis: int, index: int, prompts: SlicePrompts) -> str:
+        """The window that shows what is prompted. Where a box holds lung and soft tissue, both are tried."""
+        hu = to_plane(self.ct.hu, axis, index)
+        window = window_for(prompted_hu(hu, prompts))
+        if prompts.box is None or any(on for _, _, on in prompts.points):
+            return window
+        r0, c0, r1, c1 = prompts.box
+        air = float((hu[r0:r1, c0:c1] < -250).mean())
+        if not 0.12 < air < 0.85:
+            return window
+        return max(("soft", "lung"), key=lambda w: self.first_scored(axis, index, prompts, w)[1])
 
     def correct(self, state: ObjectState, index: int, old: Patch, prompts: SlicePrompts) -> np.ndarray:
         """An existing slice with clicks: the best of several candidate masks, mixed with the propagation network's

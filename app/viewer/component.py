@@ -10,14 +10,25 @@ import gradio as gr
 from .board import Board
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("geometry.js", "volume.js", "contour.js", "masks.js", "plane.js", "gestures.js", "toolbar.js", "viewer.js")
+SCRIPTS = (  # in the order in which they build on one another
+    "geometry.js",
+    "volume.js",
+    "contour.js",
+    "masks.js",
+    "plane.js",
+    "gestures.js",
+    "toolbar.js",
+    "frames.js",
+    "viewer.js",
+    "start.js",
+)
 
 
 def viewer_html(elem_id: str = "viewer") -> gr.HTML:
     """The viewer component.
 
     Its value comes from ``viewer_value``; its events are ``prompt`` and ``action`` (listen with
-    ``viewer.prompt(fn)``, where ``fn`` takes an ``evt: gr.EventData``; ``evt._data`` is the dict that the browser sent).
+    ``viewer.prompt(fn)``, where ``fn`` takes an ``evt: gr.EventData``; ``evt._data`` is the dict from the browser).
     """
     return gr.HTML(
         value=viewer_value(None),

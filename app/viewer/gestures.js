@@ -1,6 +1,7 @@
 // Mouse, wheel and touch on a plane.
 
 const CLICK_SLOP = 4; // CSS pixels that a click may wander
+const TAP_SLOP = 10; // the same for a finger
 const DOUBLE_MS = 350;
 const TOUCH_STEP = 9; // CSS pixels of a finger's way for a slice
 const WHEEL_STEP = 40; // wheel pixels for a slice, on touch pads; one notch of a mouse wheel is one slice
@@ -73,7 +74,7 @@ function attachGestures(view, viewer) {
       return viewer.wake();
     }
     if (!drag) return;
-    drag.moved = drag.moved || Math.hypot(x - drag.startX, y - drag.startY) > CLICK_SLOP;
+    drag.moved = drag.moved || Math.hypot(x - drag.startX, y - drag.startY) > (drag.touch ? TAP_SLOP : CLICK_SLOP);
     const [dx, dy] = [x - drag.x, y - drag.y];
     [drag.x, drag.y] = [x, y];
     if (drag.mode === 'crosshair') viewer.moveTo(view.voxelAt(x, y));
@@ -157,7 +158,7 @@ function attachGestures(view, viewer) {
 function dragWindow(viewer, drag, x, y) {
   const pace = Math.max(0.5, drag.window.width / 350);
   const width = Math.max(1, drag.window.width + (x - drag.startX) * pace);
-  const level = drag.window.level + (drag.startY - y) * pace * -1;
+  const level = drag.window.level + (y - drag.startY) * pace;
   viewer.setWindow(Math.round(level), Math.round(width));
 }
 

@@ -34,16 +34,18 @@ class MaskStore {
     let at = 0;
     for (const item of header.masks) {
       let mask = before.get(item.id);
-      if (!mask || mask.born !== item.born) mask = { born: item.born, slices: new Map(), version: 0 };
+      if (!mask || mask.born !== item.born) mask = { born: item.born, slices: new Map(), version: 0, voxels: 0 };
       for (const key of ['id', 'name', 'color', 'visible', 'opacity', 'prompts']) mask[key] = item[key];
       for (const [k, i0, j0, w, h, count] of item.slices) {
-        if (w) mask.slices.set(k, { i0, j0, w, h, data: expandRuns(runs, at, count, w * h) });
+        if (w) mask.slices.set(k, { i0, j0, w, h, ...expandRuns(runs, at, count, w * h) });
         else mask.slices.delete(k);
         at += count;
       }
       if (item.slices.length) {
         mask.version++;
         mask.bounds = boundsOf(mask.slices);
+        mask.voxels = 0;
+        for (const slice of mask.slices.values()) mask.voxels += slice.count;
       }
       this.masks.set(item.id, mask);
     }
@@ -70,15 +72,19 @@ class MaskStore {
   }
 }
 
-/** @param {Uint16Array} runs @param {number} from @param {number} count @param {number} size @returns {Uint8Array} */
+/** @param {Uint16Array} runs @param {number} from @param {number} count @param {number} size @returns {{data: Uint8Array, count: number}} cells, and how many are set */
 function expandRuns(runs, from, count, size) {
-  const out = new Uint8Array(size);
+  const data = new Uint8Array(size);
+  let set = 0;
   for (let n = 0, at = 0; n < count; n++) {
     const end = at + runs[from + n];
-    if (n & 1) out.fill(1, at, end);
+    if (n & 1) {
+      data.fill(1, at, end);
+      set += end - at;
+    }
     at = end;
   }
-  return out;
+  return { data, count: set };
 }
 
 /** Smallest box round all slices, or null. @param {Map} slices @returns {{lo: number[], hi: number[]}|null} */

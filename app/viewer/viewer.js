@@ -1,47 +1,6 @@
 // The viewer: ties volume, masks, planes and tools together, follows the component's value, and speaks to Python by
 // trigger('prompt', ...) and trigger('action', ...).
 
-/** Frame times of the last few hundred painted frames. */
-class FrameClock {
-  constructor() {
-    this.reset();
-    this.channel = new MessageChannel();
-    this.channel.port1.onmessage = () => this._end();
-  }
-
-  /** Forgets what was measured. */
-  reset() {
-    this.frames = [];
-    this.draws = [];
-    this.began = null;
-  }
-
-  /** Called when a frame's script begins; the frame ends when the browser has painted it. @param {number} drawMs */
-  frame(start, drawMs) {
-    this.draws.push(drawMs);
-    this.began = start;
-    this.channel.port2.postMessage(0);
-  }
-
-  _end() {
-    if (this.began === null) return;
-    this.frames.push(performance.now() - this.began);
-    this.began = null;
-    if (this.frames.length > 1200) this.frames.shift();
-    if (this.draws.length > 1200) this.draws.shift();
-  }
-
-  /** @returns {object} p50, p95 and max in ms of whole frames (script and paint) and of drawing alone */
-  summary() {
-    const at = (list, q) => (list.length ? [...list].sort((a, b) => a - b)[Math.ceil(q * list.length) - 1] : null);
-    return {
-      count: this.frames.length,
-      p50: at(this.frames, 0.5), p95: at(this.frames, 0.95), max: at(this.frames, 1),
-      draw_p50: at(this.draws, 0.5), draw_p95: at(this.draws, 0.95), draw_max: at(this.draws, 1),
-    };
-  }
-}
-
 /** The whole viewer. */
 class Viewer {
   /** @param {HTMLElement} root the .mv element */
@@ -94,17 +53,21 @@ class Viewer {
     this.foot = make('div', 'mv-foot');
     this.readout = make('span', 'mv-readout');
     this.statusText = make('span', 'mv-status');
-    this.windowText = make('span', 'mv-window');
+    this.windowText = make('span', 'mv-levels');
     this.foot.append(this.readout, this.statusText, this.windowText);
     this.root.replaceChildren(this.toolbar.root, this.progress, this.grid, this.foot);
     attachKeys(this);
     new ResizeObserver(() => this.resize()).observe(this.grid);
     this.activate(this.views[0]);
-    this.say('Open a CT to begin.');
     this.refresh();
   }
 
   // ---------------------------------------------------------------- what to show
+
+  /** @returns {boolean} whether the picture is that of the CT the session has open, not one still to be replaced */
+  get current() {
+    return Boolean(this.volume) && this.volume.token === this.token;
+  }
 
   /** Takes the component's value. @param {object} value see viewer_value in component.py */
   take(value) {
@@ -112,7 +75,8 @@ class Viewer {
     this.busy = Boolean(next.busy);
     this.status = typeof next.status === 'string' ? next.status : '';
     if ((next.token || '') !== this.token || (next.case || 0) !== this.caseId) this.open(next);
-    else if (next.token && next.revision > this.store.revision) this.sync(next.revision);
+    else if (!this.current) this.opening = next;
+    else if (next.revision > this.store.revision) this.sync(next.revision);
     if (!this.busy && next.revision <= this.store.revision) this.pending = [];
     this.refresh();
     this.touch(false);
@@ -129,7 +93,6 @@ class Viewer {
       if (this.volume) this.volume.close();
       this.volume = null;
       this.store.clear();
-      this.say('Open a CT to begin.');
       return this.refresh();
     }
     if (!this.volume) this.say('Loading the scan');
@@ -140,7 +103,9 @@ class Viewer {
       let response = null;
       for (const url of routeCandidates(value.base)) {
         try {
-          response = await get(url + '/info', abort.signal);
+          const answer = await get(url + '/info', abort.signal);
+          if (!(answer.headers.get('content-type') || '').includes('json')) continue; // another page at that address
+          response = answer;
           this.nextUrl = url;
           break;
         } catch (error) {
@@ -150,6 +115,7 @@ class Viewer {
       if (!response) throw new Gone('This session has ended. Reload the page.');
       const volume = new Volume(await response.json(), this.nextUrl);
       if (abort.signal.aborted) return volume.close();
+      volume.token = value.token;
       this.loading = volume;
       volume.onslab = (level, k0, k1) => this._arrived(volume, level, k0, k1);
       volume.onerror = (error) => this.fail(error);
@@ -204,7 +170,7 @@ class Viewer {
   retry() {
     this.say(this.volume ? '' : 'Loading the scan');
     if (this.volume && this.volume.failed) this.volume.retry();
-    else if (this.volume && !this.loading) this.sync(this.wanted);
+    else if (this.current) this.sync(this.wanted);
     else this.open(this.opening);
   }
 
@@ -220,6 +186,7 @@ class Viewer {
         const buffer = await response.arrayBuffer();
         if (volume !== this.volume) break;
         const { focus } = this.store.apply(buffer);
+        if (this.current && !volume.failed) this.say('');
         this.pending = this.pending.filter((prompt) => prompt.after >= this.store.revision);
         if (focus) this.moveTo(focus, true);
         this.touch(true);
@@ -235,6 +202,7 @@ class Viewer {
 
   /** Sends a prompt and shows it at once. @param {object} prompt */
   prompt(prompt) {
+    if (!this.current) return; // a prompt on the old picture would land in the new scan
     this.pending.push({ ...prompt, after: this.store.revision });
     const { ijk, lo, hi } = prompt;
     const centre = ijk || lo.map((n, axis) => (n + hi[axis] - 1) >> 1);
@@ -245,6 +213,7 @@ class Viewer {
 
   /** @param {string} name undo, redo, clear, new or stop */
   action(name) {
+    if (!this.current) return;
     if (name === 'clear' || name === 'undo') this.pending = [];
     this.touch(false);
     trigger('action', { name });
@@ -422,63 +391,8 @@ class Viewer {
   refresh() {
     this.toolbar.refresh();
     const tilt = this.volume ? this.volume.info.oblique_degrees : 0;
+    if (!this.token) this.say(this.status || 'Open a CT to begin.');
     setText(this.statusText, this.status || (this.busy ? 'Segmenting' : tilt >= 3 ? 'Oblique scan, ' + tilt + '\u00b0' : ''));
     this.root.classList.toggle('mv-busy', this.busy);
   }
 }
-
-const viewer = new Viewer(element.querySelector('.mv'));
-
-/** For tests and benchmarks. */
-window.medvlViewer = {
-  /** @returns {object} what the viewer shows now */
-  state() {
-    const volume = viewer.volume;
-    return {
-      token: viewer.token,
-      ijk: viewer.ijk.slice(),
-      window: { ...viewer.window },
-      tool: viewer.tool,
-      zoom: Object.fromEntries(viewer.views.map((view) => [view.plane.name, view.zoom])),
-      maximised: viewer.grid.dataset.only || null,
-      level: volume ? volume.level : null,
-      complete: Boolean(volume && volume.complete),
-      shape: volume ? volume.shape : null,
-      bytes: volume ? volume.bytes : 0,
-      revision: viewer.store.revision,
-      active: viewer.store.active,
-      masks: [...viewer.store.masks.values()].map((m) => ({
-        id: m.id, name: m.name, color: m.color, visible: m.visible, opacity: m.opacity,
-        slices: m.slices.size, prompts: m.prompts.length,
-        voxels: [...m.slices.values()].reduce((sum, s) => sum + s.data.reduce((a, b) => a + b, 0), 0),
-      })),
-      pending: viewer.pending.length,
-      busy: viewer.busy,
-      frames: viewer.clock.summary(),
-      firstPicture: viewer.firstPicture ?? null,
-    };
-  },
-  /** Where a voxel lies on the page's view. @param {string} plane @param {number[]} ijk @returns {{x: number, y: number}} */
-  canvasPoint(plane, ijk) {
-    const view = viewer.views.find((v) => v.plane.name === plane);
-    const box = view.root.getBoundingClientRect();
-    const [x, y] = view.toScreen(ijk);
-    return { x: box.left + x, y: box.top + y };
-  },
-  /** @param {number[]} ijk */
-  setCrosshair(ijk) {
-    viewer.moveTo(ijk, true);
-  },
-  /** HU as the browser has it. @param {number[]} ijk @returns {number|null} */
-  hu(ijk) {
-    const voxel = viewer.volume && viewer.volume.at(ijk);
-    return voxel && voxel.exact ? voxel.hu : null;
-  },
-  /** Forgets the frame times measured so far. */
-  resetFrames() {
-    viewer.clock.reset();
-  },
-};
-
-watch('value', () => viewer.take(props.value));
-viewer.take(props.value);

@@ -92,7 +92,7 @@ class Volume {
 
   /** @returns {boolean} true when everything that fits the budget is here at full resolution */
   get complete() {
-    return this.whole ? this.fine.have === this.fine.slabs : this._next() === null;
+    return this.whole ? this.fine.have === this.fine.slabs : this.inFlight.size === 0 && this._next() === null;
   }
 
   /** @returns {number} 0..1, share of what is wanted that has come */

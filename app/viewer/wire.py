@@ -79,7 +79,7 @@ def encode_slices(block: np.ndarray, origin: tuple[int, int, int], ks: list[int]
         ks: slices of the volume that are wanted; one outside the box counts as empty.
 
     Returns:
-        Table with a row ``[k, i0, j0, width, height, runs]`` a slice (zeros when empty), and the run lengths of all rows.
+        Table with a row ``[k, i0, j0, width, height, runs]`` a slice (zeros when empty), and all run lengths.
     """
     table, chunks = [], []
     for k in ks:
@@ -106,7 +106,7 @@ def pack_delta(header: dict[str, Any], payload: bytes) -> bytes:
 
 
 def unpack_delta(data: bytes) -> tuple[dict[str, Any], dict[str, dict[int, tuple[tuple[int, int], np.ndarray]]]]:
-    """Inverse of ``pack_delta``: header, and for each mask id ``{k: ((i0, j0), bool [j, i])}``; for tests and scripts."""
+    """Inverse of ``pack_delta`` for tests and scripts: header, and for each id ``{k: ((i0, j0), bool [j, i])}``."""
     if data[:4] != DELTA_MAGIC:
         raise ValueError("Not a viewer delta: it does not begin with MVD1.")
     (length,) = struct.unpack_from("<I", data, 4)

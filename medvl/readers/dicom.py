@@ -209,9 +209,12 @@ def _shift(values: np.ndarray, offset: np.ndarray, shape: tuple[int, int]) -> np
         n = values.shape[axis]
         target = np.moveaxis(moved, axis, 0)
         source = np.moveaxis(values, axis, 0).astype(np.float64)
-        target[whole : whole + n] = source
-        if abs(part) > 2e-3:
+        if part > 2e-3:
             target[whole + 1 : whole + n] = (1 - part) * source[1:] + part * source[:-1]
+            edge = (whole, 0) if part < 0.5 else (whole + n, -1)  # half a pixel at each end: nearest
+            target[edge[0]] = source[edge[1]]
+        else:
+            target[whole : whole + n] = source
         values = moved
     return values
 
@@ -271,7 +274,7 @@ def _decode_frames(item: Slice, rescales: list[tuple[float, float] | None]) -> t
 
 def _explain(item: Slice) -> str:
     syntax = UID(item.header.file_meta.TransferSyntaxUID)
-    if syntax.is_compressed:
+    if syntax.is_transfer_syntax and syntax.is_compressed:
         return (
             f"DICOM slice {item.instance} cannot be decoded: it is damaged, or its compression ({syntax.name}) is not "
             "supported. Export the series uncompressed."

@@ -16,7 +16,8 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ImplicitVRLittleEndian
+from pydicom.valuerep import DSfloat
 
 from ..errors import CTReadError
 from .common import Job
@@ -24,19 +25,22 @@ from .common import Job
 # What goes on to a DICOM-SEG: identifiers of study, series and slice, and geometry.
 KEPT = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
-    "ImageType", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient",
-    "SliceThickness", "SpacingBetweenSlices", "InstanceNumber",
+    "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "SliceThickness",
+    "SpacingBetweenSlices", "InstanceNumber",
 )  # fmt: skip
 EMPTY = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 _TAGS = (
-    *KEPT, "SeriesNumber", "AcquisitionNumber", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
+    *KEPT, "ImageType", "SeriesNumber", "AcquisitionNumber", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
     "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
+UNKNOWN = "unknown modality"
 _SAME_PLACE_MM = 0.01
+# pydicom's warnings print the value that does not fit its field, and in a damaged header that can be the whole patient.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 # What pydicom raises on damaged files.
 _BROKEN = (
     InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError,
@@ -92,6 +96,7 @@ class Slice:
 class Series:
     """Slices of one SeriesInstanceUID, localizers apart."""
 
+    uid: str
     number: str
     modality: str
     localizer: bool
@@ -119,16 +124,13 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
             ds = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
             reason = _refuse(ds)
             slices = [] if reason else _slices(ds, path)
+            home = _home(ds)
         except _BROKEN:
             reason, slices = "damaged", []
         if not slices:
             refused[reason or "without a position in space"] += 1
             continue
-        localizer = "LOCALIZER" in [str(v).upper() for v in _list(ds.get("ImageType"))]
-        key = (str(ds.get("SeriesInstanceUID", "")), localizer)
-        if key not in found:
-            found[key] = Series(_number(ds), _code(ds.get("Modality")), localizer, str(ds.get("StudyInstanceUID", "")))
-        found[key].slices += slices
+        found.setdefault((home.uid, home.localizer), home).slices += slices
     return list(found.values()), refused
 
 
@@ -146,7 +148,13 @@ def _check_deflated(path: str) -> None:
 def _list(value: object) -> list:
     if value is None or value == "":
         return []
-    return [value] if isinstance(value, str) else list(value)
+    return [value] if isinstance(value, str | float | int) else list(value)
+
+
+def _home(ds: Dataset) -> Series:
+    localizer = "LOCALIZER" in [str(v).upper() for v in _list(ds.get("ImageType"))]
+    series, study = (str(ds.get(keyword, "")) for keyword in ("SeriesInstanceUID", "StudyInstanceUID"))
+    return Series(series, _number(ds), _code(ds.get("Modality")), localizer, study)
 
 
 def _number(ds: Dataset) -> str:
@@ -157,13 +165,16 @@ def _number(ds: Dataset) -> str:
 
 
 def _code(value: object) -> str:
-    """A coded string, or "unknown modality": a field that someone filled with text is not shown."""
-    return str(value) if value and re.fullmatch(r"[A-Z]{2,10}", str(value)) else "unknown modality"
+    """A coded string, or ``UNKNOWN``: a field that someone filled with text is not shown."""
+    return str(value) if value and re.fullmatch(r"[A-Z]{2,4}", str(value)) else UNKNOWN
 
 
 def _refuse(ds: Dataset) -> str | None:
-    if not ds.get("SOPClassUID") or not ds.get("Rows") or str(ds.get("Modality", "")) in _NO_VOLUME:
+    if str(ds.get("Modality", "")) in _NO_VOLUME:
         return "not images of a scan"
+    if not ds.get("SOPClassUID") or not ds.get("Rows"):
+        declared = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID") or ""
+        return "damaged" if "Image Storage" in UID(declared).name else "not images of a scan"
     if int(ds.get("SamplesPerPixel") or 1) != 1:
         return "in colour"
     return None
@@ -228,18 +239,41 @@ def _slice(
 
 
 def clean_header(ds: Dataset) -> Dataset:
-    """A data set with ``KEPT`` only, the patient's fields present and empty."""
+    """A data set with ``KEPT`` only, the patient's fields present and empty.
+
+    Values are parsed and written anew: a damaged header can hold a name inside of a UID or a number.
+
+    Raises:
+        ValueError: a value is not what its field holds.
+    """
     clean = Dataset()
     for keyword in KEPT:
-        if ds.get(keyword) not in (None, ""):
-            setattr(clean, keyword, ds.get(keyword))
+        value = ds.get(keyword)
+        if value is None or value == "":
+            continue
+        if keyword.endswith("UID"):
+            value = _uid(value)
+        elif keyword == "Modality":
+            value = _code(value) if _code(value) != UNKNOWN else "OT"
+        elif keyword in ("Rows", "Columns", "InstanceNumber"):
+            value = int(value)
+        else:
+            numbers = [DSfloat(float(v), auto_format=True) for v in _list(value)]
+            value = numbers if len(numbers) > 1 else numbers[0]
+        setattr(clean, keyword, value)
     for keyword in EMPTY:
         setattr(clean, keyword, "")
     clean.file_meta = FileMetaDataset()
-    clean.file_meta.MediaStorageSOPClassUID = clean.get("SOPClassUID", "")
-    clean.file_meta.MediaStorageSOPInstanceUID = clean.get("SOPInstanceUID", "")
-    clean.file_meta.TransferSyntaxUID = ds.file_meta.get("TransferSyntaxUID", ExplicitVRLittleEndian)
+    clean.file_meta.MediaStorageSOPClassUID = clean.SOPClassUID
+    clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
+    clean.file_meta.TransferSyntaxUID = _uid(ds.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
     return clean
+
+
+def _uid(value: object) -> UID:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", str(value)) or len(str(value)) > 64:
+        raise ValueError
+    return UID(str(value))
 
 
 def choose(series: list[Series], refused: Counter, job: Job) -> tuple[Series, list[str]]:

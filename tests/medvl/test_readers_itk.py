@@ -51,7 +51,9 @@ def test_stored_types(ext, dtype, ct, tmp_path):
 def test_metaimage_slope_and_offset(ct, tmp_path):
     path = write_itk(tmp_path / "ct.mha", (ct.hu + 1024) // 2, ct.affine)
     replaced(
-        path, b"ElementDataFile", b"ElementToIntensityFunctionSlope = 2\nElementToIntensityFunctionOffset = -1024\n\\g<0>"
+        path,
+        b"ElementDataFile",
+        b"ElementToIntensityFunctionSlope = 2\nElementToIntensityFunctionOffset = -1024\n\\g<0>",
     )
     np.testing.assert_array_equal(read_ct(path).hu, (ct.hu + 1024) // 2 * 2 - 1024)
 
@@ -91,7 +93,7 @@ def test_in_a_zip(ext, ct, tmp_path):
 def test_a_header_cannot_point_elsewhere(ext, name, ct, tmp_path):
     path = write_itk(tmp_path / f"ct{ext}", ct.hu, ct.affine)
     replaced(path, b"(?<=data file: ).*" if ext == ".nhdr" else b"(?<=ElementDataFile = ).*", name)
-    with pytest.raises(CTReadError, match="another folder|several data files"):
+    with pytest.raises(CTReadError, match=r"another folder|several data files"):
         read_ct(path)
 
 
@@ -103,7 +105,7 @@ def test_a_header_cannot_smuggle_a_second_data_file(line, ct, tmp_path):
         read_ct(path)
 
 
-@pytest.mark.parametrize("keep", [8, 60, 200, 2000, -1, -300])
+@pytest.mark.parametrize("keep", [8, 60, 200, 2000, -20, -300])
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("ext", [".nrrd", ".mha"])
 def test_cut_short(ext, compress, keep, ct, tmp_path):

@@ -179,7 +179,7 @@ def test_colour_and_complex(tmp_path):
         (DIM, "4h", (3, 30000, 30000, 30000), "8192"),
         (DIM, "4h", (3, -5, 18, 16), "impossible"),
         (DIM, "4h", (3, 0, 18, 16), "impossible"),
-        (DIM, "h", (99,), "99 dimensions"),
+        (DIM, "h", (99,), "dimensions"),
         (DIM, "4h", (3, 2000, 2000, 2000), "million"),
         (DIM, "4h", (3, 400, 400, 400), "cut short"),
         (PIXDIM + 12, "f", (0,), "spacing"),

@@ -1,0 +1,57 @@
+// Starts the viewer on the component's element, and opens a window on it for tests and benchmarks.
+
+const viewer = new Viewer(element.querySelector('.mv'));
+
+/** For tests and benchmarks. */
+window.medvlViewer = {
+  /** @returns {object} what the viewer shows now */
+  state() {
+    const volume = viewer.volume;
+    return {
+      token: viewer.token,
+      ijk: viewer.ijk.slice(),
+      window: { ...viewer.window },
+      tool: viewer.tool,
+      zoom: Object.fromEntries(viewer.views.map((view) => [view.plane.name, view.zoom])),
+      maximised: viewer.grid.dataset.only || null,
+      level: volume ? volume.level : null,
+      complete: Boolean(volume && volume.complete),
+      shape: volume ? volume.shape : null,
+      bytes: volume ? volume.bytes : 0,
+      revision: viewer.store.revision,
+      active: viewer.store.active,
+      masks: [...viewer.store.masks.values()].map((m) => ({
+        id: m.id, name: m.name, color: m.color, visible: m.visible, opacity: m.opacity,
+        slices: m.slices.size, prompts: m.prompts.length,
+        voxels: m.voxels,
+      })),
+      pending: viewer.pending.length,
+      busy: viewer.busy,
+      frames: viewer.clock.summary(),
+      firstPicture: viewer.firstPicture ?? null,
+    };
+  },
+  /** Where a voxel lies on the page's view. @param {string} plane @param {number[]} ijk @returns {{x: number, y: number}} */
+  canvasPoint(plane, ijk) {
+    const view = viewer.views.find((v) => v.plane.name === plane);
+    const box = view.root.getBoundingClientRect();
+    const [x, y] = view.toScreen(ijk);
+    return { x: box.left + x, y: box.top + y };
+  },
+  /** @param {number[]} ijk */
+  setCrosshair(ijk) {
+    viewer.moveTo(ijk, true);
+  },
+  /** HU as the browser has it. @param {number[]} ijk @returns {number|null} */
+  hu(ijk) {
+    const voxel = viewer.volume && viewer.volume.at(ijk);
+    return voxel && voxel.exact ? voxel.hu : null;
+  },
+  /** Forgets the frame times measured so far. */
+  resetFrames() {
+    viewer.clock.reset();
+  },
+};
+
+watch('value', () => viewer.take(props.value));
+viewer.take(props.value);

@@ -1,0 +1,95 @@
+"""A model without weights: grows a region of like HU, slice by slice, with the real ``Case``'s list and history.
+
+It makes the page's behaviour testable in milliseconds, and slow enough to stop where a test wants that.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from medvl.errors import Cancelled, PromptError
+from medvl.masks import PALETTE, Mask
+from medvl.model import Case, SegmentUpdate, _Step
+from medvl.prompts import Box, Point
+
+
+class StandInModel:
+    """What ``medvl.load`` would give; ``slice_s`` is how long a slice takes."""
+
+    def __init__(self, slice_s: float = 0.0) -> None:
+        self.slice_s = slice_s
+        self.device = torch.device("cpu")
+
+    def open(self, ct):
+        return StandInCase(self, ct)
+
+
+class StandInCase(Case):
+    """The case's masks and history, without its networks."""
+
+    def __init__(self, model, ct) -> None:
+        self.model, self.ct = model, ct
+        self.masks, self._past, self._future = {}, {}, {}
+        self.encoder = SimpleNamespace(nbytes=0, clear=lambda: None)
+        self._numbers = itertools.count(1)
+        self._job = threading.Lock()
+
+    def segment_stream(self, points=None, box=None, mask_id=None, name=None, color=None, cancel=None):
+        points, cancel = list(points or []), cancel or threading.Event()
+        with self._job:
+            if mask_id is None:
+                number = next(self._numbers)
+                mask_id, name = f"m{number}", name or f"Object {number}"
+                empty = np.zeros(self.ct.shape, bool)
+                mask = Mask.from_array(empty, id=mask_id, name=name, color=PALETTE[(number - 1) % len(PALETTE)])
+                prompts = []
+            else:
+                mask, prompts = self._known(mask_id), self.prompts(mask_id)
+            if cancel.is_set():
+                raise Cancelled("Stopped before the first slice was ready.")
+            prompts = [*prompts, *points, *([box] if box else [])]
+            goal = self._goal(prompts)
+            if not goal.any():
+                raise PromptError("Nothing was found there.")
+            array, done, stopped, changed = mask.array, 0, False, None
+            first = points[0].ijk[2] if points else (box.lo[2] + box.hi[2] - 1) // 2
+            order = sorted(range(goal.shape[2]), key=lambda k: abs(k - first))
+            order = [k for k in order if goal[:, :, k].any() or array[:, :, k].any()]
+            for k in order:
+                if cancel.is_set():
+                    stopped = True
+                    break
+                time.sleep(self.model.slice_s)
+                array[:, :, k] = goal[:, :, k]
+                done += 1
+                mask = mask.with_array(array)
+                changed = Box((0, 0, k), (goal.shape[0], goal.shape[1], k + 1))
+                stage = "slice" if done == 1 else "propagating"
+                yield SegmentUpdate(mask, changed, done, len(order), stage, False, self.model.slice_s * (len(order) - done))
+            mask = self._with_labels(mask)
+            self._remember(mask.id, _Step(SimpleNamespace(prompts=tuple(prompts), slices={}), mask))
+            yield SegmentUpdate(mask, changed, done, done, "done", stopped, 0.0)
+
+    def _goal(self, prompts) -> np.ndarray:
+        """Voxels of like HU, connected to the prompts; negative points cut their own neighbourhood away."""
+        hu, goal = np.asarray(self.ct.hu), np.zeros(self.ct.shape, bool)
+        for prompt in prompts:
+            positive = not isinstance(prompt, Point) or prompt.positive
+            if isinstance(prompt, Box):
+                seed = tuple((a + b) // 2 for a, b in zip(prompt.lo, prompt.hi, strict=True))
+            else:
+                seed = prompt.ijk
+            if positive:
+                labels, _ = ndimage.label(np.abs(hu - int(hu[seed])) < 45)
+                goal |= labels == labels[seed]
+            else:
+                low = [max(0, v - 4) for v in seed]
+                goal[tuple(slice(a, v + 5) for a, v in zip(low, seed, strict=True))] = False
+        return goal
