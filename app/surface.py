@@ -15,6 +15,8 @@ from medvl.volume import CTVolume
 TRIANGLES = 24_000  # of one mask: 1 MB or so on the wire, and smooth to turn on a laptop
 BACKGROUND = "#14171c"
 INK = "#9aa4b2"
+LETTER = "#ffd166"
+HEIGHT = 540
 AXES = (("x", "L", "R"), ("y", "P", "A"), ("z", "I", "S"))  # growing to the patient's right, front and head
 
 
@@ -63,30 +65,39 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
             )
         )
     plot.update_layout(
-        scene={f"{axis}axis": _axis(low, high, plot, axis) for axis, low, high in AXES}
-        | {"aspectmode": "data", "camera": {"eye": {"x": 0.35, "y": 1.9, "z": 0.3}}, "bgcolor": BACKGROUND},
+        scene={f"{axis}axis": {"visible": False, "showspikes": False} for axis in "xyz"}
+        | {
+            "aspectmode": "data",
+            # From the front, a little above: the patient's right is on the viewer's left, as in the planes.
+            "camera": {"eye": {"x": 0.3, "y": 1.9, "z": 0.35}, "projection": {"type": "orthographic"}},
+            "bgcolor": BACKGROUND,
+            "annotations": _letters(plot),
+        },
         paper_bgcolor=BACKGROUND,
         font={"color": INK, "size": 12, "family": "system-ui, sans-serif"},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        height=420,
+        height=HEIGHT,
         showlegend=False,
         uirevision="keep",  # a new mask does not turn the view back
     )
     if not shown:
-        plot.update_layout(
-            scene={"xaxis": {"visible": False}, "yaxis": {"visible": False}, "zaxis": {"visible": False}},
-            annotations=[
-                {"text": "No visible mask yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
-            ],
-        )
+        nothing = {"text": "No visible mask yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
+        plot.update_layout(annotations=[nothing])
     return plot
 
 
-def _axis(low: str, high: str, plot: go.Figure, axis: str) -> dict:
-    """An axis with the patient's directions at its ends instead of numbers."""
-    values = [trace[axis] for trace in plot.data]
-    quiet = {"title": {"text": ""}, "gridcolor": "#2a3038", "zerolinecolor": "#2a3038", "showbackground": False}
-    if not values:
-        return quiet
-    ends = [float(min(v.min() for v in values)), float(max(v.max() for v in values))]
-    return quiet | {"tickvals": ends, "ticktext": [low, high], "showspikes": False}
+def _letters(plot: go.Figure) -> list[dict]:
+    """The patient's directions, written just outside the middle of each side of the box round all surfaces."""
+    if not plot.data:
+        return []
+    low = np.array([min(float(trace[axis].min()) for trace in plot.data) for axis in "xyz"])
+    high = np.array([max(float(trace[axis].max()) for trace in plot.data) for axis in "xyz"])
+    middle, room = (low + high) / 2, 0.06 * float((high - low).max())
+    letters = []
+    for number, (_, down, up) in enumerate(AXES):
+        for letter, place in ((down, low[number] - room), (up, high[number] + room)):
+            at = middle.copy()
+            at[number] = place
+            spot = dict(zip("xyz", (float(v) for v in at), strict=True))
+            letters.append(spot | {"text": letter, "showarrow": False, "font": {"color": LETTER, "size": 13}})
+    return letters

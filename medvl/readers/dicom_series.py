@@ -6,7 +6,6 @@ counts and positions; descriptions, which people fill with names, are not read a
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections import Counter
@@ -14,30 +13,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ImplicitVRLittleEndian
-from pydicom.valuerep import DSfloat
+from pydicom.uid import UID
 
 from ..errors import CTReadError
 from .common import Job
+from .dicom_headers import KEPT, as_list, clean_header, coded
 
-# What goes on to a DICOM-SEG: identifiers of study, series and slice, and geometry.
-KEPT = (
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
-    "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "SliceThickness",
-    "SpacingBetweenSlices", "InstanceNumber",
-)  # fmt: skip
-EMPTY = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-    "AccessionNumber", "ReferringPhysicianName",
-)  # fmt: skip
 _TAGS = (
     *KEPT, "ImageType", "SeriesNumber", "AcquisitionNumber", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
     "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
-UNKNOWN = "unknown modality"
 _SAME_PLACE_MM = 0.01
 # pydicom's warnings print the value that does not fit its field, and in a damaged header that can be the whole patient.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -145,16 +133,10 @@ def _check_deflated(path: str) -> None:
             raise ValueError
 
 
-def _list(value: object) -> list:
-    if value is None or value == "":
-        return []
-    return [value] if isinstance(value, str | float | int) else list(value)
-
-
 def _home(ds: Dataset) -> Series:
-    localizer = "LOCALIZER" in [str(v).upper() for v in _list(ds.get("ImageType"))]
+    localizer = "LOCALIZER" in [str(v).upper() for v in as_list(ds.get("ImageType"))]
     series, study = (str(ds.get(keyword, "")) for keyword in ("SeriesInstanceUID", "StudyInstanceUID"))
-    return Series(series, _number(ds), _code(ds.get("Modality")), localizer, study)
+    return Series(series, _number(ds), coded(ds.get("Modality")), localizer, study)
 
 
 def _number(ds: Dataset) -> str:
@@ -162,11 +144,6 @@ def _number(ds: Dataset) -> str:
         return str(int(ds.SeriesNumber))
     except (AttributeError, TypeError, ValueError):
         return "without number"
-
-
-def _code(value: object) -> str:
-    """A coded string, or ``UNKNOWN``: a field that someone filled with text is not shown."""
-    return str(value) if value and re.fullmatch(r"[A-Z]{2,4}", str(value)) else UNKNOWN
 
 
 def _refuse(ds: Dataset) -> str | None:
@@ -236,44 +213,6 @@ def _slice(
         rescale,
         clean_header(ds),
     )
-
-
-def clean_header(ds: Dataset) -> Dataset:
-    """A data set with ``KEPT`` only, the patient's fields present and empty.
-
-    Values are parsed and written anew: a damaged header can hold a name inside of a UID or a number.
-
-    Raises:
-        ValueError: a value is not what its field holds.
-    """
-    clean = Dataset()
-    for keyword in KEPT:
-        value = ds.get(keyword)
-        if value is None or value == "":
-            continue
-        if keyword.endswith("UID"):
-            value = _uid(value)
-        elif keyword == "Modality":
-            value = _code(value) if _code(value) != UNKNOWN else "OT"
-        elif keyword in ("Rows", "Columns", "InstanceNumber"):
-            value = int(value)
-        else:
-            numbers = [DSfloat(float(v), auto_format=True) for v in _list(value)]
-            value = numbers if len(numbers) > 1 else numbers[0]
-        setattr(clean, keyword, value)
-    for keyword in EMPTY:
-        setattr(clean, keyword, "")
-    clean.file_meta = FileMetaDataset()
-    clean.file_meta.MediaStorageSOPClassUID = clean.SOPClassUID
-    clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
-    clean.file_meta.TransferSyntaxUID = _uid(ds.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
-    return clean
-
-
-def _uid(value: object) -> UID:
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", str(value)) or len(str(value)) > 64:
-        raise ValueError
-    return UID(str(value))
 
 
 def choose(series: list[Series], refused: Counter, job: Job) -> tuple[Series, list[str]]:

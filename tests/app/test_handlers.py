@@ -1,0 +1,490 @@
+"""What a visitor can do on the page, without a browser: real scans and masks, a stand-in for the networks."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zipfile
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from app.handlers import clean_name, read_prompt, status_line
+from app.sessions import SessionEndedError
+from medvl.errors import PromptError
+from medvl.masks import Mask
+from medvl.prompts import Box, Point
+from tests import phantoms
+
+
+def last(updates):
+    """The page after a handler is done: later updates over earlier ones."""
+    page = {}
+    for update in updates:
+        page |= update
+    return page
+
+
+def click(handlers, key, phantom, organ, positive=True):
+    data = {"kind": "point", "ijk": list(phantom.centre(organ)), "positive": positive, "axis": 2}
+    return last(handlers.prompt(key, data))
+
+
+def dice(a, b):
+    return 2 * np.sum(a & b) / (np.sum(a) + np.sum(b))
+
+
+class TestOpening:
+    def test_the_default_sample(self, handlers):
+        page = last(handlers.open_default("a"))
+        assert page["viewer"]["token"] == handlers.store.get("a").token
+        assert page["viewer"]["base"] == f"/medvl/{page['viewer']['token']}"
+        assert page["facts"]["title"] == "Phantom"
+        assert ["Voxels", "48 × 44 × 40"] in page["facts"]["rows"]
+        assert page["masks"]["masks"] == []
+        assert "toast" not in page
+
+    def test_a_sample_is_read_once_and_cannot_be_written(self, handlers):
+        last(handlers.open_default("a"))
+        last(handlers.open_default("b"))
+        a, b = handlers.store.get("a"), handlers.store.get("b")
+        assert a.ct is b.ct
+        assert a.case is not b.case
+        with pytest.raises(ValueError, match="read-only"):
+            a.ct.hu[0, 0, 0] = 1
+
+    def test_unknown_sample(self, opened):
+        page = last(opened.open_sample("a", "../../etc/passwd"))
+        assert "no such sample" in page["toast"]
+
+    def test_upload(self, opened, phantom, tmp_path):
+        before = opened.store.get("a")
+        path = phantoms.write_nifti(tmp_path / "mine.nii.gz", *phantoms.reorient(phantom.hu, phantom.affine, "LPS"))
+        page = last(opened.open_upload("a", [str(path)]))
+        session = opened.store.get("a")
+        assert session is not before
+        assert page["facts"]["title"] == "mine.nii.gz"
+        assert ["File's axes", "LPS"] in page["facts"]["rows"]
+        np.testing.assert_array_equal(session.ct.hu, phantom.hu)
+
+    def test_the_upload_is_deleted(self, opened, phantom, tmp_path):
+        (tmp_path / "hash").mkdir()
+        path = phantoms.write_nifti(tmp_path / "hash" / "mine.nii.gz", phantom.hu, phantom.affine)
+        last(opened.open_upload("a", [str(path)]))
+        assert not path.exists()
+        assert not path.parent.exists()
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("scan.nii.gz", b"not a scan"), ("scan.nii.gz", b""), ("photo.jpg", b"\xff\xd8\xff\xe0 JFIF"), ("scan.zip", b"PK")],
+    )
+    def test_a_bad_upload_keeps_the_old_scan(self, opened, phantom, tmp_path, name, content):
+        click(opened, "a", phantom, "liver")
+        before = opened.store.get("a")
+        path = tmp_path / name
+        path.write_bytes(content)
+        page = last(opened.open_upload("a", [str(path)]))
+        assert len(page["toast"]) > 20
+        assert str(tmp_path) not in page["toast"]
+        assert opened.store.get("a") is before
+        assert page["viewer"]["token"] == before.token
+        assert list(before.case.masks) == ["m1"]
+        assert not path.exists()
+
+    def test_nothing_uploaded(self, opened):
+        assert "No file" in last(opened.open_upload("a", None))["toast"]
+
+    def test_a_dicom_series_as_files(self, opened, phantom, tmp_path):
+        folder = phantoms.write_dicom_series(tmp_path / "series", phantom.hu, phantom.affine)
+        page = last(opened.open_upload("a", [str(p) for p in sorted(folder.iterdir())]))
+        assert page["facts"]["title"] == "40 files"
+        kinds = {kind["id"]: kind["possible"] for kind in page["export"]["kinds"]}
+        assert kinds["dicom_seg"]
+
+    def test_full_server(self, opened, phantom, tmp_path):
+        opened.store.budget_bytes = 1000
+        path = phantoms.write_nifti(tmp_path / "mine.nii.gz", phantom.hu, phantom.affine)
+        before = opened.store.get("a")
+        page = last(opened.open_upload("a", [str(path)]))
+        assert "memory" in page["toast"]
+        assert opened.store.get("a") is before
+
+    def test_opening_stops_what_runs(self, opened, phantom, tmp_path):
+        opened.store.get("a").case.model.slice_s = 0.05
+        stream = opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))})
+        next(stream)
+        next(stream)
+        started = time.monotonic()
+        last(opened.open_sample("a", "again"))
+        rest = list(stream)
+        assert time.monotonic() - started < 1.5
+        assert all("viewer" not in update for update in rest), "a closed scan must not come back to the page"
+
+
+class TestPrompts:
+    def test_a_click_becomes_a_mask(self, opened, phantom):
+        page = click(opened, "a", phantom, "liver")
+        (row,) = page["masks"]["masks"]
+        session = opened.store.get("a")
+        assert dice(session.case.masks["m1"].array, phantom.organ("liver")) > 0.95
+        ml = phantom.organ("liver").sum() * np.prod((6.0, 6.0, 7.0)) / 1000
+        assert row["volume_ml"] == pytest.approx(ml, rel=0.05)
+        assert row["mean_hu"] == pytest.approx(115, abs=3)
+        assert row["longest_diameter_mm"] > 50
+        assert page["viewer"]["busy"] is False
+        assert page["masks"]["active"] == "m1"
+
+    def test_it_streams(self, opened, phantom):
+        opened.model.slice_s = 0.02
+        updates = list(opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))}))
+        assert len(updates) >= 3
+        assert updates[0]["viewer"]["busy"]
+        assert any("Slice" in u["viewer"].get("status", "") for u in updates)
+        revisions = [u["viewer"]["revision"] for u in updates]
+        assert revisions == sorted(revisions)
+        assert updates[-1]["viewer"]["status"] == ""
+
+    def test_the_first_mask_opens_its_tab_once(self, opened, phantom):
+        assert click(opened, "a", phantom, "liver")["tab"] == "masks"
+        opened.action("a", {"name": "new"})
+        assert "tab" not in click(opened, "a", phantom, "spleen")
+
+    def test_further_clicks_refine(self, opened, phantom):
+        click(opened, "a", phantom, "liver")
+        page = click(opened, "a", phantom, "spleen")
+        assert len(page["masks"]["masks"]) == 1
+        assert len(opened.store.get("a").case.prompts("m1")) == 2
+
+    def test_new_object(self, opened, phantom):
+        click(opened, "a", phantom, "liver")
+        page = opened.action("a", {"name": "new"})
+        assert page["masks"]["active"] is None
+        page = click(opened, "a", phantom, "spleen")
+        assert [row["name"] for row in page["masks"]["masks"]] == ["Object 1", "Object 2"]
+        assert page["masks"]["active"] == "m2"
+        colours = {row["color"] for row in page["masks"]["masks"]}
+        assert len(colours) == 2
+
+    def test_a_box(self, opened, phantom):
+        i, j, k = phantom.centre("kidney_left")
+        page = last(opened.prompt("a", {"kind": "box", "lo": [i - 3, j - 3, k], "hi": [i + 4, j + 4, k + 1], "axis": 2}))
+        assert page["masks"]["masks"][0]["volume_ml"] > 40
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            None,
+            {},
+            {"kind": "point"},
+            {"kind": "point", "ijk": [1, 2]},
+            {"kind": "point", "ijk": [1, 2, 999]},
+            {"kind": "point", "ijk": [-1, 2, 3]},
+            {"kind": "point", "ijk": [1.5, 2, 3]},
+            {"kind": "point", "ijk": ["1", 2, 3]},
+            {"kind": "point", "ijk": [float("nan"), 2, 3]},
+            {"kind": "point", "ijk": [True, 2, 3]},
+            {"kind": "point", "ijk": [1, 2, 3], "axis": 7},
+            {"kind": "point", "ijk": [1, 2, 3], "axis": [2]},
+            {"kind": "box", "lo": [5, 5, 5], "hi": [5, 8, 6]},
+            {"kind": "box", "lo": [0, 0, 0], "hi": [999, 8, 6]},
+            {"kind": "scribble"},
+        ],
+    )
+    def test_nonsense_is_refused(self, opened, data):
+        with pytest.raises(PromptError):
+            list(opened.prompt("a", data))
+        assert opened.store.get("a").take() is None
+
+    def test_without_a_scan(self, handlers):
+        with pytest.raises(SessionEndedError):
+            list(handlers.prompt("nobody", {"kind": "point", "ijk": [1, 1, 1]}))
+
+    def test_nothing_found_leaves_nothing(self, opened, phantom):
+        session = opened.store.get("a")
+        session.case._goal = lambda prompts: np.zeros(session.ct.shape, bool)
+        page = click(opened, "a", phantom, "liver")
+        assert "Nothing was found" in page["toast"]
+        assert page["masks"]["masks"] == []
+        assert not page["viewer"]["busy"]
+
+    def test_a_crash_of_the_model_is_words(self, opened, phantom):
+        def broken(prompts):
+            raise RuntimeError("/secret/path exploded")
+
+        opened.store.get("a").case._goal = broken
+        page = click(opened, "a", phantom, "liver")
+        assert "secret" not in page["toast"]
+        assert "still there" in page["toast"]
+
+
+class TestStopping:
+    def test_stop_keeps_what_is_done(self, opened, phantom):
+        opened.model.slice_s = 0.05
+        stream = opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))})
+        for update in stream:
+            if update["viewer"]["status"].startswith(("Slice", "Following")):
+                break
+        stopped_at = time.monotonic()
+        opened.stop("a")
+        page = last(stream)
+        assert time.monotonic() - stopped_at < 0.5
+        assert page["viewer"]["status"] == "Stopped"
+        assert not page["viewer"]["busy"]
+        full = phantom.organ("spine").sum()
+        assert 0 < opened.store.get("a").case.masks["m1"].voxels < full
+
+    def test_stop_without_a_job(self, opened):
+        opened.stop("a")
+        opened.stop("nobody")
+
+    def test_a_click_while_it_runs_goes_to_the_same_object(self, opened, phantom):
+        opened.model.slice_s = 0.05
+        pages = {}
+
+        def run(name, organ):
+            pages[name] = click(opened, "a", phantom, organ)
+
+        first = threading.Thread(target=run, args=("first", "spine"))
+        first.start()
+        while not opened.store.get("a").target.mask_id:
+            time.sleep(0.01)
+        opened.model.slice_s = 0
+        run("second", "liver")
+        first.join(5)
+        session = opened.store.get("a")
+        assert list(session.case.masks) == ["m1"]
+        assert len(session.case.prompts("m1")) == 2
+        both = phantom.organ("spine") | phantom.organ("liver")
+        assert dice(session.case.masks["m1"].array, both) > 0.9, "the stopped run must be completed"
+
+    def test_quick_clicks_are_all_kept(self, opened, phantom):
+        opened.model.slice_s = 0.01
+        organs = ["liver", "spleen", "kidney_left", "kidney_right"]
+        threads = [threading.Thread(target=click, args=(opened, "a", phantom, organ)) for organ in organs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        session = opened.store.get("a")
+        click(opened, "a", phantom, "aorta")
+        assert list(session.case.masks) == ["m1"]
+        assert len(session.case.prompts("m1")) == 5
+        for organ in organs:
+            assert session.case.masks["m1"].array[phantom.centre(organ)]
+
+    def test_abandoned_stream_frees_the_session(self, opened, phantom):
+        stream = opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))})
+        next(stream)
+        stream.close()
+        assert click(opened, "a", phantom, "liver")["masks"]["masks"]
+
+
+class TestHistory:
+    def test_undo_and_redo(self, opened, phantom):
+        click(opened, "a", phantom, "liver")
+        click(opened, "a", phantom, "spleen")
+        two = opened.store.get("a").case.masks["m1"].voxels
+        page = opened.action("a", {"name": "undo"})
+        assert page["masks"]["redo"]
+        assert dice(opened.store.get("a").case.masks["m1"].array, phantom.organ("liver")) > 0.95
+        opened.action("a", {"name": "redo"})
+        assert opened.store.get("a").case.masks["m1"].voxels == two
+
+    def test_undo_of_the_first_prompt_and_back(self, opened, phantom):
+        click(opened, "a", phantom, "liver")
+        page = opened.action("a", {"name": "undo"})
+        assert page["masks"]["masks"] == []
+        assert page["masks"]["redo"]
+        assert not page["masks"]["undo"]
+        page = opened.action("a", {"name": "redo"})
+        assert len(page["masks"]["masks"]) == 1
+
+    def test_clear_can_be_redone(self, opened, phantom):
+        click(opened, "a", phantom, "liver")
+        click(opened, "a", phantom, "spleen")
+        assert opened.action("a", {"name": "clear"})["masks"]["masks"] == []
+        opened.action("a", {"name": "redo"})
+        page = opened.action("a", {"name": "redo"})
+        assert page["masks"]["masks"][0]["volume_ml"] > 0
+        assert len(opened.store.get("a").case.prompts("m1")) == 2
+
+    @pytest.mark.parametrize("name", ["undo", "redo", "clear", "new", "stop", "nonsense", None])
+    def test_nothing_to_do(self, opened, name):
+        opened.action("a", {"name": name})
+        opened.action("a", None)
+
+
+class TestPanel:
+    @pytest.fixture
+    def two(self, opened):
+        """Masks m1 (a block with a hole and a speck) and m2 (a smaller block inside)."""
+        session = opened.store.get("a")
+        one = np.zeros(session.ct.shape, bool)
+        one[10:20, 10:20, 10:20] = True
+        one[14:16, 14:16, 14:16] = False
+        one[30, 30, 30] = True
+        other = np.zeros(session.ct.shape, bool)
+        other[10:20, 10:20, 10:15] = True
+        for name, array in (("One", one), ("Two", other)):
+            opened._put(session, Mask.from_array(array, id="new", name=name))
+        session.activate("m1")
+        return opened
+
+    def voxels(self, handlers, mask_id="m1"):
+        return handlers.store.get("a").case.masks[mask_id].voxels
+
+    def test_put_gives_ids(self, two):
+        assert list(two.store.get("a").case.masks) == ["m1", "m2"]
+
+    def test_rename(self, two):
+        page = two.edit("a", {"op": "rename", "id": "m1", "name": "  Left\n kidney "})
+        assert page["masks"]["masks"][0]["name"] == "Left kidney"
+        assert b"Left kidney" in two.store.get("a").board.delta(-1)
+
+    def test_bad_names(self):
+        assert clean_name("x" * 500) == "x" * 60
+        assert clean_name("<b>a</b>\u202e") == "<b>a</b>"
+        for bad in ("", "  ", "\x00\n", None):
+            with pytest.raises(PromptError):
+                clean_name(bad)
+
+    def test_colour(self, two):
+        assert two.edit("a", {"op": "color", "id": "m1", "color": "#AABBCC"})["masks"]["masks"][0]["color"] == "#aabbcc"
+        with pytest.raises(PromptError):
+            two.edit("a", {"op": "color", "id": "m1", "color": "red;background:url(//x)"})
+
+    def test_eye_and_opacity(self, two):
+        assert not two.edit("a", {"op": "eye", "id": "m1", "visible": False})["masks"]["masks"][0]["visible"]
+        assert two.edit("a", {"op": "opacity", "id": "m1", "opacity": 0.8})["masks"]["masks"][0]["opacity"] == 0.8
+        with pytest.raises(PromptError):
+            two.edit("a", {"op": "opacity", "id": "m1", "opacity": "much"})
+
+    def test_styles_survive_an_undo(self, two):
+        two.edit("a", {"op": "eye", "id": "m1", "visible": False})
+        two.edit("a", {"op": "fill", "id": "m1"})
+        two.action("a", {"name": "undo"})
+        assert b'"visible":false' in two.store.get("a").board.delta(-1).replace(b" ", b"")
+
+    def test_clean_up(self, two):
+        full = 10**3
+        two.edit("a", {"op": "largest", "id": "m1"})
+        assert self.voxels(two) == full - 8
+        two.edit("a", {"op": "fill", "id": "m1"})
+        assert self.voxels(two) == full
+        two.edit("a", {"op": "smooth", "id": "m1"})
+        assert 0 < self.voxels(two) <= full * 1.2
+
+    def test_combine(self, two):
+        before = self.voxels(two)
+        two.edit("a", {"op": "subtract", "id": "m1", "other": "m2"})
+        assert self.voxels(two) < before - 400
+        two.edit("a", {"op": "union", "id": "m1", "other": "m2"})
+        assert self.voxels(two) >= before
+        two.action("a", {"name": "undo"})
+        two.action("a", {"name": "undo"})
+        assert self.voxels(two) == before
+        for other in ("m1", "m9", None):
+            with pytest.raises(PromptError, match="another mask"):
+                two.edit("a", {"op": "union", "id": "m1", "other": other})
+
+    def test_delete(self, two):
+        page = two.edit("a", {"op": "delete", "id": "m1"})
+        assert [row["id"] for row in page["masks"]["masks"]] == ["m2"]
+        assert page["masks"]["active"] is None
+        with pytest.raises(PromptError, match="does not exist"):
+            two.edit("a", {"op": "fill", "id": "m1"})
+
+    def test_jump_and_select(self, two):
+        page = two.edit("a", {"op": "select", "id": "m2"})
+        assert page["masks"]["active"] == "m2"
+        before = page["viewer"]["revision"]
+        page = two.edit("a", {"op": "jump", "id": "m1"})
+        assert page["viewer"]["revision"] > before
+        assert page["masks"]["active"] == "m1"
+
+    @pytest.mark.parametrize("data", [None, {}, {"op": "__class__", "id": "m1"}, {"op": ["x"]}, {"op": "select", "id": {}}])
+    def test_nonsense(self, two, data):
+        two.edit("a", data)
+
+    def test_surfaces_of_visible_masks(self, two):
+        two.edit("a", {"op": "eye", "id": "m2", "visible": False})
+        figure = two.tab("a", "surface")["surface"]
+        assert [trace.name for trace in figure.data] == ["One"]
+        assert figure.layout.scene.aspectmode == "data"
+        assert {a.text for a in figure.layout.scene.annotations} == set("RLAPSI")
+        assert "surface" in two.edit("a", {"op": "eye", "id": "m2", "visible": True})
+        two.tab("a", "masks")
+        assert "surface" not in two.edit("a", {"op": "eye", "id": "m2", "visible": False})
+
+
+class TestExport:
+    def test_a_zip_in_the_session(self, opened, phantom, tmp_path):
+        path = phantoms.write_nifti(tmp_path / "mine.nii.gz", *phantoms.reorient(phantom.hu, phantom.affine, "PSL"))
+        reoriented = nib.load(path)
+        shape, affine = reoriented.shape, reoriented.affine
+        last(opened.open_upload("a", [str(path)]))
+        click(opened, "a", phantom, "liver")
+        page = opened.export("a", {"include": ["labels", "csv", "masks", "stl"]})
+        session = opened.store.get("a")
+        assert page["export"]["file"]["href"].startswith(f"/medvl/{session.token}/export")
+        found = opened.download(session.token)
+        assert found.parent == session.folder
+        with zipfile.ZipFile(found) as archive:
+            archive.extractall(tmp_path / "out")
+        labels = nib.load(next((tmp_path / "out").rglob("labels.nii.gz")))
+        assert labels.shape == shape
+        np.testing.assert_allclose(labels.affine, affine, atol=1e-3)
+        assert opened.download("x" * 32) is None
+        opened.store.close("a")
+        assert not found.exists()
+
+    @pytest.mark.parametrize("include", [[], None, ["../../x"], "labels"])
+    def test_nothing_chosen(self, opened, phantom, include):
+        click(opened, "a", phantom, "liver")
+        page = opened.export("a", {"include": include})
+        assert page.get("toast") or include == "labels"
+
+    def test_no_masks(self, opened):
+        page = opened.export("a", {"include": ["labels"]})
+        assert "no mask" in page["toast"]
+        assert page["export"]["file"] is None
+
+
+class TestVisitors:
+    def test_two_at_once_never_see_each_other(self, handlers, phantom):
+        handlers.model.slice_s = 0.005
+        organs = {"a": "liver", "b": "spleen", "c": "kidney_left", "d": "bladder"}
+        for key in organs:
+            last(handlers.open_default(key))
+        pages = {}
+
+        def visit(key, organ):
+            pages[key] = click(handlers, key, phantom, organ)
+
+        threads = [threading.Thread(target=visit, args=item) for item in organs.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        for key, organ in organs.items():
+            session = handlers.store.get(key)
+            assert list(session.case.masks) == ["m1"]
+            assert dice(session.case.masks["m1"].array, phantom.organ(organ)) > 0.95
+            assert pages[key]["viewer"]["token"] == session.token
+            assert len(pages[key]["masks"]["masks"]) == 1
+
+
+def test_a_prompt_is_read():
+    class Scan:
+        shape = (9, 9, 9)
+
+    assert read_prompt({"kind": "point", "ijk": [1, 2, 3.0], "positive": False, "axis": 1}, Scan) == Point((1, 2, 3), False, 1)
+    assert read_prompt({"kind": "box", "lo": [1, 2, 3], "hi": [4, 5, 4]}, Scan) == Box((1, 2, 3), (4, 5, 4))
+
+
+def test_status_line():
+    class Update:
+        stage, slices_done, slices_expected, eta_s = "propagating", 12, 40, 6.4
+
+    assert status_line(Update) == "Slice 12 of about 40, 6 s left"
