@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import logging
 import os
+import signal
+import sys
 
 # Before any import that reads them: nothing here reports to anybody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -45,10 +48,9 @@ def main(argv: list[str] | None = None) -> None:
         model, options.preset, options.host, options.port, options.root_path, options.max_upload_mb
     )
     print(f"MedVL-SAM2 is at {url} (research use only, not for diagnosis). Ctrl+C ends it.", flush=True)
-    try:
-        demo.block_thread()
-    finally:
-        handlers.store.shutdown()
+    atexit.register(handlers.store.shutdown)  # temporary files go, however it ends
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    demo.block_thread()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ knows Gradio, so that everything is tested without a browser.
 from __future__ import annotations
 
 import logging
-import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,25 +16,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from medvl import masks as operations
 from medvl.errors import Cancelled, ExportError, MedVLError, PromptError
 from medvl.export import export_zip
-from medvl.masks import Mask
 from medvl.model import MedVLSAM2, SegmentUpdate
 from medvl.prompts import Box, Point
 from medvl.volume import CTVolume
 
-from . import panel, surface
+from . import edits, panel, surface
+from .case_session import CaseSession
+from .inputs import read_prompt
 from .scans import SampleShelf, read_upload
-from .sessions import CaseSession, SessionStore
+from .sessions import SessionStore
 from .viewer import viewer_value
 
 log = logging.getLogger(__name__)
 
 Updates = dict[str, Any]
 UPDATE_EVERY_S = 0.2
-NAME_LENGTH = 60
-SMOOTH_MM = 2.0
 EXPORT_NAME = "medvl-export.zip"
 UNEXPECTED = "Something went wrong on the server. What you had is still there; please try again."
 
@@ -160,7 +157,9 @@ class Handlers:
                         "masks": panel.masks_value(session, running=update.mask),
                     } | ({"tab": "masks"} if new and _first_time(session) else {})
         if not session.closed:
-            yield _page(session, status="Stopped" if cancel.is_set() else "")
+            # Another prompt may be waiting for this one to end: then the page stays busy, without a flicker.
+            more = session.has_pending
+            yield _page(session, status="Segmenting" if more else "Stopped" if cancel.is_set() else "", busy=more)
 
     def _finish(self, session: CaseSession, update: SegmentUpdate) -> None:
         """The run has ended, or was stopped: name, colour and prompts as the case keeps them."""
@@ -193,47 +192,14 @@ class Handlers:
         """A button or key of the viewer or of the masks panel."""
         session = self.store.get(key)
         name = data.get("name") if isinstance(data, dict) else None
-        steps = {"undo": self._undo, "redo": self._redo, "clear": self._clear, "new": self._new}
-        if name not in steps:
+        if name not in edits.STEPS:
             return {}
         if name == "undo" and session.drop_pending():
             session.stop()
             return _page(session)
         with session.job():
-            steps[name](session)
+            edits.STEPS[name](session)
             return _page(session)
-
-    def _undo(self, session: CaseSession) -> None:
-        mask_id = session.target.mask_id or session.last_id
-        if mask_id and session.case.can_undo(mask_id):
-            self._refresh(session, mask_id, session.case.undo(mask_id))
-
-    def _redo(self, session: CaseSession) -> None:
-        mask_id = session.target.mask_id or session.last_id
-        if mask_id and session.case.can_redo(mask_id):
-            self._refresh(session, mask_id, session.case.redo(mask_id))
-
-    def _clear(self, session: CaseSession) -> None:
-        """Take every prompt of the active object back; Redo brings them again, one by one."""
-        mask_id = session.target.mask_id
-        while mask_id and session.case.can_undo(mask_id):
-            session.case.undo(mask_id)
-        if mask_id:
-            self._refresh(session, mask_id, session.case.masks.get(mask_id))
-
-    def _new(self, session: CaseSession) -> None:
-        session.activate(None)
-
-    def _refresh(self, session: CaseSession, mask_id: str, mask: Mask | None) -> None:
-        """Show an object as its history now has it: perhaps gone."""
-        if mask is None:
-            session.board.remove_mask(mask_id)
-            session.activate(None)
-            session.last_id = mask_id  # Redo finds it
-            return
-        session.show(mask)
-        session.board.style(mask_id, **session.styles.get(mask_id, {}))
-        session.activate(mask_id)
 
     # ---- the masks panel
 
@@ -242,105 +208,20 @@ class Handlers:
         session = self.store.get(key)
         data = data if isinstance(data, dict) else {}
         op, mask_id = str(data.get("op")), str(data.get("id"))
-        if op in ("undo", "redo", "clear", "new"):
+        if op in edits.STEPS:
             return self.action(key, {"name": op})
-        if op in self._LOOKS:
+        if op in edits.LOOKS:
             if mask_id not in session.case.masks:
                 return _page(session)
-            self._LOOKS[op](self, session, mask_id, data)
+            edits.LOOKS[op](session, mask_id, data)
             return _page(session)
-        if op not in self._CHANGES:
+        if op not in edits.CHANGES:
             return {}
         with session.job():
             if mask_id not in session.case.masks:
                 raise PromptError("This object does not exist any more. Select another one.")
-            self._CHANGES[op](self, session, mask_id, data)
+            edits.CHANGES[op](session, mask_id, data)
             return _page(session)
-
-    def _select(self, session: CaseSession, mask_id: str, _: dict) -> None:
-        session.activate(mask_id)
-
-    def _jump(self, session: CaseSession, mask_id: str, _: dict) -> None:
-        session.activate(mask_id)
-        measured = session.measure(session.case.masks[mask_id])
-        if measured.center_ijk is not None:
-            session.board.focus(measured.center_ijk)
-
-    def _rename(self, session: CaseSession, mask_id: str, data: dict) -> None:
-        name = clean_name(data.get("name"))
-        session.case.relabel(mask_id, name=name)
-        session.board.style(mask_id, name=name)
-
-    def _recolor(self, session: CaseSession, mask_id: str, data: dict) -> None:
-        color = str(data.get("color")).lower()
-        if not re.fullmatch(r"#[0-9a-f]{6}", color):
-            raise PromptError("A colour is written as #rrggbb.")
-        session.case.relabel(mask_id, color=color)
-        session.board.style(mask_id, color=color)
-
-    def _eye(self, session: CaseSession, mask_id: str, data: dict) -> None:
-        self._style(session, mask_id, visible=bool(data.get("visible")))
-
-    def _opacity(self, session: CaseSession, mask_id: str, data: dict) -> None:
-        value = data.get("opacity")
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise PromptError("Opacity lies between 0 and 1.")
-        self._style(session, mask_id, opacity=float(value))
-
-    def _style(self, session: CaseSession, mask_id: str, **style: Any) -> None:
-        session.styles.setdefault(mask_id, {}).update(style)
-        session.board.style(mask_id, **style)
-
-    def _keep_largest(self, session: CaseSession, mask_id: str, _: dict) -> None:
-        self._put(session, operations.keep_largest(session.case.masks[mask_id]))
-
-    def _fill_holes(self, session: CaseSession, mask_id: str, _: dict) -> None:
-        self._put(session, operations.fill_holes(session.case.masks[mask_id]))
-
-    def _smooth(self, session: CaseSession, mask_id: str, _: dict) -> None:
-        self._put(session, operations.smooth(session.case.masks[mask_id], session.ct, SMOOTH_MM))
-
-    def _union(self, session: CaseSession, mask_id: str, data: dict) -> None:
-        self._put(session, operations.union(session.case.masks[mask_id], self._other(session, mask_id, data)))
-
-    def _subtract(self, session: CaseSession, mask_id: str, data: dict) -> None:
-        self._put(session, operations.subtract(session.case.masks[mask_id], self._other(session, mask_id, data)))
-
-    def _other(self, session: CaseSession, mask_id: str, data: dict) -> Mask:
-        other = session.case.masks.get(str(data.get("other")))
-        if other is None or other.id == mask_id:
-            raise PromptError("Choose another mask to combine with.")
-        return other
-
-    def _put(self, session: CaseSession, mask: Mask) -> None:
-        session.show(session.case.put(mask))
-        session.activate(mask.id)
-
-    def _delete(self, session: CaseSession, mask_id: str, _: dict) -> None:
-        session.case.remove(mask_id)
-        session.board.remove_mask(mask_id)
-        session.styles.pop(mask_id, None)
-        if session.last_id == mask_id:
-            session.last_id = None
-        if session.target.mask_id == mask_id:
-            session.activate(None)
-
-    _LOOKS = {  # noqa: RUF012  (methods by name; never changed)
-        "select": _select,
-        "jump": _jump,
-        "rename": _rename,
-        "color": _recolor,
-        "eye": _eye,
-        "opacity": _opacity,
-    }
-    _CHANGES = {  # noqa: RUF012
-        "largest": _keep_largest,
-        "fill": _fill_holes,
-        "smooth": _smooth,
-        "union": _union,
-        "subtract": _subtract,
-        "delete": _delete,
-    }
 
     # ---- tabs, surfaces, export
 
@@ -380,41 +261,6 @@ class Handlers:
         return path if path is not None and path.is_file() else None
 
 
-def read_prompt(data: Any, ct: CTVolume) -> Point | Box:
-    """A prompt from the browser.
-
-    Raises:
-        PromptError: it is not one, or lies outside the CT.
-    """
-    data = data if isinstance(data, dict) else {}
-    if data.get("kind") == "point":
-        axis = data.get("axis", 2)
-        return Point(_index(data.get("ijk")), bool(data.get("positive", True)), axis).check(ct.shape)
-    if data.get("kind") == "box":
-        return Box(_index(data.get("lo")), _index(data.get("hi"))).check(ct.shape)
-    raise PromptError("A prompt is a point or a box.")
-
-
-def _index(value: Any) -> tuple[int, int, int]:
-    if not isinstance(value, list | tuple) or len(value) != 3:
-        raise PromptError("A voxel has three indices (i, j, k).")
-    if any(isinstance(v, bool) or not isinstance(v, int | float) or v != int(v) for v in value):
-        raise PromptError("Voxel indices are whole numbers.")
-    return tuple(int(v) for v in value)
-
-
-def clean_name(value: Any) -> str:
-    """A mask name that fits a list: printable, one line, not empty.
-
-    Raises:
-        PromptError: nothing is left of it.
-    """
-    name = " ".join("".join(c for c in str(value or "") if c.isprintable()).split())[:NAME_LENGTH].strip()
-    if not name:
-        raise PromptError("A mask needs a name.")
-    return name
-
-
 def status_line(update: SegmentUpdate) -> str:
     """For instance ``Slice 12 of about 40, 6 s left``."""
     if update.stage == "slice":
@@ -424,11 +270,11 @@ def status_line(update: SegmentUpdate) -> str:
     return f"Slice {update.slices_done} of about {expected}{left}"
 
 
-def _page(session: CaseSession, status: str = "") -> Updates:
+def _page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
     """Viewer and masks as they are now, and the 3-D view if it is looked at."""
     if session.closed:
         return {}
-    updates = {"viewer": viewer_value(session.board, status=status), "masks": panel.masks_value(session)}
+    updates = {"viewer": viewer_value(session.board, busy=busy, status=status), "masks": panel.masks_value(session)}
     if session.tab == "surface":
         updates["surface"] = _surface(session)
     return updates

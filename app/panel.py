@@ -13,9 +13,10 @@ import gradio as gr
 
 from medvl.masks import Mask
 
-from .sessions import CaseSession
+from .case_session import CaseSession
 from .viewer.board import DEFAULT_OPACITY
 
+TIMES = " \N{MULTIPLICATION SIGN} "
 STATIC = Path(__file__).parent / "static"
 EXPORTS = (
     ("labels", "Label map", "NIfTI, all masks in one file"),
@@ -113,9 +114,9 @@ def facts_value(session: CaseSession, about: str = "") -> dict[str, Any]:
     shape, spacing = ct.shape, ct.spacing_mm
     rows = [
         ("Format", ct.file_format),
-        ("Voxels", " × ".join(str(n) for n in shape)),
-        ("Spacing", " × ".join(f"{s:.2f}" for s in spacing) + " mm"),
-        ("Extent", " × ".join(f"{n * s:.0f}" for n, s in zip(shape, spacing, strict=True)) + " mm"),
+        ("Voxels", TIMES.join(str(n) for n in shape)),
+        ("Spacing", TIMES.join(f"{s:.2f}" for s in spacing) + " mm"),
+        ("Extent", TIMES.join(f"{n * s:.0f}" for n, s in zip(shape, spacing, strict=True)) + " mm"),
         ("File's axes", ct.source.orientation),
         ("HU range", f"{low} to {high}"),
     ]

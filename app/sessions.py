@@ -9,219 +9,25 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from app.viewer import Board
 from medvl.errors import MedVLError
-from medvl.masks import Mask
-from medvl.measure import Measurement
-from medvl.model import Case
-from medvl.prompts import Box, Point
-from medvl.volume import CTVolume
+
+from .case_session import CaseSession, SessionEndedError
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 2 * 3600  # a reader who only scrolls sends nothing, so this is long
 EVICT_IDLE_S = 15 * 60  # idle for this long, a session makes way when the memory is needed
 GRACE_S = 15  # after the tab is gone; a broken connection may come back
-TEMP_PREFIX = "medvl-session-"
-
-
-class SessionEndedError(MedVLError):
-    """The visitor's session is gone: idle for long, or the server was restarted."""
 
 
 class ServerFullError(MedVLError):
     """The byte budget leaves no room for another scan."""
-
-
-@dataclass
-class Target:
-    """The object that prompts go to; ``mask_id`` is None until its first mask exists."""
-
-    mask_id: str | None = None
-
-
-@dataclass(frozen=True)
-class PendingPrompt:
-    """A prompt that was given and is not yet in a mask."""
-
-    prompt: Point | Box
-    target: Target
-
-
-class CaseSession:
-    """One visitor's open scan: the CT, its case, what the viewer shows, and a folder for temporary files.
-
-    Attributes:
-        token: unguessable key of the viewer's and the download's routes.
-        ct: the volume; may be shared (read-only) with other visitors of the same sample.
-        case: prompts, masks and history.
-        board: what the browser shows.
-        title: what the visitor calls the scan; shown to nobody else and never logged.
-        folder: temporary files; removed with the session.
-        target: the object that prompts go to.
-        last_id: the mask that was changed last; undo and redo fall back on it.
-        tab: the tab of the page that is open.
-    """
-
-    def __init__(self, ct: CTVolume, case: Case, title: str, shared_ct: bool = False) -> None:
-        self.token = secrets.token_urlsafe(24)
-        self.ct, self.case, self.title = ct, case, title
-        self.board = Board(ct, self.token)
-        self.folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
-        self.target = Target()
-        self.last_id: str | None = None
-        self.tab = "scan"
-        self.styles: dict[str, dict[str, object]] = {}
-        self.lock = threading.RLock()
-        self.last_seen = time.monotonic()
-        self.left_at: float | None = None
-        self.closed = False
-        self._shared_ct = shared_ct
-        self._measured: dict[str, tuple[object, Measurement]] = {}
-        self._pending: list[PendingPrompt] = []
-        self._job = threading.Lock()
-        self._running: threading.Event | None = None
-        self._waiting: set[threading.Event] = set()
-        self._released = False
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that closing would free."""
-        return (0 if self._shared_ct else self.ct.hu.nbytes) + self.case.nbytes + self.board.nbytes
-
-    @property
-    def busy(self) -> bool:
-        """True while a segmentation runs."""
-        return self._running is not None
-
-    def touch(self) -> None:
-        """The visitor is there."""
-        self.last_seen = time.monotonic()
-        self.left_at = None
-
-    # ---- jobs
-
-    def stop(self) -> None:
-        """Stop what runs and what waits; returns at once, the job ends within one slice."""
-        with self.lock:
-            for event in (*self._waiting, *([self._running] if self._running else [])):
-                event.set()
-
-    @contextmanager
-    def job(self) -> Iterator[threading.Event]:
-        """Run as this session's only job; one that runs is stopped first and its result is kept.
-
-        Yields:
-            The event that asks this job to stop.
-
-        Raises:
-            SessionEndedError: the session was closed meanwhile.
-        """
-        cancel = threading.Event()
-        with self.lock:
-            self._waiting.add(cancel)
-            if self._running:
-                self._running.set()
-        self._job.acquire()
-        try:
-            with self.lock:
-                self._waiting.discard(cancel)
-                if self.closed:
-                    raise SessionEndedError("This scan was closed. Open it again.")
-                self._running = cancel
-            yield cancel
-        finally:
-            with self.lock:
-                self._waiting.discard(cancel)
-                self._running = None
-            self._job.release()
-            if self.closed:
-                self._release()
-
-    # ---- prompts that wait for their job
-
-    def push(self, prompt: Point | Box) -> None:
-        """Remember a prompt for the object that is active now."""
-        with self.lock:
-            self._pending.append(PendingPrompt(prompt, self.target))
-
-    def take(self) -> tuple[Target, list[PendingPrompt]] | None:
-        """The oldest waiting prompts that one run can take: one object, any points, at most one box."""
-        with self.lock:
-            if not self._pending:
-                return None
-            target, taken, boxes = self._pending[0].target, [], 0
-            while self._pending and self._pending[0].target is target:
-                boxes += isinstance(self._pending[0].prompt, Box)
-                if boxes > 1:
-                    break
-                taken.append(self._pending.pop(0))
-            return target, taken
-
-    def put_back(self, taken: list[PendingPrompt]) -> None:
-        """Prompts that were stopped before they gave anything wait again, in front."""
-        with self.lock:
-            self._pending[:0] = taken
-
-    def drop_pending(self) -> bool:
-        """Forget the newest waiting prompt; True if there was one."""
-        with self.lock:
-            return bool(self._pending and self._pending.pop())
-
-    # ---- masks
-
-    def show(self, mask: Mask, changed: Box | None = None) -> None:
-        """Put a mask and its prompts on the board."""
-        self.board.set_mask(mask, changed)
-        if mask.id in self.case.masks:
-            self.board.set_prompts(mask.id, self.case.prompts(mask.id))
-
-    def activate(self, mask_id: str | None) -> None:
-        """Choose the object that prompts go to; None: the next prompt starts a new one."""
-        with self.lock:
-            if mask_id is None or mask_id != self.target.mask_id:
-                self.target = Target(mask_id)
-            self.board.active = mask_id
-            if mask_id:
-                self.last_id = mask_id
-
-    def measure(self, mask: Mask) -> Measurement:
-        """The mask's measurements, computed once per version of it."""
-        known = self._measured.get(mask.id)
-        if known is None or known[0] is not mask.block:
-            known = (mask.block, mask.measure(self.ct))
-            self._measured[mask.id] = known
-        return known[1]
-
-    # ---- end
-
-    def close(self) -> None:
-        """Stop the job, free the memory and delete the temporary files (a running job does it as it ends)."""
-        with self.lock:
-            self.closed = True
-            self.stop()
-            idle = self._job.acquire(blocking=False)
-        if idle:
-            self._job.release()
-            self._release()
-
-    def _release(self) -> None:
-        with self.lock:
-            if self._released:
-                return
-            self._released = True
-        self.case.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class SessionStore:

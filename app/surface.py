@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -51,7 +52,7 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
         vertices, faces = _surface(_Key(mask, ct.affine))
         if not len(faces):
             continue
-        name = mask.name.replace("<", "‹").replace(">", "›")  # Plotly reads tags in names
+        name = html.escape(mask.name)  # Plotly reads tags in names
         plot.add_trace(
             go.Mesh3d(
                 **dict(zip("xyz", np.round(vertices, 1).T, strict=True)),
@@ -69,7 +70,7 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
         | {
             "aspectmode": "data",
             # From the front, a little above: the patient's right is on the viewer's left, as in the planes.
-            "camera": {"eye": {"x": 0.3, "y": 1.9, "z": 0.35}, "projection": {"type": "orthographic"}},
+            "camera": {"eye": {"x": 0.35, "y": 2.05, "z": 0.3}},
             "bgcolor": BACKGROUND,
             "annotations": _letters(plot),
         },
@@ -81,7 +82,14 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
         uirevision="keep",  # a new mask does not turn the view back
     )
     if not shown:
-        nothing = {"text": "No visible mask yet", "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
+        nothing = {
+            "text": "No visible mask yet",
+            "showarrow": False,
+            "x": 0.5,
+            "y": 0.5,
+            "xref": "paper",
+            "yref": "paper",
+        }
         plot.update_layout(annotations=[nothing])
     return plot
 

@@ -43,7 +43,10 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
             with gr.Column(elem_id="stage", scale=2, min_width=320):
                 viewer = viewer_html()
             with gr.Column(elem_id="side", scale=1, min_width=320):
-                gr.HTML(f"<h1>{TITLE}</h1><p>Click or box a structure in a CT: 3-D mask, volume, export.</p>", elem_id="brand")
+                gr.HTML(
+                    f"<h1>{TITLE}</h1><p>Click or box a structure in a CT: 3-D mask, volume, export.</p>",
+                    elem_id="brand",
+                )
                 # Room for a chat: a tab of its own in front of these, same session, same viewer.
                 with gr.Tabs(elem_id="tabs", selected="scan") as tabs:
                     with gr.Tab("Scan", id="scan", elem_id="tab-scan"):
@@ -78,6 +81,7 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
             "surface": surface,
             "tab": tabs,
             "upload": upload,
+            "sample": sample,
         }
         outputs = list(parts.values())
 
@@ -122,7 +126,8 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
 
         def on_upload(files: list[str], request: gr.Request) -> Iterator[dict]:
             for given in _guarded_stream(handlers.open_upload(request.session_hash, files)):
-                yield updates(given | {"upload": None})
+                opened = {"sample": None} if "facts" in given else {}
+                yield updates(given | {"upload": None} | opened)
 
         def on_leave(request: gr.Request) -> None:
             handlers.store.leave(request.session_hash)

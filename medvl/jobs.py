@@ -1,4 +1,4 @@
-"""The jobs of the command line and of the API: coordinates in the file's own array order, one call from file to result."""
+"""The jobs of the command line and of the API, from file to result, in the file's own array order."""
 
 from __future__ import annotations
 

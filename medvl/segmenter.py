@@ -25,7 +25,7 @@ from .propagation import SlicePropagator, object_statistics
 from .slice_encoder import SliceEncoder, to_plane, window_for
 from .slice_segmenter import Fusion, ObjectState, SliceSegmenter
 
-ERASED_REACH_MM = 8.0  # how far along the axis a click speaks that takes a whole slice away
+NEGATIVE_REACH_MM = 8.0  # how far along the axis a click speaks that only takes away
 STABLE_IOU = 0.985  # a re-prediction that agrees this well with what was there ends the correction
 
 
@@ -217,7 +217,8 @@ class Segmenter:
         end = stop if stop is not None else (high if step > 0 else low - 1)
         frame, old = self.slices.frames[state.axis], state.slices
         positive_ahead = stop is not None and stop in old
-        erased = start not in old
+        prompts = state.anchors[start]
+        less = prompts.box is None and not any(on for _, _, on in prompts.points)
         calm, ended = 0, False
         for index in range(start + step, end, step):
             previous = state.slices.get(index - step)
@@ -228,8 +229,8 @@ class Segmenter:
                 weight = 1 - distance / min(abs(stop - start), reach)
                 if weight <= 0:
                     return
-                if erased:  # "not here" is said of the slice and what is near it, not of half the way to the object
-                    weight = min(weight, 0.5 ** (distance * self.ct.spacing_mm[state.axis] / ERASED_REACH_MM))
+                if less:  # "not here" is said of the slice and what is near it, not of half the way to the object
+                    weight = min(weight, 0.5 ** (distance * self.ct.spacing_mm[state.axis] / NEGATIVE_REACH_MM))
                 patch = Patch.blend(patch, old.get(index), weight, frame.shape)
             before = old.get(index)
             if patch is None and before is None:

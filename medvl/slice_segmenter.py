@@ -31,17 +31,19 @@ from .slice_encoder import SliceEncoder, to_plane, window_for
 MIN_AREA_MM2 = 12.0  # below this an object counts as ended
 
 BODY_AREA_MM2 = 60_000.0
+WHOLE_REGION_DEPTH = 0.5  # a negative click this deep in a region (1 is its middle) means all of it
+SUPPORT_MM = 10.0  # a slice this near to a box or positive point is not taken away whole
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """How the two experts are put together on a slice; tuned on ``train`` cases (``python -m medvl.evaluation``)."""
+    """How the two experts are put together on a slice; weights fitted on the training case crlm_1004 alone."""
 
     sam_weight: float = 0.5  # weight of SAM 2's logits where it agrees with the propagated mask
     min_agreement: float = 0.5  # IoU with the propagated mask below which SAM 2 is not listened to
     logit_limit: float = 6.0
     correction_reach_mm: float = 40.0  # how far a corrected slice speaks towards the next anchor
-    candidate_weights: tuple[float, ...] = (2.0, 1.0, 0.5, 0.25, 0.5, 0.1)  # see SliceSegmenter._candidates
+    candidate_weights: tuple[float, ...] = (2.0, 1.8, 0.3, 0.1, 1.0, 0.75)  # see SliceSegmenter._candidates
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,9 @@ class SliceSegmenter:
                     mask = mask | (component_at(part, r, c) if part[r, c] else frame.disc(r, c, 4.0))
                 continue
             wrong = component_at(before, r, c)
-            if not any(wrong[p] for p in positives) and centrality(wrong, (r, c, False))[0] > 0.6:
-                mask = mask & ~wrong  # a click into the heart of a region means all of it
+            lonely = not any(wrong[p] for p in positives) and self._far_from_support(state, index)
+            if lonely and centrality(wrong, (r, c, False))[0] > WHOLE_REGION_DEPTH:
+                mask = mask & ~wrong
             elif mask[r, c]:
                 part = self.first(state.axis, index, SlicePrompts(((r, c, True),)), state.window) > 0
                 small = part.sum() < 0.6 * mask.sum() and not any(part[p] for p in positives)
@@ -189,11 +192,20 @@ class SliceSegmenter:
                     keep |= {int(v) for v in np.unique(labels[before & mask])}
                 keep = keep - {0} or {int(np.bincount(labels.ravel())[1:].argmax()) + 1}
                 mask = np.isin(labels, list(keep))
-        if mask.sum() * frame.pixel_area_mm2 < MIN_AREA_MM2 and not positives and not prompts.box:
+        leftover = mask.sum() < 0.35 * before.sum() and self._far_from_support(state, index)
+        if (leftover or mask.sum() * frame.pixel_area_mm2 < MIN_AREA_MM2) and not positives and not prompts.box:
             return np.zeros_like(mask)
         for r, c, positive in prompts.points:
             mask[r, c] = positive
         return mask
+
+    def _far_from_support(self, state: ObjectState, index: int) -> bool:
+        """True if no slice with a box or a positive point is near: there a negative click may end the object."""
+        reach = SUPPORT_MM / self.ct.spacing_mm[state.axis]
+        return not any(
+            abs(other - index) <= reach and (prompts.box or any(on for _, _, on in prompts.points))
+            for other, prompts in state.anchors.items()
+        )
 
     @torch.inference_mode()
     def _network(

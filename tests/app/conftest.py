@@ -23,7 +23,13 @@ def phantom():
 def shelf_folder(tmp_path_factory, phantom):
     folder = tmp_path_factory.mktemp("samples")
     phantoms.write_nifti(folder / "phantom.nii.gz", phantom.hu, phantom.affine)
-    one = {"title": "Phantom", "file": "phantom.nii.gz", "description": "Made up.", "licence": "None", "source": "tests"}
+    one = {
+        "title": "Phantom",
+        "file": "phantom.nii.gz",
+        "description": "Made up.",
+        "licence": "None",
+        "source": "tests",
+    }
     listed = [{"id": "phantom", **one}, {"id": "again", **one, "title": "The same"}]
     (folder / "samples.json").write_text(json.dumps(listed))
     return folder

@@ -72,7 +72,9 @@ class StandInCase(Case):
                 mask = mask.with_array(array)
                 changed = Box((0, 0, k), (goal.shape[0], goal.shape[1], k + 1))
                 stage = "slice" if done == 1 else "propagating"
-                yield SegmentUpdate(mask, changed, done, len(order), stage, False, self.model.slice_s * (len(order) - done))
+                yield SegmentUpdate(
+                    mask, changed, done, len(order), stage, False, self.model.slice_s * (len(order) - done)
+                )
             mask = self._with_labels(mask)
             self._remember(mask.id, _Step(SimpleNamespace(prompts=tuple(prompts), slices={}), mask))
             yield SegmentUpdate(mask, changed, done, done, "done", stopped, 0.0)
@@ -80,14 +82,15 @@ class StandInCase(Case):
     def _goal(self, prompts) -> np.ndarray:
         """Voxels of like HU, connected to the prompts; negative points cut their own neighbourhood away."""
         hu, goal = np.asarray(self.ct.hu), np.zeros(self.ct.shape, bool)
-        for prompt in prompts:
+        # What is added first, then what is taken away.
+        for prompt in sorted(prompts, key=lambda p: isinstance(p, Point) and not p.positive):
             positive = not isinstance(prompt, Point) or prompt.positive
             if isinstance(prompt, Box):
                 seed = tuple((a + b) // 2 for a, b in zip(prompt.lo, prompt.hi, strict=True))
             else:
                 seed = prompt.ijk
             if positive:
-                labels, _ = ndimage.label(np.abs(hu - int(hu[seed])) < 45)
+                labels, _ = ndimage.label(np.abs(hu - int(hu[seed])) < 25)
                 goal |= labels == labels[seed]
             else:
                 low = [max(0, v - 4) for v in seed]

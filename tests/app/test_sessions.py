@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from app.sessions import EVICT_IDLE_S, GRACE_S, IDLE_S, CaseSession, ServerFullError, SessionEndedError, SessionStore
+from app.case_session import CaseSession, SessionEndedError
+from app.sessions import EVICT_IDLE_S, GRACE_S, IDLE_S, ServerFullError, SessionStore
 from medvl.geometry import SourceGeometry
 from medvl.masks import Mask
 from medvl.prompts import Box, Point
@@ -153,7 +154,7 @@ class TestBudget:
     def test_full_server_says_so(self, store):
         store.open("a", make_session(10, extra=90_000))
         refused = make_session(20)
-        with pytest.raises(ServerFullError, match="full.*try again"):
+        with pytest.raises(ServerFullError, match=r"full.*try again"):
             store.open("b", refused)
         assert refused.closed
         assert not refused.folder.exists()

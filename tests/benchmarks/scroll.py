@@ -1,6 +1,6 @@
 """Scrolling a 512 x 512 x 300 CT in Chromium: frame times, and proof that no request leaves the page.
 
-    python benchmarks/scroll.py [--browser /usr/bin/chromium] [--shape 512 512 300] [--masks]
+    python tests/benchmarks/scroll.py [--browser /usr/bin/chromium] [--shape 512 512 300] [--masks]
 
 The volume is the bundled chest CT stretched to that grid with noise added, so that slices pack as badly as real ones.
 A frame is counted from the start of its script to the message that follows its paint; ``interval`` is the time from one

@@ -1,0 +1,150 @@
+"""The running app's named endpoints, called with ``gradio_client`` as a script would."""
+
+from __future__ import annotations
+
+import os
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from app.scans import SampleShelf
+from app.sessions import SessionStore
+from app.ui import launch
+from tests import phantoms
+
+from .stand_in import StandInModel
+
+
+@pytest.fixture(scope="module")
+def server(shelf_folder):
+    store = SessionStore(budget_bytes=10**9)
+    app, url, handlers, demo = launch(
+        StandInModel(), port=None, store=store, shelf=SampleShelf(shelf_folder), max_upload_mb=20
+    )
+    yield url, handlers, demo, app
+    demo.close()
+    store.shutdown()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Client(server[0], verbose=False)
+
+
+@pytest.fixture(scope="module")
+def scan(phantom, tmp_path_factory):
+    """The phantom stored along other axes."""
+    array, affine = phantoms.reorient(phantom.hu, phantom.affine, "SPR")
+    return phantoms.write_nifti(tmp_path_factory.mktemp("api") / "ct.nii.gz", array, affine)
+
+
+def test_only_the_contract_is_named(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(named) == {"/info", "/segment"}
+    parameters = {p["parameter_name"]: p for p in named["/segment"]["parameters"]}
+    assert list(parameters) == ["ct", "points", "negative_points", "box"]
+    assert parameters["points"]["type"]["items"]["items"] == {"type": "integer"}
+    assert parameters["box"]["parameter_has_default"]
+
+
+def test_info(client, scan):
+    info = client.predict(ct=[handle_file(scan)], api_name="/info")
+    assert info["shape"] == list(nib.load(scan).shape)
+    assert info["orientation"] == "SPR"
+    assert info["spacing_mm"] == pytest.approx([7.0, 6.0, 6.0])
+    assert "not for diagnosis" in info["notice"]
+
+
+def test_segment_in_the_files_own_order(client, scan, phantom):
+    stored = nib.load(scan)
+    liver, _ = phantoms.reorient(phantom.organ("liver"), phantom.affine, "SPR")
+    seed = [int(v) for v in np.argwhere(liver).mean(axis=0).round()]
+    path, measured = client.predict(ct=[handle_file(scan)], points=[seed], api_name="/segment")
+    mask = nib.load(path)
+    np.testing.assert_allclose(mask.affine, stored.affine, atol=1e-3)
+    found = np.asarray(mask.dataobj) > 0
+    assert 2 * (found & liver).sum() / (found.sum() + liver.sum()) > 0.95
+    assert measured["volume_ml"] == pytest.approx(liver.sum() * 0.252, rel=0.05)
+
+
+def test_segment_by_box(client, scan, phantom):
+    liver, _ = phantoms.reorient(phantom.organ("liver"), phantom.affine, "SPR")
+    low, high = np.argwhere(liver).min(axis=0), np.argwhere(liver).max(axis=0) + 1
+    box = [int(v) for v in (*low, *high)]
+    _, measured = client.predict(ct=[handle_file(scan)], box=box, api_name="/segment")
+    assert measured["volume_ml"] > 100
+
+
+@pytest.mark.parametrize(
+    ("prompts", "words"),
+    [({}, "Nothing to segment"), ({"points": [[1, 2, 999]]}, "outside"), ({"points": [[1, 2]]}, "three whole numbers")],
+)
+def test_bad_prompts_are_words(client, scan, prompts, words):
+    with pytest.raises(AppError, match=words):
+        client.predict(ct=[handle_file(scan)], **prompts, api_name="/segment")
+
+
+def test_a_bad_file_is_words(client, tmp_path):
+    path = tmp_path / "bad.nii.gz"
+    path.write_bytes(b"nothing")
+    with pytest.raises(AppError) as error:
+        client.predict(ct=[handle_file(path)], api_name="/info")
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_a_path_of_the_server_is_not_read(server, client, scan):
+    import httpx
+
+    secret = {"path": str(scan), "meta": {"_type": "gradio.FileData"}}
+    answer = httpx.post(f"{server[0]}gradio_api/call/info", json={"data": [[secret]]})
+    events = httpx.get(f"{server[0]}gradio_api/call/info/{answer.json()['event_id']}")
+    assert "error" in events.text
+    assert "orientation" not in events.text
+
+
+def test_stateless(server, client, scan):
+    before = len(server[1].store)
+    client.predict(ct=[handle_file(scan)], api_name="/info")
+    assert len(server[1].store) == before
+
+
+def test_uploads_do_not_stay(client, scan):
+    from gradio.utils import get_upload_folder
+
+    client.predict(ct=[handle_file(scan)], api_name="/info")
+    left = [name for _, _, names in os.walk(get_upload_folder()) for name in names if name == scan.name]
+    assert left == []
+
+
+def test_privacy_of_the_page(server):
+    import httpx
+
+    url, _, demo, _ = server
+    assert not demo.analytics_enabled
+    config = httpx.get(f"{url}config").json()
+    assert config.get("run_history") in (False, None)
+    assert httpx.get(f"{url}monitoring/summary").status_code in (403, 404)
+    assert not demo.share
+    page = httpx.get(url).text
+    for elsewhere in ("fonts.googleapis.com", "huggingface.co/front"):
+        assert elsewhere not in page
+
+
+def test_routes_of_a_session(server):
+    import httpx
+
+    url, handlers, _, _ = server
+    list(handlers.open_default("visitor"))
+    token = handlers.store.get("visitor").token
+    assert httpx.get(f"{url}medvl/{token}/info").status_code == 200
+    assert httpx.get(f"{url}medvl/{token}/export").status_code == 404
+    assert httpx.get(f"{url}medvl/{'x' * 32}/info").status_code == 404
+    assert httpx.get(f"{url}medvl/{'x' * 32}/export").status_code == 404
+    handlers.store.close("visitor")
+    assert httpx.get(f"{url}medvl/{token}/info").status_code == 404
