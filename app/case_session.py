@@ -96,8 +96,9 @@ class CaseSession:
     # ---- jobs
 
     def stop(self) -> None:
-        """Stop what runs and what waits; returns at once, the job ends within one slice."""
+        """Stop what runs and forget what waits; returns at once, the job ends within one slice."""
         with self.lock:
+            self._pending.clear()
             for event in (*self._waiting, *([self._running] if self._running else [])):
                 event.set()
 
@@ -156,6 +157,11 @@ class CaseSession:
     def has_pending(self) -> bool:
         """True if a prompt waits for its run."""
         return bool(self._pending)
+
+    @property
+    def preempted(self) -> bool:
+        """True if another job waits for the running one to end."""
+        return bool(self._waiting)
 
     def put_back(self, taken: list[PendingPrompt]) -> None:
         """Prompts that were stopped before they gave anything wait again, in front."""

@@ -116,8 +116,10 @@ class Handlers:
                 try:
                     yield from self._run(session, target, taken, cancel)
                 except Cancelled:
-                    session.put_back(taken)
-                    yield _page(session, status="Stopped")
+                    # Stopped before it gave anything: by the visitor, or by a job that now takes these prompts along.
+                    if session.preempted:
+                        session.put_back(taken)
+                    yield _page(session, status="Stopped", busy=session.has_pending)
                     return
                 except (MedVLError, ArithmeticError, ValueError, RuntimeError) as error:
                     self._after_failure(session, target)
@@ -194,11 +196,9 @@ class Handlers:
         name = data.get("name") if isinstance(data, dict) else None
         if name not in edits.STEPS:
             return {}
-        if name == "undo" and session.drop_pending():
-            session.stop()
-            return _page(session)
         with session.job():
-            edits.STEPS[name](session)
+            if name != "undo" or not session.drop_pending():
+                edits.STEPS[name](session)
             return _page(session)
 
     # ---- the masks panel

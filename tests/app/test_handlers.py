@@ -282,6 +282,15 @@ class TestStopping:
         for organ in organs:
             assert mask.array[phantom.centre(organ)]
 
+    def test_a_stopped_prompt_does_not_come_back(self, opened, phantom):
+        stream = opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))})
+        next(stream)  # said that it begins; no slice yet
+        opened.stop("a")
+        assert last(stream)["masks"]["masks"] == []
+        click(opened, "a", phantom, "liver")
+        (mask,) = opened.store.get("a").case.masks.values()
+        assert len(opened.store.get("a").case.prompts(mask.id)) == 1
+
     def test_abandoned_stream_frees_the_session(self, opened, phantom):
         stream = opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))})
         next(stream)
