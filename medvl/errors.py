@@ -27,5 +27,5 @@ class ExportError(MedVLError):
     """A mask or measurement could not be written, for instance in the source's geometry."""
 
 
-class Cancelled(MedVLError):
+class Cancelled(MedVLError):  # noqa: N818 - not an error of anybody
     """The caller asked to stop before there was any result."""

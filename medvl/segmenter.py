@@ -245,8 +245,13 @@ class Segmenter:
                 return
 
     def _expected(self, state: ObjectState, touched: list[int]) -> int:
-        """Rough number of slices of this run: the object so far, a quarter more until it has ended."""
-        return int(len(state.slices) * 1.25) + len(touched)
+        """Estimate of the slices of this run: an organ is about as long as it is wide on its first slice."""
+        frame, first = self.slices.frames[state.axis], state.slices.get(touched[0] if touched else -1)
+        width_mm = 0.0
+        if first is not None:
+            width_mm = max(n * size for n, size in zip(first.logits.shape, frame.pixel_size_mm, strict=True))
+        guess = width_mm / self.ct.spacing_mm[state.axis]
+        return int(max(guess, len(state.slices) * 1.1)) + len(touched)
 
     def _one_piece(self, state: ObjectState) -> ObjectState:
         """Drop slices that are cut off from every anchor (a gap means that the object ended there)."""

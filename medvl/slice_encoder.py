@@ -1,7 +1,7 @@
 """SAM 2 on single slices: encode a slice once, keep its features under a byte budget, decode many prompts.
 
 A *plane* is a 2-D picture of the volume as a radiologist sees it: rows run down, columns to the viewer's right, so the
-array ``volume[index along axis]`` is flipped and transposed (``to_plane``). Only the columns and rows that hold the body
+array ``volume[index along axis]`` is flipped and transposed (``to_plane``). Only columns and rows that hold the body
 are shown to SAM 2, which gives the organs more of its 512 pixels.
 """
 

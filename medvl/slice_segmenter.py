@@ -30,7 +30,7 @@ from .slice_encoder import SliceEncoder, to_plane, window_for
 
 MIN_AREA_MM2 = 12.0  # below this an object counts as ended
 
-BODY_AREA_MM2 = 60_000.0
+LARGE_AREA_MM2 = 40_000.0  # hardly an organ has a larger slice; a click does not mean the whole body
 WHOLE_REGION_DEPTH = 0.5  # a negative click this deep in a region (1 is its middle) means all of it
 SUPPORT_MM = 10.0  # a slice this near to a box or positive point is not taken away whole
 
@@ -85,17 +85,25 @@ class SliceSegmenter:
         return self.first_scored(axis, index, prompts, window)[0]
 
     def first_scored(self, axis: int, index: int, prompts: SlicePrompts, window: str) -> tuple[np.ndarray, float]:
-        """As ``first``, with the score that chose it: predicted IoU, how well it fills the box, a sensible size."""
+        """As ``first``, with the score that chose it.
+
+        With a box: predicted IoU and how well the mask fills the box. With clicks alone SAM 2, trained on photographs,
+        is surest of the whole body; so a mask counts for more whose HU are those under the clicks.
+        """
         logits, iou = self.predict(axis, index, window, [prompts], None)
         logits, score = logits[0], iou[0].copy()
         frame = self.frames[axis]
+        hu = to_plane(self.ct.hu, axis, index)
+        here = prompted_hu(hu, prompts) if prompts.box is None else np.zeros(0)
         for n, mask in enumerate(logits > 0):
             area = float(mask.sum()) * frame.pixel_area_mm2
             score[n] -= 0.5 * (area < MIN_AREA_MM2)
             if prompts.box is not None:
                 score[n] += 0.5 * box_agreement(mask, prompts.box)
-            else:
-                score[n] -= 0.3 * (area > BODY_AREA_MM2)  # a click never means the whole body
+            elif here.size and mask.any():
+                reach = max(2.5 * float(here.std()), 40.0)
+                alike = float((np.abs(hu[mask] - np.median(here)) <= reach).mean())
+                score[n] = 0.5 * score[n] + alike - 0.4 * area / LARGE_AREA_MM2
         best = int(score.argmax())
         return logits[best], float(score[best])
 
