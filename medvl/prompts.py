@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from .errors import PromptError
 
 Index = tuple[int, int, int]
-AXIS_OF_PLANE = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
 @dataclass(frozen=True)

@@ -287,12 +287,3 @@ class Segmenter:
         return ObjectState(
             axis, window_for(hu), object_statistics(hu, inside), prompts, {largest: SlicePrompts()}, slices
         )
-
-    def array(self, state: ObjectState) -> np.ndarray:
-        """The object as a bool volume ``(i, j, k)``."""
-        full = np.zeros(self.ct.shape, dtype=bool)
-        view = np.moveaxis(full, state.axis, 0)
-        frame = self.slices.frames[state.axis]
-        for index, patch in state.slices.items():
-            view[index] = frame.to_volume_slice(patch.full_mask(frame.shape))
-        return full
