@@ -39,8 +39,8 @@ SUPPORT_MM = 10.0  # a slice this near to a box or positive point is not taken a
 class Fusion:
     """How the two experts are put together on a slice.
 
-    Only ``candidate_weights`` is fitted (on the training case crlm_1004, 27 corrections). The rest, like the reaches and
-    thresholds of this module and of ``segmenter.py``, is set by hand while watching ``ts_abdomen``.
+    Only ``candidate_weights`` is fitted (on the training case crlm_1004, 27 corrections). The rest, like the reaches
+    and thresholds of this module and of ``segmenter.py``, is set by hand while watching ``ts_abdomen``.
     """
 
     sam_weight: float = 0.5  # weight of SAM 2's logits where it agrees with the propagated mask
