@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import re
 
+WORDS: set[str] = set()
+"""Every whole word that a cue looks for: none of them is a misspelling."""
+
 
 def cue(*alternatives: str) -> re.Pattern[str]:
     """A pattern that finds any of the alternatives as whole words."""
     forms = "|".join(alternatives)
+    WORDS.update(re.findall(r"(?<![a-z\\])[a-z]{3,}(?![a-z*])", forms))
+    WORDS.update(word + "s" for word in re.findall(r"(?<![a-z\\])([a-z]{3,})s\?", forms))
     forms = re.sub(r"(?<!\w)_(?!\w)", r"\\S+", forms).replace("*", r"\w*")
     return re.compile(rf"(?<!\S)(?:{forms})(?!\S)")
 
@@ -90,10 +95,10 @@ WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin*")
 
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
-        "distances?|how (far|close|distant|near)|gap|apart|mm from|millimeters from|separat*|spacing between|how many mm"
+        "distances?|how (far|close|distant|near)|gap|apart(?! from)|mm from|millimeters from|separat*|spacing between|how many mm"
     ),
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
-    "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around"),
+    "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
     "side": cue(
         r"(to the |on the )?(left|right)( hand)?( side)? (of|from)( the| its| his| her| it| that)?( @)?|(which|what) side of|sided to"
     ),
@@ -118,7 +123,7 @@ CLAIMS: dict[str, re.Pattern[str]] = {
 PRESENCE = cue(
     "(is|are|was) there|any|(do|can|could) (you|we|i|one) (see|find|detect|identify|make out|spot|recogni*)|visible|seen|"
     "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|still|complete*|whole|entire*|"
-    "cut( off)?|truncated|imaged|in (this|the|these) (scan|image|picture|images|ct|study|volume)|make out|have|has|here|there"
+    "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|image|picture|images|ct|study|volume)|make out|have|has|here|there"
 )
 REMOVED_ORGAN = {"cholecystectomy": "gallbladder", "splenectomy": "spleen", "gastrectomy": "stomach", "nephrectomy": "kidneys",
                  "laryngectomy": "larynx", "cystectomy": "urinary_bladder", "pneumonectomy": "lungs", "hepatectomy": "liver"}  # fmt: skip
@@ -236,7 +241,7 @@ PROGNOSIS = cue(
     "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|live|recover)|curable|get better|terminal"
 )
 PATIENT = cue(
-    "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (the|this|that|he|she)( patient| person)?|patient (age|id|sex|gender|address|birth*)|"
+    "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) (patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
     "(age|sex|gender|birthday|date of birth|address) of (the|this) (patient|person)|(man|male) or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
@@ -301,7 +306,7 @@ TOPICS: dict[str, re.Pattern[str]] = {
 
 CHAT: dict[str, re.Pattern[str]] = {
     "privacy": cue("(sent|uploaded|stored|saved|shared) (to|on|with|in)( _)* (server|cloud|internet|anyone|anybody|company|disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
-    "identity": cue("who are you|what are you|your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|person|chatgpt|machine|real)|who (made|built|created|trained) you"),
+    "identity": cue("who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|person|chatgpt|machine|real)|who (made|built|created|trained) you"),
     "accuracy": cue("are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i (trust|rely)( _)*|you made a mistake|trust you|really"),
     "capabilities": cue("what (can|could) (you|i|this|it) (do|ask)( here| for me)?|help|how (do|can|does|should) (i|we|this|it) (use|work|start)( _)*|what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|instructions|what now|how (do|can) you help( _)*"),
     "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
@@ -310,12 +315,9 @@ CHAT: dict[str, re.Pattern[str]] = {
     "acknowledge": cue("ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|right|oh"),
 }  # fmt: skip
 FILLERS = frozenset(
-    "a lot so very much there again you for the that this it to me my friend and please , . ! ? : today all help everyone just now dear bot".split()
+    ["a", "lot", "so", "very", "much", "there", "again", "you", "for", "the", "that", "this", "it", "to", "me", "my", "friend", "and", "please", ",", ".", "!", "?", ":", "today", "all", "help", "everyone", "just", "now", "dear", "bot"]
 )
 
 FUNCTION_WORDS = frozenset(
-    "a an the is are was were be am do does did can could will would should may might must have has had i you he she it we they "
-    "me my your his her its our their this that these those of in on at to from for with by about as and or but not no what "
-    "which who whose whom when where why how many much there here some any please tell give show make let us than then so if "
-    "get up down out into over again also too just only want need like".split()
+    ["a", "an", "the", "is", "are", "was", "were", "be", "am", "do", "does", "did", "can", "could", "will", "would", "should", "may", "might", "must", "have", "has", "had", "i", "you", "he", "she", "it", "we", "they", "me", "my", "your", "his", "her", "its", "our", "their", "this", "that", "these", "those", "of", "in", "on", "at", "to", "from", "for", "with", "by", "about", "as", "and", "or", "but", "not", "no", "what", "which", "who", "whose", "whom", "when", "where", "why", "how", "many", "much", "there", "here", "some", "any", "please", "tell", "give", "show", "make", "let", "us", "than", "then", "so", "if", "get", "up", "down", "out", "into", "over", "again", "also", "too", "just", "only", "want", "need", "like"]
 )

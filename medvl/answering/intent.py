@@ -15,7 +15,7 @@ from . import cues, refusals
 from .clauses import Clause, split
 from .contract import Intent, Request
 from .followup import Context
-from .mentions import PAIRED, Mention, lexicon
+from .mentions import Mention, lexicon, names_to_mend
 from .normalise import Speller, words
 from .referring import Referral, describe, superlative
 from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, counterpart, parts
@@ -23,20 +23,12 @@ from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, counterpart, parts
 Rule = Callable[[Clause], "list[Request] | None"]
 
 
-def _lexicon() -> set[str]:
-    """Words that spelling is mended towards: names, and the words of the cues that are written in full."""
-    known = set(lexicon())
-    known.update(
-        "segment segmentation outline delineate contour highlight describe report summarize volume volumes diameter density "
-        "attenuation hounsfield contrast spacing thickness slices slice which where compare larger smaller bigger brighter "
-        "darker distance between touching nearest closest behind calcium calcification calcified aneurysm emphysema "
-        "effusion pleural steatosis gallstones stones osteoporosis enlarged visible segmented measure please remove "
-        "extent length position located resolution orientation arterial venous organs structures average voxel".split()
-    )
-    return known
+# words of the cues that are worth mending, beside the names of structures
+_MENDED = frozenset(
+    ["segment", "segmentation", "outline", "delineate", "contour", "highlight", "describe", "report", "summarize", "volume", "diameter", "density", "attenuation", "hounsfield", "contrast", "thickness", "slices", "which", "where", "compare", "larger", "smaller", "bigger", "brighter", "darker", "distance", "between", "touching", "nearest", "closest", "behind", "calcium", "calcification", "calcified", "aneurysm", "emphysema", "effusion", "pleural", "steatosis", "gallstones", "stones", "osteoporosis", "enlarged", "visible", "segmented", "measure", "please", "remove", "length", "position", "located", "resolution", "orientation", "arterial", "venous", "organs", "average", "voxel"]
+)
 
-
-SPELLER = Speller(_lexicon(), cues.FUNCTION_WORDS | cues.FILLERS)
+SPELLER = Speller(names_to_mend() | _MENDED, lexicon() | cues.WORDS | cues.FUNCTION_WORDS | cues.FILLERS)
 
 
 def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request, ...]:
@@ -158,9 +150,12 @@ def _pair(clause: Clause) -> tuple[str, ...]:
         return ids
     before = clause.context.last
     if len(ids) == 1:
-        if before and before.structures and before.structures != ids and clause.explicit:
+        if before and before.structures != ids:
             others = tuple(id for id in before.structures if id not in ids)
-            return (others[0], *ids) if len(others) == 1 else ids
+            if len(others) != 1:
+                return ids
+            # "is the left one larger?" speaks of the left one, "compare with the left" of the one before
+            return (*ids, *others) if clause.yes_no and "than" not in clause.words else (*others, *ids)
         other = counterpart(ids[0])
         return (ids[0], other) if other else ids
     return clause.context.two()
@@ -218,8 +213,7 @@ def _knowledge(clause: Clause) -> list[Request] | None:
         and clause.explicit
         and _group(ids)
         and clause.has(cues.WHAT_IS)
-        and not content
-        and clause.words[0] == "what"
+        and not content and clause.words[0] == "what" and clause.words[1] in ("is", "are")
     ):
         return [Request(Intent.KNOWLEDGE, ids, topic=_group(ids))]
     if clause.has(cues.TOPICS["measurement"]) and not clause.explicit:
@@ -256,7 +250,7 @@ def _finding(clause: Clause) -> list[Request] | None:
         found = []
     elif not found:
         found = _finding_of(clause, ids)
-    return [Request(Intent.FINDING, _where(f, ids), finding=f) for f in found] or None
+    return [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found] or None
 
 
 def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
@@ -289,14 +283,15 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
     return []
 
 
-def _where(finding: str, ids: set[str]) -> tuple[str, ...]:
-    """Structures a finding is measured on, the side that was said where one was."""
+def _where(finding: str, clause: Clause) -> tuple[str, ...]:
+    """Structures a finding is measured on; of a pair, the side that was said, with the organ or alone."""
     all_of = cues.FINDING_STRUCTURES[finding]
-    said = tuple(id for id in all_of if id in ids)
-    return said if said and all(id in PAIRED_IDS for id in said) else all_of
-
-
-PAIRED_IDS = frozenset(id for group in PAIRED for id in GROUPS[group])
+    if not all(STRUCTURES[id].paired for id in all_of):
+        return all_of
+    sides = {m.side for m in clause.mentions if m.side}
+    pointed = {id for m in clause.known for id in m.ids if not sides}
+    said = tuple(id for id in all_of if STRUCTURES[id].side in sides or id in pointed)
+    return said or all_of
 
 
 def _disease(clause: Clause) -> list[Request] | None:
@@ -320,7 +315,7 @@ def _list(clause: Clause) -> list[Request] | None:
 def _compare(clause: Clause) -> list[Request] | None:
     if not clause.has(cues.COMPARE) or (_imperative(clause) and superlative(clause.words)):
         return None
-    if clause.has(cues.RELATIONS["distance"]) or clause.has(cues.RELATIONS["above"]) and not _measured_word(clause):
+    if clause.has(cues.RELATIONS["distance"]) or (clause.has(cues.RELATIONS["above"]) and not _measured_word(clause)):
         return None
     # "how big is the larger kidney" describes one, "which kidney is larger" compares two
     if (
@@ -351,7 +346,8 @@ def _compare(clause: Clause) -> list[Request] | None:
             attribute = last.attribute
         if superlative(clause.words) in ("brighter", "darker"):
             attribute = "mean_hu"
-    claim = superlative(clause.words) if clause.yes_no or "than" in clause.words else ""
+    again = last is not None and last.intent is Intent.COMPARE and last.claim and not clause.explicit
+    claim = superlative(clause.words) if clause.yes_no or "than" in clause.words or again else ""
     claim = "" if clause.which else claim
     return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim)]
 
@@ -363,7 +359,7 @@ def _measured_word(clause: Clause) -> bool:
 
 def _relation(clause: Clause) -> list[Request] | None:
     relation = next((r for r, pattern in cues.RELATIONS.items() if clause.has(pattern)), "")
-    if not relation or not clause.mentions or _imperative(clause) and not clause.which:
+    if not relation or not clause.mentions or (_imperative(clause) and not clause.which):
         return None
     ids = clause.structures
     if relation == "nearest" or (len(ids) == 1 and clause.which and relation in ("above", "front", "side", "touching")):
@@ -447,7 +443,16 @@ def _measure(clause: Clause) -> list[Request] | None:
         ):
             found.append((match.start(), name))
     names = [name for _, name in sorted(found)]
-    if not clause.structures and not clause.unknown and _referral(clause) is None:
+    referral = _referral(clause)
+    asking = any(w in clause.words for w in ("how", "what", "measure", "tell", "which", ":")) or any(
+        p.search(clause.masked) and clause.masked[p.search(clause.masked).end() :].startswith(" of")
+        for p in cues.ATTRIBUTES.values()
+    )
+    if referral is not None and _imperative(clause) and names == ["position"]:
+        return None
+    if referral is not None and referral.choose and not asking:
+        return None
+    if not clause.structures and not clause.unknown and referral is None:
         asked = bool(names) and not clause.which and clause.context.last is not None
         if (
             names
@@ -505,7 +510,8 @@ def _presence(clause: Clause) -> list[Request] | None:
     )
     if clause.says(cues.SEGMENT_STRONG) or not asks or clause.which:
         return None
-    if clause.yes_no and clause.has(cues.SEGMENT_WEAK) and not clause.has(cues.PRESENCE):
+    # "do the liver" is an order, "is the liver whole" a question
+    if clause.words[0] not in ("is", "are", "was", "were") and clause.yes_no and not clause.has(cues.PRESENCE):
         return None
     if clause.has(
         cues.cue("(can|could|would) (i|you|we) (please )?(have|get|show|give|do|find|add)")

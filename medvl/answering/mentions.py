@@ -14,7 +14,6 @@ from typing import Literal
 from .normalise import STOP
 from .vocabulary import (
     GROUP_NAMES,
-    GROUPS,
     PART_HEADS,
     PARTS,
     STRUCTURES,
@@ -63,22 +62,26 @@ PAIRED = frozenset(paired_groups())
 _SIDES: dict[str, Side] = {"right": "right", "left": "left"}
 _VERTEBRA = re.compile(r"[ctl]\d{1,2}|s[1-5]")
 _ORDINALS = frozenset(
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth 1st 2nd 3rd 4th".split()
+    ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "1st", "2nd", "3rd", "4th"]
 )
 _BETWEEN = frozenset({"and", "or", ",", "then", "plus", "versus", "to", "with"})
-_LIKE_THE = frozenset("the a an my his her this that your their whole entire sided hand side lower upper".split())
-_LOBE_WORDS = frozenset("upper middle lower superior inferior right left".split())
+_LIKE_THE = frozenset(["the", "a", "an", "my", "his", "her", "this", "that", "your", "their", "whole", "entire", "sided", "hand", "side", "lower", "upper"])
+_LOBE_WORDS = frozenset(["upper", "middle", "lower", "superior", "inferior", "right", "left"])
 _PRONOUNS = {
     "it": 1, "its": 1, "them": 2, "they": 2, "their": 2, "both": 2, "these": 2, "those": 2, "this": 1, "that": 1, "itself": 1,
 }  # fmt: skip
 _AFTER_POINTER = frozenset({"", "from", "with", "to", "and", "as", "again", "too", "in", "please", "one", "for", *STOP})
 
 
+# words of names that are ordinary English besides: a typo is not mended towards them
+_COMMON = frozenset(["field", "base", "tube", "lower", "upper", "outer", "outline", "back", "rest", "other", "remaining", "outside", "great", "large", "major", "vessels", "surface", "liens", "milts", "cavas", "loops", "noses", "stems", "bases", "discs", "clots", "cysts", "testis", "aria", "contour", "system", "structures", "tissue", "whole", "external", "bony", "mask", "table", "port", "stent", "drain", "growth", "lens", "masses", "lump", "septum", "nipple", "nipples", "hip", "hips", "eyes"])
+
+
 def _phrases() -> dict[tuple[str, ...], str | UnknownTerm]:
     table: dict[tuple[str, ...], str | UnknownTerm] = {}
 
     def add(text: str, target: str | UnknownTerm) -> None:
-        for form in (text, text + "s", *([text[:-1] + "ies"] if text.endswith("y") else [])):
+        for form in (text, *([] if text.endswith("s") else [text + "s"]), *([text[:-1] + "ies"] if text.endswith("y") else [])):
             table.setdefault(tuple(form.split()), target)
 
     for structure in STRUCTURES.values():
@@ -104,8 +107,14 @@ _LONGEST = max(map(len, PHRASES))
 
 
 def lexicon() -> frozenset[str]:
-    """Every word of every phrase: what spelling is mended towards."""
+    """Every word of every phrase; none of them is a misspelling."""
     return frozenset(word for phrase in PHRASES for word in phrase) | ADJECTIVES.keys() | _ORDINALS | PARTS | PART_HEADS
+
+
+def names_to_mend() -> frozenset[str]:
+    """Words that spelling is mended towards: those of known structures, and names of one word."""
+    known = {word for phrase, target in PHRASES.items() if isinstance(target, str) or len(phrase) == 1 for word in phrase}
+    return frozenset(known - _COMMON | ADJECTIVES.keys())
 
 
 def find(words: list[str]) -> list[Mention]:
@@ -279,9 +288,7 @@ def _sides_before(words: list[str], start: int, free: list[int]) -> list[int]:
     while i >= 0:
         if i in free:
             sides.insert(0, i)
-        elif not (words[i] in _LIKE_THE and i - 1 >= 0) and not (sides and words[i] in _BETWEEN):
-            break
-        elif words[i] == "the" and not sides:
+        elif (not (words[i] in _LIKE_THE and i - 1 >= 0) and not (sides and words[i] in _BETWEEN)) or (words[i] == "the" and not sides):
             break
         i -= 1
     return sides
@@ -295,9 +302,7 @@ def _sides_after(words: list[str], end: int, free: list[int], found: list[Mentio
     while i < len(words) and i not in taken:
         if i in free:
             sides.append(i)
-        elif words[i] not in {*_LIKE_THE, "(", ")", ",", "on", "at", "of", "to", "and", "or", "only", "just"}:
-            break
-        elif words[i] == "and" and not sides:
+        elif words[i] not in {*_LIKE_THE, "(", ")", ",", "on", "at", "of", "to", "and", "or", "only", "just"} or (words[i] == "and" and not sides):
             break
         i += 1
     return [] if i in taken and sides and _sides_before(words, i, free) else sides

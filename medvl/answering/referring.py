@@ -39,10 +39,10 @@ TRAITS: dict[str, Traits] = {
     "gallbladder": Traits("organ sac bag pouch reservoir container", ("bile stor|hold|keep|collect|concentrat|contain|reservoir|sac|bag|pouch", "gallstone", "pear"), 2),
     "pancreas": Traits("organ gland", ("insulin", "enzym", "blood sugar", "diabet", "glucagon"), 3),
     "aorta": Traits("vessel artery tube pipe", ("arter larg|main|bigg|big|great", "oxygen blood carr|distribut|deliver", "arter", "blood out|away heart", "vessel main|larg|bigg body|heart leav"), 3),
-    "heart": Traits("organ pump muscle", ("pump", "beat", "circulat", "blood push|driv|propel", "four chamber"), 5),
+    "heart": Traits("organ pump muscle", ("pump", "between lung", "beat", "circulat", "blood push|driv|propel", "four chamber"), 5),
     "right_lung": Traits("organ", ("breath", "oxygen|gas|air exchang|take|tak", "respir", "three lobe", "larg|bigg chest|thora", "inhal", "air fill|hold|contain"), 9),
     "left_lung": Traits("organ", ("breath", "oxygen|gas|air exchang|take|tak", "respir", "two lobe", "larg|bigg chest|thora", "inhal", "air fill|hold|contain"), 9),
-    "trachea": Traits("airway tube pipe", ("air throat|tube|pipe|carr|goes|go|conduct|bring|lead", "airway", "breath tube|pipe", "air lung"), 2),
+    "trachea": Traits("airway tube pipe", ("air throat|tube|pipe|carr|goes|go|conduct|bring|lead", "airway", "throat lung", "breath tube|pipe", "air lung"), 2),
     "esophagus": Traits("tube pipe organ", ("food tube|pipe|carr|bring|transport|mov|goes|go|stomach", "swallow", "mouth stomach|throat"), 2),
     "urinary_bladder": Traits("organ sac bag pouch reservoir container", ("urin|pee stor|collect|hold|reservoir|sac|bag|keep|contain|fill",), 3),
     "vertebral_column": Traits("bone column", ("column", "protect cord", "upright", "support trunk|back|body", "bony"), 6),
@@ -96,13 +96,13 @@ _KINDS: dict[str, str] = {
 
 _SUPERLATIVE: dict[str, str] = {
     **dict.fromkeys(
-        "larger largest bigger biggest greater greatest widest wider heavier heaviest longer longest".split(), "larger"
+        ["larger", "largest", "bigger", "biggest", "greater", "greatest", "widest", "wider", "heavier", "heaviest", "longer", "longest"], "larger"
     ),
     **dict.fromkeys(
-        "smaller smallest tiniest narrower narrowest shorter shortest lighter thinner thinnest".split(), "smaller"
+        ["smaller", "smallest", "tiniest", "narrower", "narrowest", "shorter", "shortest", "lighter", "thinner", "thinnest"], "smaller"
     ),
-    **dict.fromkeys("brighter brightest denser densest whiter whitest".split(), "brighter"),
-    **dict.fromkeys("darker darkest blacker blackest".split(), "darker"),
+    **dict.fromkeys(["brighter", "brightest", "denser", "densest", "whiter", "whitest"], "brighter"),
+    **dict.fromkeys(["darker", "darkest", "blacker", "blackest"], "darker"),
 }
 _HIGH, _LOW = {"higher", "highest", "more", "most"}, {"lower", "lowest", "less", "least"}
 _LIGHT, _BULK = {"hu", "hounsfield", "density", "attenuation", "intensity"}, {"volume", "size", "diameter"}
@@ -134,8 +134,7 @@ _REGIONS = {
     "retroperitoneum": (-8, 5),
 }  # fmt: skip
 _ANCHOR_LEADS = frozenset(
-    "of from to behind above below under beneath underneath over between near beside by inside in into with before "
-    "than after against on around towards toward leaving for".split()
+    ["of", "from", "to", "behind", "above", "below", "under", "beneath", "underneath", "over", "between", "near", "beside", "by", "inside", "in", "into", "with", "before", "than", "after", "against", "on", "around", "towards", "toward", "leaving", "for"]
 )
 
 
@@ -213,7 +212,8 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
             best = max(scores.values())
             chosen = tuple(id for id in members if scores[id] == best)
             if best and len(chosen) == 1:
-                return Referral(chosen, "", " ".join(words[begin:]), frozenset({index}), begin)
+                used = {index} | {i for i, m in enumerate(mentions) if m.kind == "unknown" and m.start >= mention.end}
+                return Referral(chosen, "", " ".join(words[begin:]), frozenset(used), begin)
         if choose and not anchors:
             return Referral(
                 members, choose, " ".join(words[begin : max(mention.end, begin + 1)]), frozenset({index}), begin
@@ -223,7 +223,13 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
 
 def _kind_described(words: list[str], mentions: list[Mention], targetless: bool) -> Referral | None:
     """ "The organ that stores bile", "the brightest vessel in front of the spine"."""
-    named = {i for m in mentions if m.kind == "known" for i in range(m.start, m.end)}
+    # "portal vein" is a name, "the vein that ..." a description, and so is "the bone that ..."
+    named = {
+        i
+        for m in mentions
+        for i in range(m.start, m.end)
+        if (m.kind == "known" and not _described_noun(words, m)) or m.end - m.start > 1
+    }
     heads = [i for i, w in enumerate(words) if w in _KINDS and i not in named]
     heads = [i for i in heads if _KINDS[words[i]]] or heads
     if not heads and not targetless:
@@ -273,12 +279,21 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
     return Referral(ids, choose, " ".join(span), used, begin)
 
 
+def _described_noun(words: list[str], mention: Mention) -> bool:
+    """Whether a group's name is only the noun of a description: "the bone that carries the teeth"."""
+    return words[mention.start] == "bone" and words[mention.end : mention.end + 1] in (["that"], ["which"], ["in"], ["of"])
+
+
 def _leads(words: list[str], mention: Mention) -> bool:
-    """Whether a mention stands after a preposition, as the anchor of a description does."""
+    """Whether a mention belongs to a description: after a preposition, or as what "that ..." speaks of."""
     i = mention.start
-    while i and words[i - 1] in {"the", "a", "an", "both", "two", "right", "left", "my", "and", "its"}:
+    while i and words[i - 1] in {"the", "a", "an", "both", "two", "right", "left", "my", "its"}:
         i -= 1
-    return bool(i) and words[i - 1] in _ANCHOR_LEADS
+    if not i or words[i - 1] == ",":
+        return False
+    if words[i - 1] == "and":
+        return "between" in words[max(0, i - 6) : i]
+    return words[i - 1] in _ANCHOR_LEADS or bool({"that", "which", "who", "where", "whose"} & set(words[:i]))
 
 
 def _told(id: str, words: list[str]) -> int:
