@@ -82,7 +82,12 @@ class Clause:
             if self.words and self.words[0] in ("and", "so", "but", "also") and len(self.words) > 1
             else self.words[0]
         )
-        return bool(cues.QUESTION_START.fullmatch(start))
+        return bool(cues.QUESTION_START.fullmatch(start)) and not self.declined
+
+    @property
+    def declined(self) -> bool:
+        """Whether it begins with "do not": an order, or rather none."""
+        return bool(cues.DECLINED.match(self.text))
 
     @property
     def which(self) -> bool:

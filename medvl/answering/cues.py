@@ -17,7 +17,8 @@ def cue(*alternatives: str) -> re.Pattern[str]:
     forms = "|".join(alternatives)
     WORDS.update(re.findall(r"(?<![a-z\\])[a-z]{3,}(?![a-z*])", forms))
     WORDS.update(word + "s" for word in re.findall(r"(?<![a-z\\])([a-z]{3,})s\?", forms))
-    forms = re.sub(r"(?<!\w)_(?!\w)", r"\\S+", forms).replace("*", r"\w*")
+    forms = re.sub(r"(?<=[a-z])\*", r"\\w*", forms)
+    forms = re.sub(r"(?<!\w)_(?!\w)", r"\\S+", forms)
     return re.compile(rf"(?<!\S)(?:{forms})(?!\S)")
 
 
@@ -32,6 +33,7 @@ NEGATION = (
 NEGATIONS = cue(NEGATION)
 # ends what a negation reaches: "not the liver, the spleen", "no need for the kidneys, just the liver"
 NEGATION_ENDS = frozenset({",", ".", ";", "but", "just", "only", "instead", ":", "?", "!"})
+DECLINED = re.compile(r"(please |no , |and |but |so )*(do not|never|no need)\b(?! (you|we|i|they)\b)")
 EVERYTHING = cue(
     "everything|all (the )?(organs|structures|parts|anatomy)|every (organ|structure)|all of (them|it)|whole anatomy|all"
 )
@@ -61,7 +63,7 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "slices": cue(
         "slices?|slice (range|numbers?)|(which|what|in which|on which) (images|frames|cuts|levels|sections)|first and last slice"
     ),
-    "count": cue("how many @"),
+    "count": cue("how many @|(count|number of)( the)? @"),
     "mean_hu": cue(
         "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|brightness|radiodensit*|"
         "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
@@ -77,7 +79,7 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
     ),
     "position": cue(
-        "where|located?|location|positions?|positioned|(which|what) side|whereabouts|@ on the (left|right)( side)?( of the (patient|body))?"
+        "where|located?|location|positions?|positioned|(which|what) side|whereabouts"
     ),
 }
 SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
@@ -95,7 +97,7 @@ WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin*")
 
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
-        "distances?|how (far|close|distant|near)|gap|apart(?! from)|mm from|millimeters from|separat*|spacing between|how many mm"
+        "distances?|how (far|close|distant|near)|close to|near|far from|gap|apart(?! from)|mm from|millimeters from|separat(ion|ed|es)|spacing between|how many mm"
     ),
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
     "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
@@ -152,9 +154,9 @@ SCAN: dict[str, re.Pattern[str]] = {
     ),
     "coverage": cue(
         "(which|what) (part|region|area|section)s?( of the body)?|body (part|region)|field of view|fov|cover*|coverage|"
-        "(scan|image|it|volume|ct) (include*|go|goes|reach*|extend*|cover*|show*) _*( to| into)?( the)? "
+        "(scan|image|it|volume|ct) (include*|go|goes|reach*|extend*|cover*|show*)( to| into)?( the)? "
         "(pelvis|chest|abdomen|head|neck|thorax|belly|brain|legs)|(is|are) (it|this|that)( scan| ct)? (a|an) (chest|abdom*|head|neck|"
-        "thora*|pelvi*|whole body|brain)|(chest|abdom*|head|neck|thora*|pelvi*) (or|ct|scan)( _)*|what body"
+        "thora*|pelvi*|whole body|brain)|(chest|abdom*|head|neck|thora*|pelvi*) (or|ct|scan)( _)*|what body|(include*|cover*|contain*|reach*|extend*|go|goes|going|show*)( _){0,4} (pelvis|chest|abdomen|head|neck|thorax|belly|legs)"
     ),
 }
 
@@ -247,7 +249,7 @@ PATIENT = cue(
 DISEASE = cue(
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|leuk(a)?emia|lymphoma|"
     "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|broken|covid*|"
-    "tubercul*|pregnan*|disease*|disorder*|diagnos*|sick|ill|wrong with|worr(y|ied)|serious|abnormal*|healthy|normal|lesions?|nodules?|"
+    "tubercul*|pregnan*|disease*|disorder*|diagnos*|sick|ill|wrong with|worr(y|ied)|serious|abnormal*|healthy|normal|everything (ok|okay|fine|good|normal|all right|alright)|lesions?|nodules?|"
     "mass|masses|cysts?|abscess*|thromb*|clots?|hemorrhag*|haemorrhag*|bleed*|hernia*|obstruct*|ischem*|infarct*|sarcoma|"
     "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|ileus|ascites|atelectas*|pneumothorax|suffer*|syndrome"
 )
@@ -257,10 +259,16 @@ OFF_TOPIC = cue(
     "story|game|bitcoin|girlfriend|boyfriend|horoscope|lottery|travel|cook|lyrics|homework|google|facebook|sql|html"
 )
 
+# a question about the picture that no rule answers is no other subject
+DOMAIN = cue(
+    "scan*|ct|image|images|picture|patient|mask|masks|slices?|organs?|body|scanner|volume|contrast|voxels?|series|study|metal|"
+    "white|dark|bright|thing|@|#"
+)
+
 # ---- general knowledge
 
 DEFINE = cue(
-    "what (is|are) (a|an)|what (does|do) _*( _)?( _)?( _)? (mean|stand for)|defin*|explain|meaning of|meant by|stand* for|"
+    "what (is|are) (a|an)|what (does|do)( _){1,4} (mean|stand for)|defin*|explain|meaning of|meant by|stand* for|"
     "(tell|teach) me what|can you explain|what exactly (is|are)|difference between"
 )
 WHAT_IS = cue("what (is|are)|what")
@@ -268,6 +276,9 @@ FUNCTION = cue(
     "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ (good )?for|"
     "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ for|tasks? of|what for|do(es)? @ do"
 )
+UNKNOWN_FUNCTION = cue("what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of (the |a )?#")
+HOW_YOU_KNOW = cue("how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|derive)")
+DESCRIBE_ONE = cue("describe (the |this |my )?@|(tell me|say something|what do you know|information|info) (about|on) (the |this |my )?@|analyze (the |this |my )?@")
 NORMAL_SIZE = cue(
     "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|typical (size|volume|hu|value)|"
     "(should|supposed to) (a |an |the |my )?@ (to )?be"
@@ -307,8 +318,9 @@ TOPICS: dict[str, re.Pattern[str]] = {
 CHAT: dict[str, re.Pattern[str]] = {
     "privacy": cue("(sent|uploaded|stored|saved|shared) (to|on|with|in)( _)* (server|cloud|internet|anyone|anybody|company|disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
     "identity": cue("who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|person|chatgpt|machine|real)|who (made|built|created|trained) you"),
-    "accuracy": cue("are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i (trust|rely)( _)*|you made a mistake|trust you|really"),
+    "accuracy": cue("are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i (trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|mistakes?|errors?|confident)|i do not (believe|trust) you"),
     "capabilities": cue("what (can|could) (you|i|this|it) (do|ask)( here| for me)?|help|how (do|can|does|should) (i|we|this|it) (use|work|start)( _)*|what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|instructions|what now|how (do|can) you help( _)*"),
+    "export": cue("(how (do|can) i )?(export|save|download)( _)*"),
     "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
     "thanks": cue("thanks?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) (work|job|done|one)|perfect|awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
     "greeting": cue("hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|servus|moin|how is it going|what is up"),

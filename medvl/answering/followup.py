@@ -126,6 +126,13 @@ class Context:
 
     def _other(self, mention: Mention, before: list[Mention]) -> list[Mention]:
         ids = before[-1].ids if before else (self.last.structures if self.last else ())
+        if mention.concept:  # "the other kidney": of the kidney that was spoken of last, both if none was
+            members = GROUPS[mention.concept]
+            spoken = [id for turn in self.turns for r in turn for id in r.structures if id in members]
+            single = next((id for id in [id for m in before for id in m.ids][::-1] if id in members), None)
+            single = single or (spoken[-1] if spoken else None)
+            chosen = tuple(id for id in members if id != single)
+            return [replace(mention, kind="known", ids=chosen)]
         single = ids[-1] if ids else None
         other = counterpart(single) if single else None
         if other is None:

@@ -115,9 +115,12 @@ def _about(clause: Clause, intent: Intent, **more: object) -> Request:
     )
 
 
+_WHICH_ONE = cues.cue("(which|what) (organ|structure|thing|part|vessel|gland|bone)s?")
+
+
 def _referral(clause: Clause) -> Referral | None:
     """What the clause describes rather than names; a question which of two it is describes nothing."""
-    if clause.which and not clause.explicit and not clause.known and not _imperative(clause):
+    if clause.says(_WHICH_ONE) and not _imperative(clause):
         return None
     return describe(clause.words, clause.mentions)
 
@@ -192,6 +195,14 @@ def _remove(clause: Clause) -> list[Request] | None:
 
 
 def _knowledge(clause: Clause) -> list[Request] | None:
+    if clause.unknown and clause.has(cues.UNKNOWN_FUNCTION):
+        return [_plain(clause, Intent.KNOWLEDGE, topic="no_text")]
+    if clause.has(cues.HOW_YOU_KNOW):
+        counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
+        return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]
+    if clause.words[0] == "why" and clause.has(cues.BRIGHT):
+        fed = any(STRUCTURES[id].kind == "vessel" or id in GROUPS["kidneys"] for id in clause.structures)
+        return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
     here = any(w in clause.words for w in ("this", "here", "patient", "my", "scan", "your"))
     ids = clause.structures
     if (
@@ -213,15 +224,18 @@ def _knowledge(clause: Clause) -> list[Request] | None:
         and clause.explicit
         and _group(ids)
         and clause.has(cues.WHAT_IS)
-        and not content and clause.words[0] == "what" and clause.words[1] in ("is", "are")
+        and not content
+        and clause.words[:2] in (["what", "is"], ["what", "are"])
     ):
         return [Request(Intent.KNOWLEDGE, ids, topic=_group(ids))]
     if clause.has(cues.TOPICS["measurement"]) and not clause.explicit:
         return [Request(Intent.KNOWLEDGE, topic="measurement")]
-    defining = clause.has(cues.DEFINE) or clause.words[0] == "why"
-    if not defining and clause.words[0] in ("what", "how", "is") and "the" not in clause.words[:3]:
-        defining = not clause.which or clause.words[1:2] in (["is"], ["are"])
-        defining = defining and not (clause.words[0] == "is" and not clause.says(cues.TOPICS["radiation"]))
+    first, second = clause.words[0], clause.words[1] if len(clause.words) > 1 else ""
+    defining = clause.has(cues.DEFINE) or first == "why"
+    if first in ("what", "how") and "the" not in clause.words[:3]:
+        defining = defining or second in ("is", "are") or (first == "how" and second in ("do", "does"))
+    if first in ("is", "are", "how", "does") and clause.says(cues.TOPICS["radiation"]):
+        defining = True
     which_system = clause.which and clause.says(cues.TOPICS["system"])
     if not (defining or which_system) or measurable:
         return None
@@ -248,8 +262,8 @@ def _finding(clause: Clause) -> list[Request] | None:
     ids = set(clause.structures)
     if any(m.text.startswith("coronar") for m in clause.unknown):
         found = []
-    elif not found:
-        found = _finding_of(clause, ids)
+    else:
+        found += [f for f in _finding_of(clause, ids) if f not in found]
     return [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found] or None
 
 
@@ -325,6 +339,8 @@ def _compare(clause: Clause) -> list[Request] | None:
     ):
         if clause.explicit:
             return None
+    if "than" in clause.words and any(c.isdigit() for c in clause.text.split("than", 1)[1]):
+        return None  # than a number: the value itself is asked for
     ids = _pair(clause)
     if len(ids) < 2:
         return None
@@ -361,6 +377,8 @@ def _relation(clause: Clause) -> list[Request] | None:
     relation = next((r for r, pattern in cues.RELATIONS.items() if clause.has(pattern)), "")
     if not relation or not clause.mentions or (_imperative(clause) and not clause.which):
         return None
+    if relation in ("nearest", "front", "above", "side") and not (clause.which or clause.yes_no) and _referral(clause):
+        return None
     ids = clause.structures
     if relation == "nearest" or (len(ids) == 1 and clause.which and relation in ("above", "front", "side", "touching")):
         if len(ids) == 2:
@@ -376,7 +394,8 @@ def _relation(clause: Clause) -> list[Request] | None:
         claim = "touching"
     elif relation in ("side", "above", "front") and not clause.which:
         sides = {"side": ("left", "right"), "above": ("above", "below"), "front": ("front", "behind")}[relation]
-        claim = next((c for c in sides if clause.has(cues.CLAIMS[c])), "")
+        said = [c for c in sides if clause.has(cues.CLAIMS[c])]
+        claim = said[0] if len(said) == 1 else ""
     return [replace(_plain(clause, Intent.RELATION, relation=relation, claim=claim), structures=ids)]
 
 
@@ -443,6 +462,10 @@ def _measure(clause: Clause) -> list[Request] | None:
         ):
             found.append((match.start(), name))
     names = [name for _, name in sorted(found)]
+    if not names and clause.known and clause.has(cues.DESCRIBE_ONE) and not strong_verb:
+        return [_about(clause, Intent.MEASURE, attribute=a) for a in ("volume", "mean_hu")]
+    if not names and clause.has(cues.COMPARE) and any(c.isdigit() for c in clause.text):
+        names = ["mean_hu" if clause.has(cues.BRIGHT) else "volume"]
     referral = _referral(clause)
     asking = any(w in clause.words for w in ("how", "what", "measure", "tell", "which", ":")) or any(
         p.search(clause.masked) and clause.masked[p.search(clause.masked).end() :].startswith(" of")
@@ -517,12 +540,14 @@ def _presence(clause: Clause) -> list[Request] | None:
         cues.cue("(can|could|would) (i|you|we) (please )?(have|get|show|give|do|find|add)")
     ) and not clause.has(cues.cue("can you find")):
         return None
-    if clause.has(cues.cue("(can|could) (i|we) (have|get)|show me")):
+    if clause.has(cues.cue("(can|could) (i|we) (have|get)|(find|show|give|get) (me|us)")):
         return None
     return [_about(clause, Intent.PRESENCE)]
 
 
 def _segment(clause: Clause) -> list[Request] | None:
+    if clause.words[0] in ("why", "when", "who"):
+        return None
     region = cues.REGION_ALL.search(clause.text)
     everything = clause.has(cues.EVERYTHING)
     verb = clause.says(cues.SEGMENT_STRONG) or clause.says(cues.SEGMENT_WEAK)
@@ -677,10 +702,23 @@ def _described(clause: Clause) -> list[Request] | None:
     return [Request(Intent.SEGMENT, referral.ids, referring=referral.text, choose=referral.choose)]
 
 
+def _declined(clause: Clause) -> list[Request] | None:
+    """"Do not measure the liver", "don't show the kidneys any more"."""
+    named = clause.known
+    if not clause.declined or not named or not all(clause.negated(m) for m in named):
+        return None
+    gone = tuple(dict.fromkeys(id for m in named for id in m.ids))
+    if clause.has(cues.cue("anymore|any more|any longer")):
+        return [Request(Intent.REMOVE, gone)]
+    return None if clause.has(cues.EVERYTHING) else [Request(Intent.REFUSE, gone, topic="negated")]
+
+
 def _outside(clause: Clause) -> list[Request] | None:
     """Plain English about nothing of this subject is refused; what is no English is not understood."""
     if clause.says(cues.OFF_TOPIC):
         return [Request(Intent.REFUSE, topic="off_topic")]
+    if clause.has(cues.DOMAIN):
+        return [Request(Intent.UNKNOWN, topic="beyond")]
     common = [w for w in clause.words if w in cues.FUNCTION_WORDS]
     asks = clause.words[0] in cues.FUNCTION_WORDS
     return [Request(Intent.REFUSE, topic="off_topic")] if asks and len(common) >= 2 and len(clause.words) > 3 else None
@@ -689,6 +727,7 @@ def _outside(clause: Clause) -> list[Request] | None:
 _RULES: tuple[Rule, ...] = (
     _small_talk,
     refusals.of_clause,
+    _declined,
     _remove,
     _knowledge,
     _report,

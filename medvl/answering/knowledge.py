@@ -64,12 +64,14 @@ _TOPICS: dict[str, str] = {
     "splenomegaly": "Splenomegaly means an enlarged spleen.",
     "hepatomegaly": "Hepatomegaly means an enlarged liver.",
     "cardiomegaly": "Cardiomegaly means an enlarged heart.",
+    "no_text": "I have no text on that structure; I know only those that I can segment.",
     "kidney_asymmetry": "Kidney asymmetry means that the two kidneys differ clearly in size.",
 }  # fmt: skip
 
 _CHAT: dict[str, str] = {
     "greeting": "Hello. Ask me to segment a structure, to measure it, to compare or to describe this scan.",
     "thanks": "You are welcome.",
+    "export": "Masks, measurements and the report are saved from the page, masks as NIfTI or DICOM-SEG in the geometry of the file that came in. On the command line: python -m medvl segment and python -m medvl report.",
     "goodbye": "Goodbye.",
     "acknowledge": "All right. What would you like to look at next?",
     "identity": "I am MedVL-SAM2, a research program for CT, not a doctor. I find structures, measure them and say where each number comes from. Research use only, not for diagnosis.",
@@ -92,6 +94,7 @@ _REFUSE: dict[str, str] = {
 
 _UNKNOWN: dict[str, str] = {
     "": "I did not understand that. Try for instance: segment the liver, how big is the spleen, is there a gallbladder, describe this scan.",
+    "beyond": "That I cannot tell from this volume. I can tell its voxel size, extent, contrast and region, and measure the structures I know.",
     "antecedent": "Which structure do you mean? Please name it.",
 }  # fmt: skip
 

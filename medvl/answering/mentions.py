@@ -81,7 +81,7 @@ def _phrases() -> dict[tuple[str, ...], str | UnknownTerm]:
     table: dict[tuple[str, ...], str | UnknownTerm] = {}
 
     def add(text: str, target: str | UnknownTerm) -> None:
-        for form in (text, *([] if text.endswith("s") else [text + "s"]), *([text[:-1] + "ies"] if text.endswith("y") else [])):
+        for form in (text, *([] if text.endswith("s") else [text + "s"]), *([text[:-1] + "ies"] if text.endswith(("ty", "my", "ry")) else [])):
             table.setdefault(tuple(form.split()), target)
 
     for structure in STRUCTURES.values():
@@ -153,6 +153,11 @@ def _at(words: list[str], i: int) -> Mention | None:
         return _unknown(words, i, i + 1 + (following.startswith("vertebra")), ("vertebral_column",))
     if word in ("lobe", "lobes"):
         return _unknown(words, i, i + 1, ("lungs", "liver"))
+    if word in ("other", "second", "opposite", "contralateral"):
+        organ = next((PHRASES[p] for n in (3, 2, 1) if (p := tuple(words[i + 1 : i + 1 + n])) in PHRASES), None)
+        if isinstance(organ, str) and organ in PAIRED:
+            length = next(n for n in (3, 2, 1) if tuple(words[i + 1 : i + 1 + n]) in PHRASES)
+            return Mention(i, i + 1 + length, "other", concept=organ)
     if word == "other" and (following in ("one", "side", "ones", "organ") or following in _AFTER_POINTER):
         return Mention(i, i + 1 + (following in ("one", "side", "ones", "organ")), "other")
     if word == "each" and following == "other":

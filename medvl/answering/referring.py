@@ -271,6 +271,8 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
         ids, choose = tuple(id for id in ids if TRAITS[id].size == top), ""
     if len(ids) > 1 and not choose:
         ids = _one_or_pair(ids, [m for _, m in anchors])
+    if len(ids) > 4:  # "the brightest organ": that many are not looked for to choose one
+        return None
     if not ids:
         return None
     if len(ids) == 1 or best >= 4:  # what is known of the structure has accounted for "largest" already
@@ -366,7 +368,7 @@ def _one_or_pair(ids: tuple[str, ...], anchors: list[Mention]) -> tuple[str, ...
         return ids
     places = [PLACE[x] for m in anchors for x in m.ids if x in PLACE]
     if not places:
-        return ()
+        return ids if len(ids) <= 3 else ()
     ordered = sorted(ids, key=lambda id: min(_apart(PLACE[id], place) for place in places))
     nearest = ordered[0]
     group = STRUCTURES[nearest].group

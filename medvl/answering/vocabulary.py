@@ -79,12 +79,12 @@ def _one(
 _ALL: list[Structure] = [
     _one("liver", "abdomen", "hepar, liver parenchyma, hepatic parenchyma, liver tissue, jecur", "hepatic"),
     _one("spleen", "abdomen", "lien, splen, milt, splenic parenchyma", "splenic"),
-    *_pair("kidney", "kidneys", "abdomen", "kidney, ren, renes, nephros, renal parenchyma, kindey", "renal"),
-    _one("stomach", "abdomen", "gaster, ventriculus, tummy bag, stomache", "gastric"),
+    *_pair("kidney", "kidneys", "abdomen", "kidney, ren, renes, nephros, renal parenchyma", "renal"),
+    _one("stomach", "abdomen", "gaster, ventriculus, tummy bag", "gastric"),
     _one(
         "gallbladder",
         "abdomen",
-        "gall bladder, vesica fellea, vesica biliaris, bile bladder, gb, cholecyst, galbladder",
+        "gall bladder, vesica fellea, vesica biliaris, bile bladder, gb, cholecyst",
     ),
     _one("pancreas", "abdomen", "pancreatic gland, pancreatic parenchyma", "pancreatic"),
     _one(
@@ -104,7 +104,7 @@ _ALL: list[Structure] = [
         "lung, pulmo, pulmones, pulmonary parenchyma, lung parenchyma, lung field, lung base",
         "pulmonary",
     ),
-    _one("trachea", "chest", "windpipe, wind pipe, trachia", "tracheal", "airway", tube=True),
+    _one("trachea", "chest", "windpipe, wind pipe", "tracheal", "airway", tube=True),
     _one(
         "esophagus",
         "chest",
@@ -253,7 +253,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     ),
     UnknownTerm(
         _split(
-            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, l spine, lumbar vertebra, lumbar vertebrae, thoracic vertebra, thoracic vertebrae, cervical vertebra, cervical vertebrae, intervertebral disc, intervertebral disk, disc, discs, atlas vertebra, spinal canal, pedicle, facet joint"
+            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, l spine, lumbar vertebra, lumbar vertebrae, thoracic vertebra, thoracic vertebrae, cervical vertebra, cervical vertebrae, individual vertebra, individual vertebrae, single vertebra, single vertebrae, each vertebra, every vertebra, intervertebral disc, intervertebral disk, disc, discs, atlas vertebra, spinal canal, pedicle, facet joint"
         ),
         ("vertebral_column",),
     ),
@@ -304,7 +304,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     UnknownTerm(_split("lymph node, lymph nodes, nodes, lymphadenopathy"), ()),
     UnknownTerm(
         _split(
-            "table, patient table, couch, stent, catheter, pacemaker, implant, prosthesis, port, drain, tube feeding"
+            "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, pacemaker, implant, prosthesis, port, drain, tube feeding"
         ),
         ("body",),
     ),
