@@ -117,7 +117,7 @@ class Localiser(nn.Module):
         return self.ask(embeddings)
 
     def ask(self, embeddings: Tensor) -> Tensor:
-        """Similarity of voxel embeddings ``[B, E, D, H, W]`` with every query: logits ``[B, 1 + structures, D, H, W]``."""
+        """Similarity of voxel embeddings ``[B, E, D, H, W]`` with every query: logits ``[B, 1 + structures, ...]``."""
         queries = self.queries[:, :, None, None, None].to(embeddings.dtype)
         return F.conv3d(embeddings, queries, self.bias.to(embeddings.dtype))
 

@@ -1,7 +1,7 @@
 """Named structures to 3-D masks: the localiser says where, the voxels' own HU (or SAM 2) say where exactly.
 
-``TextSegmenter`` is the product's ``Finder``: it keeps the coarse map of a CT and the masks it made, so that a structure
-is looked for once. A mask that a person corrected by clicks is the one that is measured from then on.
+``TextSegmenter`` is the product's ``Finder``: it keeps the coarse map of a CT and the masks it made, so that a
+structure is looked for once. A mask that a person corrected by clicks is the one that is measured from then on.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ HU_WEIGHT = 0.3
 HU_WEIGHTS = {"other_bone": 0.8, "vertebral_column": 0.4, "stomach": 0.1, "heart": 0.15, "trachea": 0.5}
 MIN_PEAK = 0.7
 MIN_VOLUME_ML = 1.0
-SMALLEST_ML = {"liver": 20.0, "spleen": 5.0, "heart": 20.0, "right_lung": 20.0, "left_lung": 20.0, "urinary_bladder": 5.0,
-               "right_kidney": 3.0, "left_kidney": 3.0, "vertebral_column": 5.0, "other_bone": 5.0, "stomach": 5.0}  # fmt: skip
+SMALLEST_ML = {
+    "liver": 20.0, "heart": 20.0, "right_lung": 20.0, "left_lung": 20.0, "spleen": 5.0, "stomach": 5.0,
+    "urinary_bladder": 5.0, "vertebral_column": 5.0, "other_bone": 5.0, "right_kidney": 3.0, "left_kidney": 3.0,
+}  # fmt: skip
 HU_BIN, HU_LOW, HU_BINS = 10, -1100, 350
 
 
@@ -162,7 +164,7 @@ class TextSegmenter:
 
 
 def cut_sides(mask: Mask) -> tuple[str, ...]:
-    """Sides of the scan that a mask touches, patient's letters; RAS+: i grows to the right, j forward, k to the head."""
+    """Sides of the scan that a mask touches, patient's letters (i grows to the right, j forward, k headward)."""
     if mask.box is None:
         return ()
     letters = (("L", "R"), ("P", "A"), ("I", "S"))
@@ -185,7 +187,9 @@ def coarse_probability(coarse: CoarseMap, structure: str) -> np.ndarray | None:
         keep = np.zeros(count + 1, bool)
         for n, centre in enumerate(ndimage.center_of_mass(both, labels, range(1, count + 1)), start=1):
             keep[n] = (centre[0] > middle) == (structure == sided[0])
-        side = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True) if count else None
+        side = (
+            ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True) if count else None
+        )
         if side is None:
             return None
         probability = np.where(keep[labels[tuple(side)]], both, 0.0)

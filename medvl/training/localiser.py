@@ -161,13 +161,14 @@ class Patches:
                     soft = F.avg_pool3d(part[None, None], 3, 1, 1)[0, 0]
                     hu = hu + strength * soft * (hu > -100)  # not into gas
         tissue = hu > -300
-        hu = torch.where(tissue, (hu - 40) * rng.uniform(0.85, 1.2) + 40 + rng.normal(0, 10), hu * rng.uniform(0.96, 1.04))
+        hu = torch.where(
+            tissue, (hu - 40) * rng.uniform(0.85, 1.2) + 40 + rng.normal(0, 10), hu * rng.uniform(0.96, 1.04)
+        )
         kind = rng.random()
         if kind < 0.25:  # thick slices
             factor = int(rng.integers(2, 4))
-            axis = 2
             pooled = F.avg_pool3d(hu[None, None], (1, 1, factor), (1, 1, factor), ceil_mode=True)
-            hu = F.interpolate(pooled, hu.shape, mode="trilinear", align_corners=False)[0, 0] if axis == 2 else hu
+            hu = F.interpolate(pooled, hu.shape, mode="trilinear", align_corners=False)[0, 0]
         elif kind < 0.4:
             hu = F.avg_pool3d(hu[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
         if rng.random() < 0.5:
@@ -225,7 +226,9 @@ def loss_of(logits: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return entropy + dice_loss, torch.where(counts & (size > 20), dice.detach(), torch.nan)
 
 
-def train(cases_file: Path, output: Path, minutes: float, resume: Path | None, seed: int = 0, rate: float = 1.5e-3) -> None:
+def train(
+    cases_file: Path, output: Path, minutes: float, resume: Path | None, seed: int = 0, rate: float = 1.5e-3
+) -> None:
     """Train for a wall-clock budget (cosine over time), with an average of the weights; saves every few minutes."""
     torch.manual_seed(seed)
     config = LocaliserConfig(structures=STRUCTURES)
@@ -247,7 +250,6 @@ def train(cases_file: Path, output: Path, minutes: float, resume: Path | None, s
     optimiser = torch.optim.AdamW([*net.parameters(), *head.parameters()], lr=rate, weight_decay=1e-2)
     output.mkdir(parents=True, exist_ok=True)
     begin, saved, step, losses, dices = time.monotonic(), time.monotonic(), 0, [], []
-    count = 1 + len(STRUCTURES)
     while (share := (time.monotonic() - begin) / (60 * minutes)) < 1:
         samples = [patches.draw() for _ in range(2)]
         batch = {key: torch.stack([s[key] for s in samples]) for key in samples[0]}
@@ -275,19 +277,31 @@ def train(cases_file: Path, output: Path, minutes: float, resume: Path | None, s
         if step % 50 == 0:
             recent = np.concatenate(dices[-200:])
             with np.errstate(all="ignore"):
-                by_class = [np.nanmean(recent[:, c]) if np.isfinite(recent[:, c]).any() else np.nan for c in range(1, count)]
+                by_class = [
+                    np.nanmean(recent[:, c]) if np.isfinite(recent[:, c]).any() else np.nan for c in range(1, count)
+                ]
             words = " ".join(f"{n[:9]}:{d:.2f}" for n, d in zip(STRUCTURES, by_class, strict=True))
             rate_s = (time.monotonic() - begin) / step
-            logger.info("step %d (%.0f%%, %.2f s) loss %.3f | %s", step, 100 * share, rate_s, np.mean(losses[-50:]), words)
+            logger.info(
+                "step %d (%.0f%%, %.2f s) loss %.3f | %s", step, 100 * share, rate_s, np.mean(losses[-50:]), words
+            )
         if time.monotonic() - saved > 240:
             save(ema.module, output)
             saved = time.monotonic()
     save(ema.module, output)
 
 
+def _by_structure(dice: np.ndarray) -> str:
+    """Mean soft Dice of recent patches ``[N, classes]`` in words; NaN where a structure did not count."""
+    known = [(name, values[np.isfinite(values)]) for name, values in zip(STRUCTURES, dice.T[1:], strict=True)]
+    return " ".join(f"{name}:{values.mean():.2f}" for name, values in known if values.size)
+
+
 def save(net: Localiser, output: Path) -> None:
     """Write ``localiser.safetensors`` (float32) and its configuration."""
-    save_file({k: v.detach().contiguous().float() for k, v in net.state_dict().items()}, output / "localiser.safetensors")
+    save_file(
+        {k: v.detach().contiguous().float() for k, v in net.state_dict().items()}, output / "localiser.safetensors"
+    )
     (output / "localiser.json").write_text(json.dumps(asdict(net.config), indent=2) + "\n")
 
 
