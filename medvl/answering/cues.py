@@ -35,7 +35,7 @@ NEGATIONS = cue(NEGATION)
 NEGATION_ENDS = frozenset({",", ".", ";", "but", "just", "only", "instead", ":", "?", "!"})
 DECLINED = re.compile(r"(please |no , |and |but |so )*(do not|never|no need)\b(?! (you|we|i|they)\b)")
 EVERYTHING = cue(
-    "everything|all (the )?(organs|structures|parts|anatomy)|every (organ|structure)|all of (them|it)|whole anatomy|all"
+    "everything|oars?|organs at risk|all (the )?(organs|structures|parts|anatomy)|every (organ|structure)|all of (them|it)|whole anatomy|all"
 )
 REGION_ALL = cue(
     r"(all|every) (the )?(abdominal|thoracic|chest|pelvic|neck) (organ|structure)s?|(everything|all organs|all structures) "
@@ -69,10 +69,10 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
     ),
     "diameter": cue(
-        "diameters?|how (wide|thick|broad)|width|caliber|thickness|across|big around|girth|circumference|bore"
+        "diameters?|how (wide|thick|broad)|width|caliber|thickness|across|big around|girth|circumference|bore|radius|(longest|long|major|short|minor) axis"
     ),
     "extent": cue(
-        "how (long|tall|high)|length|height|dimensions?|extent|extents|craniocaudal*|from top to bottom|measurements|bounding box"
+        "how (long|tall|high)|how many (cm|mm|centimeters|millimeters)|length|height|dimensions?|extent|extents|craniocaudal*|from top to bottom|measurements|bounding box"
     ),
     "volume": cue(
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
@@ -139,7 +139,7 @@ SCAN: dict[str, re.Pattern[str]] = {
     ),
     "spacing": cue(
         "spacing|(voxel|pixel) (size|dimension|spacing)s?|resolution|(slice|section) (thickness|spacing|interval|distance)|"
-        "(how )?thick _ (the )?(slices|sections|cuts)|(slices|sections) (are )?thick|how thick"
+        "(big|large|small) are the (voxels|pixels)|(how )?thick _ (the )?(slices|sections|cuts)|(slices|sections) (are )?thick|how thick"
     ),
     "slices": cue(
         "(how many|number of|count|total|amount of)( (axial|total))? (slices|images|sections|cuts)|slice count"
@@ -251,8 +251,11 @@ DISEASE = cue(
     "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|broken|covid*|"
     "tubercul*|pregnan*|disease*|disorder*|diagnos*|sick|ill|wrong with|worr(y|ied)|serious|abnormal*|healthy|normal|everything (ok|okay|fine|good|normal|all right|alright)|lesions?|nodules?|"
     "mass|masses|cysts?|abscess*|thromb*|clots?|hemorrhag*|haemorrhag*|bleed*|hernia*|obstruct*|ischem*|infarct*|sarcoma|"
-    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|ileus|ascites|atelectas*|pneumothorax|suffer*|syndrome"
+    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|\\w{3,}itis|\\w{3,}oma|failure|insufficien*|hydroneph*|ileus|ascites|atelectas*|pneumothorax|suffer*|syndrome"
 )
+HEALTH = cue("@ (still )?(ok|okay|fine|good|all right|alright)")
+UNMEASURED = cue("surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient")
+AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 OFF_TOPIC = cue(
     "weather|jokes?|poems?|python|code|javascript|program|recipe|football|soccer|world cup|capital of|president|stock*|movies?|song|"
     "music|translat*|solve|equation|math|news|politic*|election|restaurant|book me|appointment|flight|hotel|convert|email|essay|"

@@ -122,14 +122,22 @@ def _referral(clause: Clause) -> Referral | None:
     """What the clause describes rather than names; a question which of two it is describes nothing."""
     if clause.says(_WHICH_ONE) and not _imperative(clause):
         return None
-    return describe(clause.words, clause.mentions)
+    referral = describe(clause.words, clause.mentions)
+    if referral and clause.yes_no:
+        named = [m for i, m in enumerate(clause.mentions) if i not in referral.used and m.kind == "known"]
+        if any(m.end <= referral.start for m in named):
+            return None  # "is the liver the largest organ"
+    return referral
 
 
 def _chosen_before(clause: Clause) -> dict[str, str]:
     """ "How big is it", of the larger kidney: the choice is still open."""
     last = clause.context.last
-    if last and last.choose and not clause.explicit and clause.structures == last.structures:
-        return {"choose": last.choose, "referring": last.referring}
+    if last and not clause.explicit and clause.structures == last.structures:
+        if last.choose:
+            return {"choose": last.choose, "referring": last.referring}
+        if last.which and all(m.number == 1 for m in clause.known):
+            return {"choose": last.which}
     return {}
 
 
@@ -309,10 +317,11 @@ def _where(finding: str, clause: Clause) -> tuple[str, ...]:
 
 
 def _disease(clause: Clause) -> list[Request] | None:
-    if not clause.says(cues.DISEASE):
+    if not clause.says(cues.DISEASE) and not clause.has(cues.HEALTH):
         return None
     lesion = any(m.lesion for m in clause.unknown)
-    if lesion and (_imperative(clause) or clause.masked.strip(" ?.") == "#"):
+    measured = any(clause.has(p) for p in cues.ATTRIBUTES.values())
+    if lesion and (_imperative(clause) or measured or clause.masked.strip(" ?.") == "#"):
         return None
     return [Request(Intent.REFUSE, clause.structures, topic="diagnosis")]
 
@@ -324,6 +333,23 @@ def _list(clause: Clause) -> list[Request] | None:
     if clause.has(cues.LIST) and not clause.known and not relating:
         return [Request(Intent.LIST)]
     return None
+
+
+def _unmeasured(clause: Clause) -> list[Request] | None:
+    """A quality that nothing here measures."""
+    return [Request(Intent.UNKNOWN, topic="beyond")] if clause.has(cues.UNMEASURED) else None
+
+
+def _choice(clause: Clause) -> list[Request] | None:
+    """"And the smaller one?", of a pair that was asked about."""
+    last, choose = clause.context.last, superlative(clause.words)
+    if not choose or last is None or clause.mentions or clause.which or clause.yes_no or "than" in clause.words:
+        return None
+    ids = clause.context.two()
+    if len(ids) != 2 or last.claim:
+        return None
+    fresh = replace(last, structures=ids, choose=choose, claim="", which="", referring="")
+    return [fresh if last.intent in (Intent.MEASURE, Intent.SEGMENT) else replace(fresh, intent=Intent.SEGMENT, attribute="")]
 
 
 def _compare(clause: Clause) -> list[Request] | None:
@@ -364,8 +390,10 @@ def _compare(clause: Clause) -> list[Request] | None:
             attribute = "mean_hu"
     again = last is not None and last.intent is Intent.COMPARE and last.claim and not clause.explicit
     claim = superlative(clause.words) if clause.yes_no or "than" in clause.words or again else ""
-    claim = "" if clause.which else claim
-    return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim)]
+    both = {"larger", "smaller"} <= {superlative([w]) for w in clause.words}
+    claim = "" if clause.which or both else claim
+    which = superlative(clause.words) if clause.which and not clause.yes_no else ""
+    return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim, which=which)]
 
 
 def _measured_word(clause: Clause) -> bool:
@@ -493,7 +521,7 @@ def _measure(clause: Clause) -> list[Request] | None:
         return None
     if not names:
         side = clause.side_claim
-        if side and (clause.yes_no or "why" in clause.words) and clause.structures:
+        if side and (clause.yes_no or "why" in clause.words or clause.words[-1] == "?") and clause.structures:
             return [_about(clause, Intent.MEASURE, attribute="position", claim=side)]
         return None
     request = _about(clause, Intent.MEASURE)
@@ -674,6 +702,8 @@ def _open_follow_up(clause: Clause) -> list[Request] | None:
         and last.intent is Intent.FINDING
     ):
         return [last]
+    if clause.says(cues.AGAIN) and len(clause.words) <= 4:
+        return [last]
     if clause.says(cues.SEGMENT_STRONG) and len(clause.words) <= 4:
         return [Request(Intent.SEGMENT, last.structures, choose=last.choose, referring=last.referring)]
     return None
@@ -682,9 +712,14 @@ def _open_follow_up(clause: Clause) -> list[Request] | None:
 def _named_like(clause: Clause) -> list[Request] | None:
     """ "Segment the flurb": a noun that is no structure, with the names written most like it."""
     match = cues.SEGMENT_STRONG.search(clause.text)
+    after = clause.text[match.end() :] if match else clause.text
+    rest = [w for w in after.split() if w not in cues.FUNCTION_WORDS and w.isalpha()]
+    region = next((r for w in rest for stem, r in cues.REGION_WORDS.items() if w.startswith(stem)), None)
+    if region and len(rest) == 1:
+        ids = tuple(id for id in EVERYTHING if STRUCTURES[id].region == region[0])
+        return [Request(Intent.SEGMENT, unknown=(rest[0],), nearest=ids)]
     if not match or clause.says(cues.OFF_TOPIC):
         return None
-    rest = [w for w in clause.text[match.end() :].split() if w not in cues.FUNCTION_WORDS and w.isalpha()]
     if not rest or len(rest) > 3:
         return None
     names = {s.name: s.id for s in STRUCTURES.values()}
@@ -734,6 +769,8 @@ _RULES: tuple[Rule, ...] = (
     _finding,
     _disease,
     _list,
+    _unmeasured,
+    _choice,
     _compare,
     _relation,
     _scan,

@@ -77,6 +77,9 @@ _AFTER_POINTER = frozenset({"", "from", "with", "to", "and", "as", "again", "too
 _COMMON = frozenset(["field", "base", "tube", "lower", "upper", "outer", "outline", "back", "rest", "other", "remaining", "outside", "great", "large", "major", "vessels", "surface", "liens", "milts", "cavas", "loops", "noses", "stems", "bases", "discs", "clots", "cysts", "testis", "aria", "contour", "system", "structures", "tissue", "whole", "external", "bony", "mask", "table", "port", "stent", "drain", "growth", "lens", "masses", "lump", "septum", "nipple", "nipples", "hip", "hips", "eyes"])
 
 
+_POINTED = frozenset({"organ", "vessel", "structure", "gland", "bone", "tube", "mask", "region"})
+
+
 def _phrases() -> dict[tuple[str, ...], str | UnknownTerm]:
     table: dict[tuple[str, ...], str | UnknownTerm] = {}
 
@@ -142,6 +145,7 @@ def _at(words: list[str], i: int) -> Mention | None:
                 return _unknown(words, i, i + n + 1, parts(target))
             return Mention(i, i + n, "known", parts(target), target)
         if target is not None:
+            n += words[i + n : i + n + 1] in (["bone"], ["bones"], ["muscle"], ["muscles"])
             return _unknown(words, i, i + n, target.nearest, target.lesion)
     word = words[i]
     following = words[i + 1] if i + 1 < len(words) else ""
@@ -162,6 +166,8 @@ def _at(words: list[str], i: int) -> Mention | None:
         return Mention(i, i + 1 + (following in ("one", "side", "ones", "organ")), "other")
     if word == "each" and following == "other":
         return Mention(i, i + 2, "pronoun", number=2)
+    if word in ("this", "that", "these", "those") and following.rstrip("s") in _POINTED:
+        return Mention(i, i + 2, "pronoun", number=_PRONOUNS[word])
     if word in ("this", "that", "these", "those") and following not in _AFTER_POINTER:
         return None
     if word == "both" and _next_known(words, i + 1):
@@ -208,6 +214,9 @@ def _join_parts(words: list[str], found: list[Mention]) -> list[Mention]:
                 start = min(start, joined.pop().start)
             text = " ".join(words[start : mention.end])
             mention = Mention(start, mention.end, "unknown", text=text, nearest=_sided((mention.concept,), said))
+        elif _VERTEBRA.match(mention.text) and joined and joined[-1].concept == "vertebral_column" and joined[-1].end == mention.start:
+            body = joined.pop()  # "vertebral body L1"
+            mention = replace(mention, start=body.start, text=" ".join(words[body.start : mention.end]))
         elif mention.lesion and joined and joined[-1].kind == "known" and joined[-1].end == mention.start:
             organ = joined.pop()
             while organ.start and words[organ.start - 1] in _SIDES:

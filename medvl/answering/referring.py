@@ -157,6 +157,14 @@ class Referral:
     start: int
 
 
+# words that end a description backwards: it does not reach into "show me" or "how big is"
+_OUTSIDE = frozenset(", . : and show segment me us is are was were of give tell how what which measure compare please".split())
+
+
+def _phrase(words: list[str]) -> str:
+    return " ".join(words).strip(" ?.!,;:")
+
+
 def superlative(words: list[str]) -> str:
     """``larger``, ``smaller``, ``brighter`` or ``darker`` if a word of comparison says so, else ""."""
     for i, word in enumerate(words):
@@ -189,7 +197,7 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
             continue
         # a description stands close: words before up to the article, words after up to the next thing asked for
         begin = mention.start
-        while begin and words[begin - 1] not in {",", ".", "and", "show", "segment"} and mention.start - begin < 5:
+        while begin and words[begin - 1] not in _OUTSIDE and mention.start - begin < 5:
             begin -= 1
         choose = superlative(words[begin : mention.start] + words[mention.end :])
         members = GROUPS[mention.concept]
@@ -206,17 +214,17 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
             if anchor in PLACE and abs(PLACE[anchor][0]) >= 1:
                 side = min(members, key=lambda id: abs(PLACE[id][0] - PLACE[anchor][0]))
                 used = frozenset(mentions.index(m) for m in anchors) | {index}
-                return Referral((side,), "", " ".join(words[begin:]), used, begin)
+                return Referral((side,), "", _phrase(words[begin:]), used, begin)
         if lead and lead[0] in {"that", "which", "with", "having", "whose", "of"}:
             scores = {id: _told(id, words[mention.end :]) for id in members}
             best = max(scores.values())
             chosen = tuple(id for id in members if scores[id] == best)
             if best and len(chosen) == 1:
                 used = {index} | {i for i, m in enumerate(mentions) if m.kind == "unknown" and m.start >= mention.end}
-                return Referral(chosen, "", " ".join(words[begin:]), frozenset(used), begin)
+                return Referral(chosen, "", _phrase(words[begin:]), frozenset(used), begin)
         if choose and not anchors:
             return Referral(
-                members, choose, " ".join(words[begin : max(mention.end, begin + 1)]), frozenset({index}), begin
+                members, choose, _phrase(words[begin : mention.end]), frozenset({index}), begin
             )
     return None
 
@@ -278,7 +286,7 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
     if len(ids) == 1 or best >= 4:  # what is known of the structure has accounted for "largest" already
         choose = ""
     used = frozenset(i for i, m in enumerate(mentions) if begin <= m.start < end)
-    return Referral(ids, choose, " ".join(span), used, begin)
+    return Referral(ids, choose, _phrase(span), used, begin)
 
 
 def _described_noun(words: list[str], mention: Mention) -> bool:

@@ -279,7 +279,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
         ("heart",),
     ),
     UnknownTerm(
-        _split("superior vena cava, svc, brachiocephalic vein, azygos, azygos vein"), ("inferior_vena_cava", "heart")
+        _split("superior vena cava, vena cava superior, superior cava, superior caval vein, svc, brachiocephalic vein, azygos, azygos vein"), ("inferior_vena_cava", "heart")
     ),
     UnknownTerm(
         _split("pulmonary artery, pulmonary arteries, pulmonary trunk, pulmonary vein, pulmonary veins"),
