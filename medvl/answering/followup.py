@@ -148,7 +148,8 @@ class Context:
             last, structures=structures, unknown=unknown, nearest=nearest, referring="", choose="", topic=last.topic
         )
         if last.intent is Intent.RELATION and len(last.structures) == 2 and len(structures) == 1:
-            return replace(fresh, structures=(structures[0], last.structures[1]))
+            anchor = last.structures[structures[0] != last.structures[1]]
+            return replace(fresh, structures=(structures[0], anchor))
         if last.intent is Intent.COMPARE and len(structures) == 1:
             # after a comparison, one more structure is asked for the same quality
             return replace(fresh, intent=Intent.MEASURE, claim="")

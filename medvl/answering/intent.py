@@ -631,7 +631,7 @@ def _without(clause: Clause, denied: list[Mention], everything: bool) -> Request
         unknown = [m for m in clause.unknown if m not in denied]
         nearest = tuple(dict.fromkeys(id for m in unknown for id in m.nearest))
         return Request(Intent.SEGMENT, ids, unknown=tuple(m.text for m in unknown), nearest=nearest)
-    return Request(Intent.REFUSE, tuple(id for m in denied for id in m.ids), topic="negated")
+    return Request(Intent.REFUSE, tuple(dict.fromkeys(id for m in denied for id in m.ids)), topic="negated")
 
 
 def _carried(clause: Clause) -> list[Request] | None:

@@ -6,7 +6,7 @@ thresholds come as facts, with their reference. ``text`` is the only way in.
 
 from __future__ import annotations
 
-from .vocabulary import GROUPS, STRUCTURES
+from .vocabulary import STRUCTURES
 
 _ANATOMY: dict[str, str] = {
     "liver": "The liver lies in the right upper abdomen under the diaphragm. It makes bile, stores sugar, builds proteins of the blood and breaks down drugs and waste.",
@@ -98,8 +98,8 @@ _UNKNOWN: dict[str, str] = {
     "antecedent": "Which structure do you mean? Please name it.",
 }  # fmt: skip
 
-TOPICS: frozenset[str] = frozenset(_ANATOMY | _TOPICS | _CHAT | _REFUSE)
-"""Every topic that ``text`` knows, and with them every id that ``Request.topic`` may hold beside ``"antecedent"``."""
+TOPICS: frozenset[str] = frozenset(_ANATOMY | _TOPICS | _CHAT | _REFUSE | _UNKNOWN) | frozenset(STRUCTURES)
+"""Every id that ``Request.topic`` may hold."""
 
 
 def text(topic: str) -> str:
@@ -115,10 +115,3 @@ def text(topic: str) -> str:
         if topic in table:
             return table[topic]
     return _UNKNOWN[""]
-
-
-def covers(structure: str) -> bool:
-    """Whether there is a text on a structure or group."""
-    return structure in _ANATOMY or (structure in STRUCTURES and STRUCTURES[structure].group in _ANATOMY) or (
-        structure in GROUPS and structure in _ANATOMY
-    )
