@@ -90,6 +90,12 @@ class Clause:
         return bool(cues.DECLINED.match(self.text))
 
     @property
+    def ordered(self) -> bool:
+        """Whether a verb orders a mask; in "is the liver visualized" it orders nothing."""
+        asks = self.words[0] in ("is", "are", "was", "were", "has", "have", "does", "do")
+        return bool(cues.SEGMENT_STRONG.search(self.text)) and not (asks and self.yes_no)
+
+    @property
     def which(self) -> bool:
         """Whether it asks which or what."""
         return bool(cues.WHICH.search(" ".join(self.words[:4])))

@@ -28,7 +28,7 @@ QUESTION_START = cue("is|are|was|were|does|do|did|has|have|had|can|could|would|w
 WHICH = cue("which|what|who|whose")
 NEGATION = (
     "do not|does not|did not|not|no need|no mask|never mind|never|without|except|excluding|exclude|skip|omit|leave out|leave|"
-    "apart from|besides|other than|instead of|rather than|neither|ignore|spare|all but|everything but|but not|forget about"
+    "apart from|besides|other than|instead of|rather than|avoiding|sparing|neither|ignore|spare|all but|everything but|but not|forget about"
 )
 NEGATIONS = cue(NEGATION)
 # ends what a negation reaches: "not the liver, the spleen", "no need for the kidneys, just the liver"
@@ -79,7 +79,7 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
     ),
     "position": cue(
-        "where|located?|location|positions?|positioned|(which|what) side|whereabouts"
+        "where|located?|location|positions?|positioned|(which|what) side|midline|central|centrally|deviated|whereabouts"
     ),
 }
 SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
@@ -88,7 +88,7 @@ STANDALONE_VOLUME = cue("volumes?|ml|cc|cm3|milliliters?|liters?")
 # ---- comparing and relating
 
 COMPARE = cue(
-    "compar*|versus|bigger|larger|smaller|brighter|darker|denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
+    "more (white|dense|bright|dark|radio*|opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
     "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|density|attenuation|volume)|"
     "greater|in comparison|against"
 )
@@ -148,11 +148,12 @@ SCAN: dict[str, re.Pattern[str]] = {
         "matrix( size)?|how many voxels|number of voxels|(image |scan |volume )?dimensions|shape|"
         "(size|big|large) (of |is )?(the |this )(scan|image|volume|ct|dataset|array)|in voxels"
     ),
-    "orientation": cue("orient*|ras|lps|las|which way|anatomical axes|axis order"),
+    "orientation": cue("orient*|(which|what)( image)? planes?|planes? (is|was|of)|(axial|coronal|sagittal)( plane| view| image| section| slice)?|supine|prone|lying|patient (is )?position*|ras|lps|las|which way|anatomical axes|axis order"),
     "contrast": cue(
         "contrast|enhanced|unenhanced|enhancement|native|iodine|phase|arterial|venous|nephrographic|plain|cect|ncct|injected"
     ),
     "coverage": cue(
+        "(ct|scan|image) of the (abdomen|chest|pelvis|head|neck|thorax|brain)|"
         "(which|what) (part|region|area|section)s?( of the body)?|body (part|region)|field of view|fov|cover*|coverage|"
         "(scan|image|it|volume|ct) (include*|go|goes|reach*|extend*|cover*|show*)( to| into)?( the)? "
         "(pelvis|chest|abdomen|head|neck|thorax|belly|brain|legs)|(is|are) (it|this|that)( scan| ct)? (a|an) (chest|abdom*|head|neck|"
@@ -170,7 +171,7 @@ REPORT = cue(
 LIST = cue(
     "(what|which) (organs?|structures?|anatomy|things|parts|classes|labels|masks|anatomical structures)|what (can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|what is (visible|in (this|the) (scan|image|picture))|"
-    "list( (me|all|the|every|of))*( (organs|structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
+    "name (one|some|the|all|a few)?( _)? ?(organs?|structures?)|list( (me|all|the|every|of))*( (organs|structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
 )
 
 # ---- published rules
@@ -210,9 +211,9 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
 STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
 CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
 FAT = cue("fat|fatty|lipid*")
-DILATED = cue("dilat*|ectas*|ectatic|widened|enlarged|too (wide|big|large)|bulg*|swollen|ballooned")
+DILATED = cue("(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|dilat*|ectas*|ectatic|widened|enlarged|too (wide|big|large)|bulg*|swollen|ballooned")
 ENLARGED = cue(
-    "enlarged|enlargement|swollen|oversized?|too (big|large)|(abnormally|unusually|very|rather) (big|large)|look(s)? (too )?(big|large|enlarged)|"
+    "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|enlarged|enlargement|swollen|oversized?|too (big|large)|(abnormally|unusually|very|rather) (big|large)|look(s)? (too )?(big|large|enlarged)|"
     "bigger than normal|larger than normal|big|large|megaly"
 )
 ASYMMETRY = cue(
@@ -244,16 +245,17 @@ PROGNOSIS = cue(
 )
 PATIENT = cue(
     "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) (patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
-    "(age|sex|gender|birthday|date of birth|address) of (the|this) (patient|person)|(man|male) or (a )?(woman|female)|which hospital|whose scan"
+    "(age|sex|gender|birthday|date of birth|address) of (the|this) (patient|person)|(female|male|woman|man) or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|leuk(a)?emia|lymphoma|"
     "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|broken|covid*|"
     "tubercul*|pregnan*|disease*|disorder*|diagnos*|sick|ill|wrong with|worr(y|ied)|serious|abnormal*|healthy|normal|everything (ok|okay|fine|good|normal|all right|alright)|lesions?|nodules?|"
     "mass|masses|cysts?|abscess*|thromb*|clots?|hemorrhag*|haemorrhag*|bleed*|hernia*|obstruct*|ischem*|infarct*|sarcoma|"
-    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|\\w{3,}itis|\\w{3,}oma|failure|insufficien*|hydroneph*|ileus|ascites|atelectas*|pneumothorax|suffer*|syndrome"
+    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|hypodens*|hyperdens*|lucen*|opacit*|specks?|spots?|thickening|stranding|patholog*|adenopath*|o?edema|fluid around|\\w{3,}itis|\\w{3,}oma|failure|insufficien*|hydroneph*|ileus|ascites|atelectas*|pneumothorax|suffer*|syndrome"
 )
 HEALTH = cue("@ (still )?(ok|okay|fine|good|all right|alright)")
+MODALITY = cue("modality|(kind|type|sort) of (image|scan|imaging|picture)|(is|was) this (a|an) (ct|mri|mr|x ray|pet|ultrasound)( _)?|(how|with what) (was|is) (this|the) (image|scan) (taken|made|acquired)")
 UNMEASURED = cue("surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient")
 AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 OFF_TOPIC = cue(
@@ -288,7 +290,7 @@ NORMAL_SIZE = cue(
 )
 TOPICS: dict[str, re.Pattern[str]] = {
     "left_right": cue("(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) (swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
-    "radiation": cue("radiation|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
+    "radiation": cue("radiation|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
     "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
     "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
     "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),

@@ -142,7 +142,7 @@ def _chosen_before(clause: Clause) -> dict[str, str]:
 
 
 def _imperative(clause: Clause) -> bool:
-    return clause.says(cues.SEGMENT_STRONG) or (
+    return clause.ordered or (
         clause.says(cues.SEGMENT_WEAK) and not clause.yes_no and not clause.which
     )
 
@@ -247,7 +247,8 @@ def _knowledge(clause: Clause) -> list[Request] | None:
     which_system = clause.which and clause.says(cues.TOPICS["system"])
     if not (defining or which_system) or measurable:
         return None
-    if here and not which_system and not clause.says(cues.TOPICS["left_right"]):
+    general = clause.says(cues.TOPICS["left_right"]) or clause.says(cues.TOPICS["radiation"])
+    if here and not which_system and not general:
         return None
     for topic, pattern in cues.TOPICS.items():
         if clause.says(pattern) or clause.has(pattern):
@@ -262,7 +263,7 @@ def _report(clause: Clause) -> list[Request] | None:
 
 
 def _finding(clause: Clause) -> list[Request] | None:
-    strong = clause.says(cues.SEGMENT_STRONG)
+    strong = clause.ordered
     found = [f for f, pattern in cues.FINDING_NAMES.items() if clause.says(pattern)]
     if strong and found:
         text = next(m.group() for f in found if (m := cues.FINDING_NAMES[f].search(clause.text)))
@@ -412,7 +413,7 @@ def _relation(clause: Clause) -> list[Request] | None:
         if len(ids) == 2:
             return [Request(Intent.RELATION, ids, relation="touching", claim="touching")]
         return [_plain(clause, Intent.RELATION, relation="nearest")] if ids or clause.unknown else None
-    if len(ids) < 2 and not clause.unknown:
+    if len(ids) < 2 and len(clause.known) + len(clause.unknown) < 2:
         ids = _pair(clause)
         if len(ids) < 2:
             return None
@@ -477,11 +478,13 @@ def _scan(clause: Clause) -> list[Request] | None:
         and "matrix" not in clause.words
     ):
         names.remove("size")
+    if len(names) > 1 and "orientation" in names and not clause.has(cues.cue("orient*|which way|ras|lps")):
+        names.remove("orientation")  # "axial slices" are counted, not placed
     return [Request(Intent.SCAN, attribute=name) for name in dict.fromkeys(names)] or None
 
 
 def _measure(clause: Clause) -> list[Request] | None:
-    strong_verb = clause.says(cues.SEGMENT_STRONG)
+    strong_verb = clause.ordered
     found: list[tuple[int, str]] = []
     for name, pattern in cues.ATTRIBUTES.items():
         match = pattern.search(clause.masked)
@@ -525,7 +528,8 @@ def _measure(clause: Clause) -> list[Request] | None:
             return [_about(clause, Intent.MEASURE, attribute="position", claim=side)]
         return None
     request = _about(clause, Intent.MEASURE)
-    claim = clause.side_claim if "position" in names and (clause.yes_no or "why" in clause.words) else ""
+    sides = {m.side for m in clause.mentions if m.kind == "side"}
+    claim = clause.side_claim if len(sides) == 1 and "position" in names and (clause.yes_no or "why" in clause.words) else ""
     return [replace(request, attribute=_tube(n, request.structures, clause), claim=claim) for n in _reduce(names)]
 
 
@@ -559,7 +563,7 @@ def _presence(clause: Clause) -> list[Request] | None:
         or clause.has(cues.cue("any|visible|present|absent|missing|cut off|been removed"))
         or clause.says(cues.CALCIUM)
     )
-    if clause.says(cues.SEGMENT_STRONG) or not asks or clause.which:
+    if clause.ordered or not asks or clause.which:
         return None
     # "do the liver" is an order, "is the liver whole" a question
     if clause.words[0] not in ("is", "are", "was", "were") and clause.yes_no and not clause.has(cues.PRESENCE):
@@ -578,7 +582,7 @@ def _segment(clause: Clause) -> list[Request] | None:
         return None
     region = cues.REGION_ALL.search(clause.text)
     everything = clause.has(cues.EVERYTHING)
-    verb = clause.says(cues.SEGMENT_STRONG) or clause.says(cues.SEGMENT_WEAK)
+    verb = clause.ordered or clause.says(cues.SEGMENT_WEAK)
     denied = [m for m in clause.mentions if m.kind in ("known", "unknown") and clause.negated(m)]
     if region:
         wanted = next(regions for stem, regions in cues.REGION_WORDS.items() if stem in region.group())
@@ -595,14 +599,33 @@ def _segment(clause: Clause) -> list[Request] | None:
         return [Request(Intent.SEGMENT, ("body",))]
     if everything and not clause.mentions and (verb or len(clause.words) <= 3):
         return [Request(Intent.SEGMENT, EVERYTHING)]
-    if clause.says(cues.NEGATIONS) and not clause.mentions and clause.says(cues.SEGMENT_STRONG):
+    if clause.says(cues.NEGATIONS) and not clause.mentions and clause.ordered:
         return [Request(Intent.REFUSE, topic="negated")]
     carried = _carried(clause)
     if carried:
         return carried
+    if (clause.which or clause.yes_no) and not verb and clause.words[1:2] != ["about"] and not clause.says(_WHICH_ONE):
+        return [Request(Intent.UNKNOWN, topic="beyond")] if clause.known else None
     if clause.known or clause.unknown or _referral(clause) is not None:
-        return [_only(clause, _about(clause, Intent.SEGMENT))]
+        return [_only(clause, _about(_targets(clause), Intent.SEGMENT))]
     return None
+
+
+_PLACING = cues.cue(
+    "(inferior|superior|anterior|posterior|lateral|medial|adjacent|close|next) to( the| my| its| both)*|"
+    "(below|above|under|beneath|behind|near|beside|adjacent)( the| my| its| both)*|in front of( the)?|(left|right) of( the)?"
+)
+
+
+def _targets(clause: Clause) -> Clause:
+    """The clause without mentions that only tell where its target lies: "the liver tissue above the kidneys"."""
+    kept = []
+    for mention in clause.mentions:
+        before = " ".join(clause.words[max(0, mention.start - 4) : mention.start])
+        placing = any(m.end() == len(before) for m in _PLACING.finditer(before))
+        if not (kept and placing):
+            kept.append(mention)
+    return replace(clause, mentions=kept) if _referral(clause) is None else clause
 
 
 def _lies_in(id: str, region: str) -> bool:
@@ -640,7 +663,7 @@ def _carried(clause: Clause) -> list[Request] | None:
     ids = clause.structures
     if last is None or not (ids or clause.unknown) or not clause.context.turns[:-1]:
         return None
-    verb = clause.says(cues.SEGMENT_STRONG) or (
+    verb = clause.ordered or (
         clause.says(cues.SEGMENT_WEAK) and not clause.has(cues.cue("now|add|do"))
     )
     if verb or (last.intent is Intent.SEGMENT) or _referral(clause) is not None:
@@ -692,7 +715,7 @@ def _open_follow_up(clause: Clause) -> list[Request] | None:
     pointing = clause.mentions or any(w in clause.words for w in ("it", "them", "that", "this"))
     if last is None:
         asks = (
-            clause.says(cues.SEGMENT_STRONG)
+            clause.ordered
             or clause.says(cues.SEGMENT_WEAK)
             or any(clause.has(p) for p in cues.ATTRIBUTES.values())
         )
@@ -704,7 +727,7 @@ def _open_follow_up(clause: Clause) -> list[Request] | None:
         return [last]
     if clause.says(cues.AGAIN) and len(clause.words) <= 4:
         return [last]
-    if clause.says(cues.SEGMENT_STRONG) and len(clause.words) <= 4:
+    if clause.ordered and len(clause.words) <= 4:
         return [Request(Intent.SEGMENT, last.structures, choose=last.choose, referring=last.referring)]
     return None
 
@@ -752,6 +775,8 @@ def _outside(clause: Clause) -> list[Request] | None:
     """Plain English about nothing of this subject is refused; what is no English is not understood."""
     if clause.says(cues.OFF_TOPIC):
         return [Request(Intent.REFUSE, topic="off_topic")]
+    if clause.says(cues.MODALITY):
+        return [Request(Intent.KNOWLEDGE, topic="modality")]
     if clause.has(cues.DOMAIN):
         return [Request(Intent.UNKNOWN, topic="beyond")]
     common = [w for w in clause.words if w in cues.FUNCTION_WORDS]

@@ -33,13 +33,13 @@ class Traits:
 TRAITS: dict[str, Traits] = {
     "liver": Traits("organ gland", ("detox", "mak|produc|secret bile", "gland larg|bigg|heavi", "glycogen", "diaphragm", "organ heavi", "organ larg|bigg abdom|belly", "cirrhosis", "drug|alcohol|toxin|poison break|clean|process|metabol"), 8),
     "spleen": Traits("organ gland filter", ("filter|clean blood", "lymph", "immun", "red cell", "old|worn blood|cell", "platelet"), 4),
-    "right_kidney": Traits("organ filter", ("mak|produc|form|excret|secret urin", "filter|clean blood|waste|plasma", "bean", "retroperiton", "waste", "dialys", "pair retroperiton"), 4),
+    "right_kidney": Traits("organ filter", ("mak|produc|form|excret|secret urin", "filter|clean blood|waste|plasma", "water|salt regulat|adjust|balanc", "bean", "retroperiton", "waste", "dialys", "pair retroperiton"), 4),
     "left_kidney": Traits("organ filter", ("mak|produc|form|excret|secret urin", "filter|clean blood|waste|plasma", "bean", "retroperiton", "waste", "dialys", "pair retroperiton"), 4),
     "stomach": Traits("organ sac bag pouch container", ("digest", "acid", "food end|after|stor|hold|land|mix|churn|swallow|go", "gastric", "hung"), 6),
     "gallbladder": Traits("organ sac bag pouch reservoir container", ("bile stor|hold|keep|collect|concentrat|contain|reservoir|sac|bag|pouch", "gallstone", "pear"), 2),
     "pancreas": Traits("organ gland", ("insulin", "enzym", "blood sugar", "diabet", "glucagon"), 3),
     "aorta": Traits("vessel artery tube pipe", ("arter larg|main|bigg|big|great", "oxygen blood carr|distribut|deliver", "arter", "blood out|away heart", "vessel main|larg|bigg body|heart leav"), 3),
-    "heart": Traits("organ pump muscle", ("pump", "between lung", "beat", "circulat", "blood push|driv|propel", "four chamber"), 5),
+    "heart": Traits("organ pump muscle", ("blood flow", "pump", "between lung", "beat", "circulat", "blood push|driv|propel", "four chamber"), 5),
     "right_lung": Traits("organ", ("breath", "oxygen|gas|air exchang|take|tak", "respir", "three lobe", "larg|bigg chest|thora", "inhal", "air fill|hold|contain"), 9),
     "left_lung": Traits("organ", ("breath", "oxygen|gas|air exchang|take|tak", "respir", "two lobe", "larg|bigg chest|thora", "inhal", "air fill|hold|contain"), 9),
     "trachea": Traits("airway tube pipe", ("air throat|tube|pipe|carr|goes|go|conduct|bring|lead", "airway", "throat lung", "breath tube|pipe", "air lung"), 2),
@@ -172,7 +172,7 @@ def superlative(words: list[str]) -> str:
             return _SUPERLATIVE[word]
         near = words[i + 1 : i + 3]
         if word in _HIGH | _LOW:
-            if _LIGHT & set(near) or "bright" in near or "dense" in near:
+            if _LIGHT & set(near) or any(w.startswith(("bright", "dens", "white", "radio", "opaque")) for w in near):
                 return "brighter" if word in _HIGH else "darker"
             if _BULK & set(near):
                 return "larger" if word in _HIGH else "smaller"

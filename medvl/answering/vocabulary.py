@@ -240,7 +240,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     ),
     UnknownTerm(
         _split(
-            "brain, cerebrum, cerebellum, cerebral hemisphere, pituitary, optic nerve, optic chiasm, chiasm, eye, eyes, eyeball, lens, cochlea, orbit, nose, sinuses, hippocampus, thalamus, white matter, grey matter, gray matter"
+            "brain, cerebrum, cerebellum, cerebral hemisphere, encephalon, lateral ventricle, lateral ventricles, pituitary, optic nerve, optic chiasm, chiasm, eye, eyes, eyeball, lens, cochlea, orbit, nose, sinuses, hippocampus, thalamus, white matter, grey matter, gray matter"
         ),
         ("brainstem",),
     ),
@@ -258,7 +258,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
         ("vertebral_column",),
     ),
     UnknownTerm(
-        _split("bronchus, bronchi, bronchial tree, main bronchus, bronchiole, airways, carina"), ("trachea", "lungs")
+        _split("bronchus, bronchi, bronchial tree, bronchial airway, main bronchus, bronchiole, airways, carina"), ("trachea", "lungs")
     ),
     UnknownTerm(
         _split(
@@ -298,13 +298,13 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
         ("vertebral_column", "body"),
     ),
     UnknownTerm(_split("fat, visceral fat, subcutaneous fat, adipose tissue, body fat"), ("body",)),
-    UnknownTerm(_split("diaphragm"), ("lungs", "liver")),
+    UnknownTerm(_split("diaphragm, hemidiaphragm, hemi diaphragm"), ("lungs", "liver")),
     UnknownTerm(_split("mediastinum, thymus"), ("heart", "trachea")),
     UnknownTerm(_split("breast, breasts, mammary gland, nipple"), ("lungs", "body")),
-    UnknownTerm(_split("lymph node, lymph nodes, nodes, lymphadenopathy"), ()),
+    UnknownTerm(_split("lymph node, lymph nodes, nodes, lymphadenopathy, adenopathy"), ()),
     UnknownTerm(
         _split(
-            "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, pacemaker, implant, prosthesis, port, drain, tube feeding"
+            "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, pacemaker, implant, prosthesis"
         ),
         ("body",),
     ),
