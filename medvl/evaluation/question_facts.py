@@ -20,9 +20,10 @@ def reference_value(check: dict, case: LabelledCase) -> Value:
         check: ``fact`` with ``structure`` or two ``structures``, as a ``Question`` holds it:
             ``volume_ml``, ``mean_hu``; ``slice_range``: first and last axial slice from the feet, counted from 0;
             ``extent_mm``: size of the bounding box from right to left, back to front, foot to head; ``present``;
-            ``larger``, ``smaller``, ``brighter``, ``darker``: the id of the one that is; ``side``, ``above``, ``front``:
-            where the centre of the first lies to that of the second; ``distance_mm``: between the nearest voxel centres;
-            ``touching``: two voxels share a face; of the scan ``spacing_mm``, ``shape``, ``slice_count``, ``hu_range``.
+            ``larger``, ``smaller``, ``brighter``, ``darker``: the id of the one that is; ``side``, ``above``,
+            ``front``: where the centre of the first lies to that of the second; ``distance_mm``: between the nearest
+            voxel centres; ``touching``: two voxels share a face; of the scan ``spacing_mm``, ``shape``,
+            ``slice_count``, ``hu_range``.
         case: CT and labels.
 
     Raises:
@@ -60,16 +61,14 @@ def _slice_range(case: LabelledCase, mask: np.ndarray) -> tuple[int, int]:
 
 def _extent(case: LabelledCase, mask: np.ndarray) -> tuple[float, ...]:
     spans = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-    return tuple(
-        float((span[-1] - span[0] + 1) * step) for span, step in zip(spans, case.ct.spacing_mm, strict=True)
-    )
+    return tuple(float((span[-1] - span[0] + 1) * step) for span, step in zip(spans, case.ct.spacing_mm, strict=True))
 
 
 def _centre(case: LabelledCase, mask: np.ndarray) -> np.ndarray:
     return case.ct.ijk_to_ras_mm(np.argwhere(mask).mean(axis=0))
 
 
-def _where(axis: int, high: str, low: str):  # noqa: ANN202 - a function of the same shape as its neighbours
+def _where(axis: int, high: str, low: str):
     def value(case: LabelledCase, a: np.ndarray, b: np.ndarray) -> str:
         return high if _centre(case, a)[axis] > _centre(case, b)[axis] else low
 
