@@ -102,7 +102,13 @@ class Clause:
     @property
     def which(self) -> bool:
         """Whether it asks which or what."""
-        return bool(cues.WHICH.search(" ".join(self.words[:4])))
+        for i, word in enumerate(self.words[:4]):
+            # "in which slices" asks, "the bone in which" tells
+            if cues.WHICH.fullmatch(word) and not (
+                i > 1 and self.words[i - 1] in ("in", "of", "with", "through", "by")
+            ):
+                return True
+        return False
 
     @property
     def side_claim(self) -> str:

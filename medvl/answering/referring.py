@@ -305,6 +305,9 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
     )
     anchors = [(i, m) for i, m in anchors if m.start < end]
     span = words[begin:end]
+    generic = any(m.kind == "unknown" and m.start <= start < m.end for m in mentions)
+    if generic and not [w for w in span if w.isalpha() and w not in ("the", "all", "please") and w != words[start]]:
+        return None  # "the arteries": a kind of thing and nothing said of it
     kind = _KINDS[words[start]] if heads else ""
     fits: dict[str, float] = {}
     for id, traits in TRAITS.items():

@@ -107,11 +107,7 @@ def compare(clause: Clause) -> list[Request] | None:
     if len(ids) < 2:
         return None
     last = clause.context.last
-    inherited = (
-        last.attribute
-        if last and not clause.explicit and last.attribute in ("mean_hu", "diameter", "volume")
-        else "volume"
-    )
+    inherited = last.attribute if last and last.attribute in ("mean_hu", "diameter", "volume") else "volume"
     if clause.has(cues.BRIGHT):
         attribute = "mean_hu"
     elif clause.has(cues.WIDE):

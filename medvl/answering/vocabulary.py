@@ -265,7 +265,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     ),
     UnknownTerm(
         names(
-            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, l spine, lumbar vertebra, "
+            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, lumbar vertebra, "
             "lumbar vertebrae, thoracic vertebra, thoracic vertebrae, cervical vertebra, cervical vertebrae, "
             "individual vertebra, individual vertebrae, single vertebra, single vertebrae, each vertebra, "
             "every vertebra, intervertebral disc, intervertebral disk, disc, discs, atlas vertebra, spinal "
@@ -334,7 +334,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     UnknownTerm(names("diaphragm, hemidiaphragm, hemi diaphragm"), ("lungs", "liver")),
     UnknownTerm(names("mediastinum, thymus"), ("heart", "trachea")),
     UnknownTerm(names("breast, breasts, mammary gland, nipple"), ("lungs", "body")),
-    UnknownTerm(names("lymph node, lymph nodes, nodes, lymphadenopathy, adenopathy"), ()),
+    UnknownTerm(names("lymph node, lymph nodes, nodes"), ()),
     UnknownTerm(
         names(
             "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, "
@@ -346,7 +346,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
         names(
             "tumour, tumor, tumours, tumors, mass, masses, lesion, lesions, nodule, nodules, metastasis, "
             "metastases, mets, cyst, cysts, cancer, carcinoma, malignancy, abscess, hematoma, haematoma, "
-            "thrombus, clot, polyp, growth, lump, neoplasm, adenoma, hemangioma, haemangioma, ascites, "
+            "thrombus, clot, polyp, growth, lump, neoplasm, adenoma, hemangioma, haemangioma, ascites, lymphadenopathy, adenopathy, "
             "consolidation, infiltrate, atelectasis, fracture, hernia, gtv, ctv, ptv"
         ),
         (),
