@@ -52,9 +52,7 @@ def _phase(scene: Scene) -> Fact:
     used = tuple(id for id in STRUCTURES if hu[id] is not None)
     kidneys = [v for v in (hu["right_kidney"], hu["left_kidney"]) if v is not None]
     kidney = max(kidneys, default=None)
-    aorta, cava, liver, spleen, heart = (
-        hu[id] for id in ("aorta", "inferior_vena_cava", "liver", "spleen", "heart")
-    )
+    aorta, cava, liver, spleen, heart = (hu[id] for id in ("aorta", "inferior_vena_cava", "liver", "spleen", "heart"))
     blood = [v for v in (aorta, cava, heart) if v is not None]
     if not blood and kidney is None and spleen is None:
         note = "neither a great vessel nor kidney or spleen was found"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 
 from ..errors import Cancelled
 from .contract import Finder, Found, MaskRef, Step
@@ -17,7 +17,11 @@ POLL_SECONDS = 0.05
 
 
 def look(
-    scene: Scene, finder: Finder, structures: Iterable[str], cancel: threading.Event | None = None
+    scene: Scene,
+    finder: Finder,
+    structures: Iterable[str],
+    cancel: threading.Event | None = None,
+    announce: Collection[str] = (),
 ) -> Generator[Step | MaskRef, None, None]:
     """Find structures, and put them into the scene.
 
@@ -29,9 +33,10 @@ def look(
         finder: looks.
         structures: ids, each once.
         cancel: set it to stop within one slice.
+        announce: structures whose mask is told as soon as it is there.
 
     Yields:
-        A step begun, how far it is, and done, of each structure that was not known yet; and the mask of each found.
+        A step begun, how far it is, and done, of each structure that was not known yet; and masks to announce.
 
     Raises:
         Cancelled: ``cancel`` was set.
@@ -51,7 +56,7 @@ def look(
         scene.put(found)
         if not known and structure in finder.known:
             yield Step(label, seconds=time.perf_counter() - begin, share=1.0, outcome=outcome(scene, structure))
-        if found.mask is not None:
+        if scene.mask(structure) is not None and structure in announce:
             yield MaskRef(found.mask)
 
 

@@ -15,6 +15,8 @@ def show(value: float | int | str | bool, unit: str = "") -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return value
+    if unit == "mL" and 0 < value < 0.05:
+        return "less than 0.1 mL"
     places = decimals(value, unit)
     text = f"{value:,.{places}f}"
     if not unit and places:

@@ -64,7 +64,11 @@ class Scene:
         """``compute()``, done once for the present masks of ``structures``."""
         masks = tuple(self.mask(id) for id in structures)
         known = self._kept.get(key)
-        if known is None or len(known[0]) != len(masks) or any(a is not b for a, b in zip(known[0], masks, strict=True)):
+        if (
+            known is None
+            or len(known[0]) != len(masks)
+            or any(a is not b for a, b in zip(known[0], masks, strict=True))
+        ):
             known = (masks, compute())
             self._kept[key] = known
         return known[1]  # type: ignore[return-value]
@@ -92,12 +96,13 @@ class Scene:
 
         return self.keep(("core", structure), (structure,), compute)
 
+    def forget(self, structure: str) -> None:
+        """Forget that a structure was looked for."""
+        self._found.pop(structure, None)
+
     @property
     def midline_mm(self) -> float:
-        """R-L position of the body's middle in RAS mm: of the vertebral column if there is one, else of the body."""
-        column = self.mask("vertebral_column")
-        if column is not None:
-            return self.measure("vertebral_column").centroid_ras_mm[0]
+        """R-L position of the body's middle in RAS mm, from its outline, so that it does not depend on what was found."""
         return self.body_mm[0][0]
 
     @property

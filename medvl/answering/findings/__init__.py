@@ -6,9 +6,7 @@ from . import aorta, bones, chest, liver, stones
 from .base import Finding, Outcome
 
 FINDINGS: dict[str, Finding] = {
-    finding.id: finding
-    for room in (liver, chest, aorta, bones, stones)
-    for finding in room.FINDINGS
+    finding.id: finding for room in (liver, chest, aorta, bones, stones) for finding in room.FINDINGS
 }
 """Every finding by its id."""
 

@@ -65,7 +65,9 @@ def aneurysm(scene: Scene) -> Outcome:
     if not parts:
         width, at = _facts(anywhere)
         told = f"the aorta is at most {shown(width)} wide (slice {shown(at)})"
-        limit = "no threshold is applied, since neither kidneys nor liver nor heart show which part of the aorta this is"
+        limit = (
+            "no threshold is applied, since neither kidneys nor liver nor heart show which part of the aorta this is"
+        )
         return Outcome("measured", (width, at), told, limits=(limit,))
     told = f"the aorta is at most {' and '.join(parts)} wide"
     limits = []
@@ -99,7 +101,9 @@ def calcification(scene: Scene) -> Outcome:
     if limit:
         return Outcome(
             "not assessable",
-            limits=(f"calcification of the aorta cannot be measured at 130 HU: {limit}, since bright blood looks alike",),
+            limits=(
+                f"calcification of the aorta cannot be measured at 130 HU: {limit}, since bright blood looks alike",
+            ),
         )
     mask = scene.mask("aorta")
     hu = scene.ct.hu[mask.box.slices]
@@ -121,7 +125,7 @@ def calcification(scene: Scene) -> Outcome:
     volume = Fact("calcium_ml", float(kept.sum()) * scene.ct.voxel_volume_ml, "mL", ("aorta",), reference=_AGATSTON)
     if volume.value < MIN_CALCIUM_ML:
         return Outcome("not met", (volume,), "", "no calcification of at least 130 HU was found in the aorta")
-    told = f"{shown(volume) if volume.value >= 0.05 else 'less than 0.1 mL'} in the mask of the aorta is at least 130 HU, the published threshold for calcium"
+    told = f"{shown(volume)} in the mask of the aorta is at least 130 HU, the published threshold for calcium"
     limits = ("the scan is not gated, so no calcium score is given",)
     return Outcome("met", (volume,), told, "", limits, "calcification of the aorta")
 
@@ -144,4 +148,3 @@ FINDINGS = (
         calcification,
     ),
 )
-

@@ -36,9 +36,7 @@ def bone_density(scene: Scene) -> Outcome:
         limit = "neither kidneys nor liver show which vertebrae these are, so bone density is not judged"
         return Outcome("not assessable", limits=(limit,))
     low, high = min(m.box.lo[2] for m in organs), max(m.box.hi[2] for m in organs)
-    value = scene.keep(
-        ("trabecular", low, high), ("vertebral_column",), lambda: trabecular_hu(scene, low, high)
-    )
+    value = scene.keep(("trabecular", low, high), ("vertebral_column",), lambda: trabecular_hu(scene, low, high))
     if value is None:
         limit = "no vertebral body could be measured at the level of the organs that mark the place"
         return Outcome("not assessable", limits=(limit,))

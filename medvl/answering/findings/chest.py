@@ -16,8 +16,8 @@ _GEVENOIS = (
     "Lowe KE, Regan EA, Anzueto A, et al. Chronic Obstr Pulm Dis 2019;6:384-399 (COPDGene): emphysema on CT from 5% on"
 )
 _DANZER = (
-    "Danzer CS. Am J Med Sci 1919;157:513-521: transverse diameter of the heart above half of the chest's, on an "
-    "upright chest radiograph"
+    "Danzer CS. Am J Med Sci 1919;157:513-521: width of the heart above 0.5 of the chest's, on an upright chest "
+    "radiograph"
 )
 LUNGS = ("right_lung", "left_lung")
 EMPHYSEMA_HU = -950
@@ -96,7 +96,9 @@ def cardiomegaly(scene: Scene) -> Outcome:
         return Outcome("measured", (heart,), told, limits=(limit,))
     width = max(high for _, high in chest) - min(low for low, _ in chest)
     inner = Fact("chest_width_mm", width, "mm", LUNGS)
-    ratio = Fact("cardiothoracic_ratio", round(float(np.divide(heart.value, width)), 2), "", ("heart", *LUNGS), reference=_DANZER)
+    ratio = Fact(
+        "cardiothoracic_ratio", round(float(np.divide(heart.value, width)), 2), "", ("heart", *LUNGS), reference=_DANZER
+    )
     told += f" and the lungs together {shown(inner)}, a ratio of {shown(ratio)}"
     facts = (heart, inner, ratio)
     if ratio.value > 0.5:

@@ -23,7 +23,7 @@ _PRASSOPOULOS = (
     "107 to 315 mL in adults"
 )
 _KRATZER = (
-    "Kratzer W, Fritz V, Mason RA, et al. J Ultrasound Med 2003;22:1155-1161: liver above 16 cm in the midclavicular "
+    "Kratzer W, Fritz V, Mason RA, et al. J Ultrasound Med 2003;22:1155-1161: liver above 16 cm (160 mm) in the midclavicular "
     "line, on ultrasound"
 )
 SPLEEN_ML = 314.5
@@ -80,9 +80,7 @@ def liver_spleen(scene: Scene) -> Outcome:
         reference=_PARK,
     )
     facts = (difference, *(Fact("core_hu", value, "HU", (id,)) for id, value in values.items()))
-    told = (
-        f"liver minus spleen is {shown(facts[0])} (liver {shown(facts[1])}, spleen {shown(facts[2])}, medians)"
-    )
+    told = f"liver minus spleen is {shown(facts[0])} (liver {shown(facts[1])}, spleen {shown(facts[2])}, medians)"
     limit = needs_no_contrast(scene)
     if limit:
         return Outcome("measured", facts, told, limits=(f"steatosis cannot be judged from it: {limit}",))
@@ -180,5 +178,5 @@ FINDINGS = (
         liver_spleen,
     ),
     Finding("splenomegaly", "Size of the spleen", ("spleen",), (), _PRASSOPOULOS, splenomegaly),
-    Finding("hepatomegaly", "Size of the liver", ("liver",), ("vertebral_column",), _KRATZER, hepatomegaly),
+    Finding("hepatomegaly", "Size of the liver", ("liver",), (), _KRATZER, hepatomegaly),
 )

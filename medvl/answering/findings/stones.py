@@ -13,14 +13,16 @@ from ..scene import Scene, core
 from ..words import all_the, name
 from .base import CONTRAST_UNKNOWN, Finding, Outcome
 
-_GALL_RULE = "rule of this program, without a publication: a connected spot of at least 100 HU and 0.03 mL in the gallbladder"
+_GALL_RULE = (
+    "rule of this program, without a publication: a connected spot of at least 100 HU and 0.03 mL in the gallbladder"
+)
 _ELTON = (
     "Elton DC, Turkbey EB, Pickhardt PJ, Summers RM. Med Phys 2022;49:2545-2554: stones segmented from 130 HU on, on "
-    "unenhanced CT"
+    "unenhanced CT; the least size of 0.03 mL is a rule of this program"
 )
 _HIRSCH = (
     "Hirsch AT, Haskal ZJ, Hertzer NR, et al. (ACC/AHA). Circulation 2006;113:e463-e654: difference in length between "
-    "the kidneys above 1.5 cm"
+    "the kidneys above 1.5 cm (15 mm)"
 )
 GALL_HU, STONE_HU = 100, 130
 MIN_SPOT_ML = 0.03
@@ -56,7 +58,9 @@ def renal_stones(scene: Scene) -> Outcome:
     """
     contrast = given(scene)
     if contrast is not False:
-        why = CONTRAST_UNKNOWN if contrast is None else "contrast was given, and it makes the kidneys as bright as stones"
+        why = (
+            CONTRAST_UNKNOWN if contrast is None else "contrast was given, and it makes the kidneys as bright as stones"
+        )
         return Outcome("not assessable", limits=(f"renal stones cannot be judged: {why}",))
     facts: list[Fact] = []
     told: list[str] = []
@@ -95,10 +99,9 @@ def _spots(scene: Scene, structure: str, hu_limit: int) -> tuple[Fact, Fact, Fac
 
 def _told_spots(spots: Fact, volume: Fact, top: Fact, organ: str, limit: str) -> str:
     many = spots.value != 1
-    size = shown(volume) if volume.value >= 0.05 else "less than 0.1 mL"
     return (
-        f"the {organ} holds {shown(spots)} bright {'spots' if many else 'spot'} of at least {limit} ({size}, up to "
-        f"{shown(top)})"
+        f"the {organ} holds {shown(spots)} bright {'spots' if many else 'spot'} of at least {limit} ({shown(volume)}, "
+        f"up to {shown(top)})"
     )
 
 
