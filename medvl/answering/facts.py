@@ -13,6 +13,9 @@ from .words import SIDES, listing
 AT_LEAST = "at least"
 """A note that begins with this says that the value is a lower bound."""
 
+COUNTED = "counted from 0 at the feet"
+"""How axial slices are numbered everywhere: as in the viewer and the exported tables."""
+
 ATTRIBUTES = ("volume", "mean_hu", "diameter", "extent", "slices", "position")
 
 # Sides named by attribute and axis; the first is where RAS mm are smaller.
@@ -57,7 +60,7 @@ def diameter(scene: Scene, structure: str) -> tuple[Fact, ...]:
         wide = widest(scene, structure)
         if wide is not None:
             facts.append(Fact("cross_diameter_mm", wide.diameter_mm, "mm", (structure,)))
-            facts.append(Fact("cross_slice", wide.k, "", (structure,)))
+            facts.append(Fact("cross_slice", wide.k, "", (structure,), note=COUNTED))
     return tuple(facts)
 
 
@@ -80,7 +83,7 @@ def slices(scene: Scene, structure: str) -> tuple[Fact, ...]:
         Fact("first_slice", int(first), "", (structure,), note=note),
         Fact("last_slice", int(last), "", (structure,), note=note),
         Fact("slice_count", int(last - first + 1), "", (structure,), note=note),
-        Fact("last_of_scan", int(scene.ct.shape[2] - 1), "", (), "scan"),
+        Fact("last_of_scan", int(scene.ct.shape[2] - 1), "", (), "scan", COUNTED),
     )
 
 
@@ -98,7 +101,7 @@ def position(scene: Scene, structure: str) -> tuple[Fact, ...]:
         Fact("off_midline_mm", abs(x - middle), "mm", (structure,)),
         Fact("depth", "front" if depth > 0.2 else "back" if depth < -0.2 else "middle", "", (structure,)),
         Fact("level", level, "", (structure,)),
-        Fact("centre_slice", int(m.center_ijk[2]), "", (structure,)),
+        Fact("centre_slice", int(m.center_ijk[2]), "", (structure,), note=COUNTED),
     )
 
 

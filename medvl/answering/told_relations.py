@@ -76,14 +76,13 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         if request.claim in _OPPOSITE:
             supposed = a if request.claim in ("larger", "brighter") else b
             lead = "yes: " if supposed is big else "no: "
-        by = f"{shown(share)} more" if False else ""
         first, second = (small, big) if (request.claim or request.which) in ("smaller", "darker") else (big, small)
         word = (
             {"larger": "smaller", "brighter": "darker", "wider": "narrower", "longer": "shorter"}[more]
             if first is small
             else more
         )
-        text = f"{lead}{the(first.structures[0])} {be(first.structures[0])} {word} than {the(second.structures[0])}{by}: {_of(first)} against {_of(second)}"
+        text = f"{lead}{the(first.structures[0])} {be(first.structures[0])} {word} than {the(second.structures[0])}: {_of(first)} against {_of(second)}"
         if share is not None:
             text += f", a difference of {shown(share)}"
             told.append(say(scene, text, a, b, share))

@@ -9,6 +9,7 @@ from ..contract import Fact
 from ..numbers import shown
 from ..scene import Scene
 from ..vessels import Section, widest
+from ..words import listing
 from .base import Finding, Outcome, needs_no_contrast
 
 _GUIDELINES = (
@@ -69,7 +70,11 @@ def aneurysm(scene: Scene) -> Outcome:
             "no threshold is applied, since neither kidneys nor liver nor heart show which part of the aorta this is"
         )
         return Outcome("measured", (width, at), told, limits=(limit,))
-    told = f"the aorta is at most {' and '.join(parts)} wide"
+    if anywhere.diameter_mm > max(f.value for f in facts if f.unit):
+        width, at = _facts(anywhere)
+        facts += [width, at]
+        parts.append(f"{shown(width)} between these levels (slice {shown(at)}), where no threshold is applied")
+    told = f"the aorta is at its widest {listing(parts)}"
     limits = []
     if abdomen is None:
         limits.append("the abdominal aorta is not in this scan, or its level is not known")
@@ -113,7 +118,8 @@ def calcification(scene: Scene) -> Outcome:
     if spine is not None and bright.any():
         apart = ndimage.distance_transform_edt(~spine.region(mask.box), sampling=scene.ct.spacing_mm)
         bright &= apart > BONE_MM
-    structure = np.ones((3, 3, 1))  # in a slice, as in the publication
+    structure = np.zeros((3, 3, 3))
+    structure[:, :, 1] = 1  # connected in a slice, as in the publication
     labels, count = ndimage.label(bright, structure=structure)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
@@ -125,7 +131,7 @@ def calcification(scene: Scene) -> Outcome:
     volume = Fact("calcium_ml", float(kept.sum()) * scene.ct.voxel_volume_ml, "mL", ("aorta",), reference=_AGATSTON)
     if volume.value < MIN_CALCIUM_ML:
         return Outcome("not met", (volume,), "", "no calcification of at least 130 HU was found in the aorta")
-    told = f"{shown(volume)} in the mask of the aorta is at least 130 HU, the published threshold for calcium"
+    told = f"the aorta holds {shown(volume)} of at least 130 HU, the published threshold for calcium"
     limits = ("the scan is not gated, so no calcium score is given",)
     return Outcome("met", (volume,), told, "", limits, "calcification of the aorta")
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..contract import Fact
 from ..scene import Scene
+from ..words import all_the
 
 Verdict = Literal["met", "not met", "borderline", "measured", "not assessable"]
 
@@ -58,9 +59,8 @@ class Finding:
     def of(self, scene: Scene) -> Outcome:
         """Apply the rule to a scene."""
         if not any(scene.mask(id) is not None for id in self.needs):
-            from ..words import all_the
-
-            return Outcome("not assessable", limits=(f"{all_the(self.needs, 'and')} were not found in this scan",))
+            were = "were" if len(self.needs) > 1 else "was"
+            return Outcome("not assessable", limits=(f"{all_the(self.needs)} {were} not found in this scan",))
         return self.evaluate(scene)
 
 

@@ -114,7 +114,8 @@ def kidney_asymmetry(scene: Scene) -> Outcome:
     pair = ("right_kidney", "left_kidney")
     missing = [id for id in pair if scene.mask(id) is None]
     if missing:
-        return Outcome("not assessable", limits=(f"{all_the(missing)} was not found in this scan",))
+        were = "were" if len(missing) > 1 else "was"
+        return Outcome("not assessable", limits=(f"{all_the(missing)} {were} not found in this scan",))
     lengths = [
         Fact("longest_diameter_mm", scene.measure(id).longest_diameter_mm, "mm", (id,), note=cut_note(scene, id))
         for id in pair
