@@ -138,6 +138,7 @@ def _is_list(words: list[str]) -> bool:
 
 def split(words: list[str]) -> list[list[str]]:
     """Clauses of a message: cut at full stops and question marks, and where "and" or a comma begins a new request."""
+    words = _without_tag(words)
     clauses: list[list[str]] = [[]]
     for i, word in enumerate(words):
         following = words[i + 1 :]
@@ -153,6 +154,12 @@ def split(words: list[str]) -> list[list[str]]:
             continue
         clauses[-1].append(word)
     return [c for c in clauses if any(w.isalnum() or w.lstrip("-").isalnum() for w in c)]
+
+
+def _without_tag(words: list[str]) -> list[str]:
+    """A message without a closing ", isn't it?"."""
+    tagged = len(words) > 4 and words[-1] == "?" and words[-5] == "," and words[-3] == "not"
+    return [*words[:-5], "?"] if tagged and words[-2] in ("it", "they", "he", "she", "there") else words
 
 
 def _is_start(following: list[str]) -> bool:

@@ -70,7 +70,7 @@ REMOVE = cue(
 
 ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "slices": cue(
-        "slices?|slice (range|numbers?)|(which|what|in which|on which) (images|frames|cuts|levels|sections)|"
+        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|what|in which|on which) (images|frames|cuts|levels|sections)|"
         "first and last slice"
     ),
     "count": cue("how many @|(count|number of)( the)? @"),
@@ -101,7 +101,7 @@ STANDALONE_VOLUME = cue("volumes?|ml|cc|cm3|milliliters?|liters?")
 # ---- comparing and relating
 
 COMPARE = cue(
-    "more (white|dense|bright|dark|radio*|opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
+    "symmetr*|asymmetr*|same size|equal*|more (white|dense|bright|dark|radio*|opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
     "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
     "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|"
     "density|attenuation|volume)|"
@@ -112,8 +112,8 @@ WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin*")
 
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
-        "distances?|how (far|close|distant|near)|close to|near|far from|gap|apart(?! from)|mm from|"
-        "millimeters from|separat(ion|ed|es)|spacing between|how many mm"
+        "distances?|how (far|close|distant|near)|close to|near|far from|nearer|closer|farther|further away|gap|apart(?! from)|mm from|"
+        "millimeters from|separat(ion|ed|es|e)|spacing between|how many mm"
     ),
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
     "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
@@ -124,7 +124,9 @@ RELATIONS: dict[str, re.Pattern[str]] = {
     "above": cue(
         "above|below|under|beneath|underneath|higher|lower|superior|inferior|over|on top of|cranial|caudal|beyond"
     ),
-    "front": cue("in front of|behind|anterior|posterior|ventral|dorsal|at the back of|before"),
+    "front": cue(
+        "in front of|behind|anterior|posterior|ventral|dorsal|at the back of|before|deeper|further (back|front)"
+    ),
     "direction": cue(
         "relative to|with respect to|relation|relationship|in (what|which) direction|direction|lateral|"
         "medial|in relation to|"
@@ -143,7 +145,7 @@ CLAIMS: dict[str, re.Pattern[str]] = {
 PRESENCE = cue(
     "(is|are|was) there|any|(do|can|could) (you|we|i|one) (see|find|detect|identify|make out|spot|recogni*)|"
     "visible|seen|"
-    "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|still|"
+    "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|(take|took|taken|cut) out|resected|excised|removed|still|"
     "complete*|whole|entire*|"
     "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|"
     "image|picture|images|ct|study|volume)|make out|have|has|here|there"
@@ -189,6 +191,7 @@ SCAN: dict[str, re.Pattern[str]] = {
         "cect|ncct|injected"
     ),
     "coverage": cue(
+        "(scan|image|volume|ct) (starts?|begins?|ends?|stops?)( and (starts?|begins?|ends?|stops?))?|"
         "(ct|scan|image) of the (abdomen|chest|pelvis|head|neck|thorax|brain)|"
         "(which|what) (part|region|area|section)s?( of the body)?|body (part|region)|field of view|fov|cover*|coverage|"
         "(scan|image|it|volume|ct) (include*|go|goes|reach*|extend*|cover*|show*)( to| into)?( the)? "
@@ -210,7 +213,9 @@ REPORT = cue(
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|interpret*( this| the| my) (scan|ct|image)|findings"
 )
 LIST = cue(
-    "(what|which) (organs?|structures?|anatomy|things|parts|classes|labels|masks|anatomical structures)|what "
+    "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$| (are|is|can|"
+    "could|do|does|were|in|have|has|you|visible|present|included|shown|found|known|there|here))|"
+    "(what|which) (organ|structure)( system)? (is|was|can|could|do|does|are|in|you)|what "
     "(can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|what is (visible|in (this|the) (scan|image|picture))|"
     "name (one|some|the|all|a few)?( _)? ?(organs?|structures?)|list( (me|all|the|every|of))*( (organs|"
@@ -245,7 +250,7 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
     "pleural_effusion": cue(
-        "effusions?|pleural fluid|hydrothorax|fluid (around|in|on|at)( the)?( (left|right))? (lungs?|chest|pleura*)"
+        "effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( _){0,2} (lungs?|chest|pleura*|thorax)"
     ),
     "splenomegaly": cue("splenomegaly"),
     "hepatomegaly": cue("hepatomegaly"),
@@ -291,7 +296,7 @@ MEDICATION = cue(
 TREATMENT = cue(
     "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|"
     "should (i|we|he|she|they) (do|have|get|see|go)|"
-    "what (should|can|shall) (i|we) do|(recommend|advise)( me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
+    "what (should|can|shall) (i|we) do|what to do about|(i|we|he|she|they) should do|(recommend|advise)( me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
 )
 PROGNOSIS = cue(
     "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
@@ -375,20 +380,20 @@ TOPICS: dict[str, re.Pattern[str]] = {
     "left_right": cue(
         "(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) "
         "(swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
-    "radiation": cue("radiation|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
+    "radiation": cue("radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
     "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
     "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
     "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
     "window": cue("window*|level setting"),
     "planes": cue("axial|coronal|sagittal|planes?|transverse|multiplanar"),
     "hounsfield_unit": cue(
-        "hu|hounsfield*|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|black|bright|dark|gr(a|e)y)|"
+        "hu|hounsfield*|attenuation|radiodensity|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|black|bright|dark|gr(a|e)y)|"
         "(white|black) on (a )?ct"),
     "voxel": cue("voxels?|pixels?|slice thickness|spacing|resolution|partial volume"),
     "artifact": cue("artifacts?|artefacts?|streaks?|noise|beam hardening"),
     "measurement": cue(
-        "how (do|did|does|can|are) (you|it|this|the _)( _)? (calculate|compute|measure|determine|get|know|derive|"
-        "obtain)*( _)*|volume (computed|calculated|measured)"),
+        "how (do|did|does|can) (you|it|this|the _)( _)? (calculate|compute|measure|determine|get|derive|obtain)|"
+        "how (is|are|was|were)( _){1,4} (computed|calculated|measured|determined|obtained|derived)"),
     "steatosis": cue("steato*|fatty liver|nafld|masld"),
     "emphysema": cue("emphysem*|copd"),
     "aortic_aneurysm": cue("aneurysm*|aaa"),
@@ -422,7 +427,7 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you"),
     "capabilities": cue(
-        "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|help|how (do|can|does|should) (i|we|this|it) "
+        "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|(can you |could you )?help( me)?|how (do|can|does|should) (i|we|this|it) "
         "(use|work|start)( _)*|what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
         "instructions|what now|how (do|can) you help( _)*"),
     "export": cue("(how (do|can) i )?(export|save|download)( _)*"),
@@ -439,10 +444,15 @@ CHAT: dict[str, re.Pattern[str]] = {
 }  # fmt: skip
 FILLERS = word_set(
     """
-    a lot so very much there again you for the that this it to me my friend and please , . ! ? : today all help
+    is a lot so very much there again you for the that this it to me my friend and please , . ! ? : today all help
     everyone just now dear bot
     """
 )
+
+WHAT_IT_MEANS = cue(
+    "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is that|so what"
+)
+IN_SCAN = cue("in (this|the) (scan|image|picture|ct|volume|study)")
 
 FUNCTION_WORDS = word_set(
     """

@@ -272,6 +272,8 @@ def _start_of_part(words: list[str], mention: Mention) -> int | None:
         i -= 1
     if i < 2 or words[i - 1] != "of" or words[i - 2] not in PARTS:
         return None
+    if words[i - 2].startswith(("part", "portion")) and not set(words[i - 3 : i - 2]) & _LOBE_WORDS:
+        return None  # "is part of the liver cut off" asks for the liver
     i -= 2
     while i and words[i - 1] in _LOBE_WORDS:
         i -= 1
@@ -308,7 +310,9 @@ def _with_sides(words: list[str], found: list[Mention]) -> list[Mention]:
             ids = (on_side(mention.concept, side),)
             result.append(Mention(*span, "known", ids, mention.concept, side))
     for i in free:
-        if words[i] == "right" and i + 1 < len(words) and words[i + 1] in ("now", "away"):
+        following = words[i + 1] if i + 1 < len(words) else "?"
+        tag = following in ("?", ".") and words[i - 1 : i] == [","]  # "no gallbladder, right?"
+        if words[i] == "right" and (following in ("now", "away") or tag):
             continue
         end = i + 1 + (i + 1 < len(words) and words[i + 1] in ("one", "side", "ones"))
         result.append(Mention(i, end, "side", side=_SIDES[words[i]]))

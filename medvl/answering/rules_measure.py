@@ -194,7 +194,7 @@ def scan(clause: Clause) -> list[Request] | None:
             for at, n in found
             if n in ("contrast", "orientation", "coverage") and not clause.has(cues.ATTRIBUTES["slices"])
         ]
-        if clause.unknown:
+        if clause.unknown and "contrast" not in clause.words:
             return None
     names = [name for _, name in sorted(found)]
     if (

@@ -19,7 +19,13 @@ from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, parts
 
 def remove(clause: Clause) -> list[Request] | None:
     """Masks to be forgotten: those named, those pointed to, or all."""
-    if not clause.has(cues.REMOVE) or clause.yes_no or any(w in clause.words for w in ("been", "removed")):
+    asks = clause.yes_no and clause.words[:2] not in (
+        ["can", "you"],
+        ["could", "you"],
+        ["would", "you"],
+        ["will", "you"],
+    )
+    if not clause.has(cues.REMOVE) or asks or "removed" in clause.words:
         return None
     if any(clause.negated(m) for m in clause.known):
         return None
@@ -50,8 +56,9 @@ def presence(clause: Clause) -> list[Request] | None:
         return None
     asks = (
         clause.yes_no
-        or clause.has(cues.cue("any|visible|present|absent|missing|cut off|been removed"))
+        or clause.has(cues.cue("any|visible|present|absent|missing|cut off|been removed|removed|resected"))
         or clause.says(cues.CALCIUM)
+        or (clause.words[-1] == "?" and (clause.has(cues.IN_SCAN) or clause.has(cues.cue("no @"))))
     )
     if clause.ordered or not asks or clause.which:
         return None
@@ -98,7 +105,11 @@ def segment(clause: Clause) -> list[Request] | None:
     if carried:
         return carried
     if (clause.which or clause.yes_no) and not verb and clause.words[1:2] != ["about"] and not clause.says(WHICH_ONE):
+        if clause.words[:2] in (["which", "is"], ["which", "are"]) and clause.known:
+            return [about(clause, Intent.SEGMENT)]  # "which is the left one": shown, it is told
         return [Request(Intent.UNKNOWN, topic="beyond")] if clause.known else None
+    if clause.known and not clause.explicit and not verb and all(m.number == 1 and not m.concept for m in clause.known):
+        return [Request(Intent.UNKNOWN, topic="beyond")]  # "that is small": nothing is asked
     if clause.known or clause.unknown or referral_of(clause) is not None:
         return [_only(clause, about(_targets(clause), Intent.SEGMENT))]
     return None

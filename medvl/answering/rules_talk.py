@@ -38,6 +38,8 @@ def knowledge(clause: Clause) -> list[Request] | None:
     if clause.words[0] == "why" and clause.has(cues.BRIGHT):
         fed = any(STRUCTURES[id].kind == "vessel" or id in GROUPS["kidneys"] for id in clause.structures)
         return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
+    if clause.has(cues.WHAT_IT_MEANS) and clause.context.turns[:-1] and clause.context.turns[-2]:
+        return _meaning(clause.context.turns[-2][-1])
     here = any(w in clause.words for w in ("this", "here", "patient", "my", "scan", "your"))
     ids = clause.structures
     if (
@@ -80,6 +82,24 @@ def knowledge(clause: Clause) -> list[Request] | None:
     for topic, pattern in cues.TOPICS.items():
         if clause.says(pattern) or clause.has(pattern):
             return [Request(Intent.KNOWLEDGE, topic=topic)]
+    return None
+
+
+def _meaning(before: Request) -> list[Request] | None:
+    """What the answer to a request was about, explained."""
+    explained = {
+        "contrast": "contrast_phase",
+        "spacing": "voxel",
+        "orientation": "planes",
+        "hu_range": "hounsfield_unit",
+    }
+    if before.intent is Intent.FINDING:
+        return [Request(Intent.KNOWLEDGE, before.structures, topic=before.finding)]
+    if before.intent is Intent.SCAN and before.attribute in explained:
+        return [Request(Intent.KNOWLEDGE, topic=explained[before.attribute])]
+    if before.intent in (Intent.MEASURE, Intent.COMPARE):
+        topic = "hounsfield_unit" if before.attribute == "mean_hu" else "measurement"
+        return [Request(Intent.KNOWLEDGE, before.structures, topic=topic)]
     return None
 
 
