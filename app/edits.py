@@ -129,6 +129,11 @@ def put(session: CaseSession, mask: Mask) -> None:
 
 def _delete(session: CaseSession, mask_id: str, _: dict) -> None:
     session.case.remove(mask_id)
+    forget(session, mask_id)
+
+
+def forget(session: CaseSession, mask_id: str) -> None:
+    """Take a mask that is gone from the case off the board."""
     session.board.remove_mask(mask_id)
     session.styles.pop(mask_id, None)
     if session.last_id == mask_id:
