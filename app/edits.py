@@ -59,6 +59,11 @@ def _select(session: CaseSession, mask_id: str, _: dict) -> None:
 
 def _jump(session: CaseSession, mask_id: str, _: dict) -> None:
     session.activate(mask_id)
+    focus(session, mask_id)
+
+
+def focus(session: CaseSession, mask_id: str) -> None:
+    """Centre the viewer on a mask, if it holds a voxel."""
     measured = session.measure(session.case.masks[mask_id])
     if measured.center_ijk is not None:
         session.board.focus(measured.center_ijk)

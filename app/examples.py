@@ -1,4 +1,4 @@
-"""Example questions that fit an open scan, told from its voxels in a few milliseconds, before anything was segmented."""
+"""Example questions that fit an open scan, told from its voxels before anything was segmented."""
 
 from __future__ import annotations
 

@@ -110,8 +110,7 @@ class Talk:
                     continue
                 last = now
                 if isinstance(piece, MaskRef):
-                    _show(session, piece.mask.id)
-                    session.activate(piece.mask.id)
+                    _bring(session, piece.mask.id, first=len(turn.masks) == 1)
                     yield page(session, busy=True, status=_status(turn.steps.running)) | {"chat": chat_value(session)}
                 elif isinstance(piece, Step):
                     status = _status(turn.steps.running)
@@ -211,6 +210,21 @@ def _show(session: CaseSession, mask_id: str) -> None:
     if mask_id in session.case.masks:
         session.show(session.case.masks[mask_id])
         session.board.style(mask_id, **session.styles.get(mask_id, {}))
+
+
+def _bring(session: CaseSession, mask_id: str, first: bool) -> None:
+    """Show a mask that an answer speaks of; clicks refine it from now on.
+
+    Args:
+        session: the visitor's.
+        mask_id: of a mask of the case.
+        first: the first one of its answer; if it is new too, the viewer goes there.
+    """
+    new = mask_id not in session.board.mask_ids
+    _show(session, mask_id)
+    session.activate(mask_id)
+    if first and new:
+        edits.focus(session, mask_id)
 
 
 def _reconcile(session: CaseSession) -> bool:

@@ -45,7 +45,7 @@ function fillProgress() {
 
 const maskOf = (sentence) => sentence.masks.find((id) => model.masks[id] && !model.masks[id].gone);
 
-function readRow(sentence) {
+function readRow(sentence, at, all) {
   const row = make('p', 'rp-sentence', sentence.text), id = maskOf(sentence);
   if (id) {
     row.classList.add('is-linked');
@@ -55,8 +55,10 @@ function readRow(sentence) {
     row.setAttribute('role', 'button');
     row.title = `Show ${model.masks[id].name} in the viewer`;
   }
+  // One mark for each run of sentences of the same source.
+  const kind = (other) => other && (other.edited ? 'edited' : other.source);
   const source = SOURCES[sentence.source];
-  if (sentence.edited || source) {
+  if ((sentence.edited || source) && kind(all[at + 1]) !== kind(sentence)) {
     const mark = make('span', 'cp-source', sentence.edited ? 'edited' : source[0]);
     mark.title = sentence.edited ? 'Your words' : source[1];
     mark.dataset.source = sentence.edited ? 'edited' : sentence.source;
