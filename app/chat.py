@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from medvl.answering.contract import Answer, Done, MaskRef, Piece, Step, Words
+from medvl.answering.contract import Done, Intent, MaskRef, Piece, Step, Words
 
 TURNS = 100  # kept; the oldest go, so that a page left open for days does not grow
 
@@ -70,6 +70,7 @@ class Turn:
         nonce: the browser's own mark of the message, so that it knows that it has arrived.
         state: ``"running"``, ``"done"``, ``"stopped"`` or ``"failed"``.
         note: words about a stop or a failure.
+        report: it was answered with a report, which has its own panel.
         masks: name and colour, as they were, of the masks that the answer speaks of, by id.
     """
 
@@ -81,7 +82,7 @@ class Turn:
     steps: Steps = field(default_factory=Steps)
     sentences: list[ShownSentence] = field(default_factory=list)
     masks: dict[str, tuple[str, str]] = field(default_factory=dict)
-    answer: Answer | None = None
+    report: bool = False
 
     def take(self, piece: Piece) -> bool:
         """Add a piece of the answer; True if the page should show it at once."""
@@ -94,11 +95,11 @@ class Turn:
             while len(self.sentences) <= piece.sentence:
                 self.sentences.append(ShownSentence())
             sentence = self.sentences[piece.sentence]
-            sentence.text += piece.text
+            sentence.text = (sentence.text + piece.text).lstrip()
             sentence.source, sentence.mask_ids = piece.source, tuple(piece.mask_ids)
             return False
         if isinstance(piece, Done):
-            self.answer = piece.answer
+            self.report = any(request.intent is Intent.REPORT for request in piece.answer.requests)
             self.sentences = [ShownSentence(s.text, s.source, tuple(s.mask_ids)) for s in piece.answer.sentences]
             self.end("stopped" if piece.stopped else "done")
         return True

@@ -62,4 +62,5 @@ def _turn(turn: Turn) -> dict[str, Any]:
         "steps": turn.steps.to_list(),
         "sentences": [sentence.to_dict() for sentence in turn.sentences if sentence.text],
         "chips": list(turn.masks),
+        "report": turn.report and turn.state == "done",
     }

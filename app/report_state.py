@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from medvl.answering.contract import Step
+from medvl.answering.contract import MaskRef, Step
 
 from .chat import Steps
 
@@ -45,6 +45,8 @@ class ReportState:
         """Note a step or the report; True if the page should show it at once."""
         if isinstance(piece, Step):
             return self.steps.take(piece)
+        if isinstance(piece, MaskRef):
+            return True
         self.report, self.edited = piece, set()
         self.version += 1
         self.end("done")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from medvl.answering.contract import Intent, MaskRef, Step
+from medvl.answering.contract import MaskRef, Step
 from medvl.errors import Cancelled, PromptError
 
 from . import edits
@@ -46,7 +46,7 @@ class Talk:
         yield from self._turn(session, session.chat.begin(question, str(data.get("nonce", ""))[:40]))
 
     def act(self, key: str, data: Any) -> Iterator[Updates]:
-        """A button of the chat: ``retry``, ``clear``, ``report``, or ``jump`` to the mask ``id``."""
+        """A button of the chat: ``retry``, ``clear``, ``report``, ``open`` the report's tab, or ``jump`` to the mask ``id``."""
         session = self.store.get(key)
         data = data if isinstance(data, dict) else {}
         op = data.get("op")
@@ -61,6 +61,9 @@ class Talk:
                 yield page(session) | {"chat": chat_value(session)}
         elif op == "report":
             yield from self.write_report(key)
+        elif op == "open":
+            session.tab = "report"
+            yield {"tab": "report"}
         elif op == "jump":
             yield self.jump(key, data)
         else:
@@ -90,7 +93,7 @@ class Talk:
                 if not session.closed:
                     _reconcile(session)
                     yield page(session, busy=session.has_pending) | {"chat": chat_value(session)}
-                if turn.state == "done" and turn.answer and _wants_report(turn):
+                if turn.state == "done" and turn.report:
                     # The answer has found everything already, so this only puts it together.
                     yield from self._write(session, cancel)
         finally:
@@ -199,10 +202,6 @@ class Talk:
         """The report of the session with this token as a file, for the download's route."""
         session = self.store.by_token(token)
         return session.report.file(kind) if session is not None else None
-
-
-def _wants_report(turn: Turn) -> bool:
-    return any(request.intent is Intent.REPORT for request in turn.answer.requests)
 
 
 def _show(session: CaseSession, mask_id: str) -> None:

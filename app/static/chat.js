@@ -35,10 +35,13 @@ function makeTurn(id) {
   node.answer = make('p', 'cp-answer');
   node.chips = make('div', 'cp-chips');
   node.note = make('p', 'cp-note');
+  node.report = make('button', 'cp-open', 'Open the report');
+  node.report.type = 'button';
+  node.report.title = 'Change its words, save it or print it';
   node.retry = make('button', 'cp-retry', 'Retry');
   node.retry.type = 'button';
   node.retry.title = 'Ask the same again';
-  node.append(node.question, node.steps, node.answer, node.chips, node.note, node.retry);
+  node.append(node.question, node.steps, node.answer, node.chips, node.report, node.note, node.retry);
   return node;
 }
 
@@ -129,6 +132,7 @@ function fillTurn(node, turn, last) {
     fillSteps(node, turn);
     fillAnswer(node, turn);
     fillChips(node, turn);
+    node.report.hidden = !turn.report;
     setText(node.note, turn.note);
     node.note.hidden = !turn.note;
   }
@@ -232,6 +236,8 @@ element.addEventListener('click', (event) => {
     if (window.getSelection().isCollapsed) trigger('act', { op: 'jump', id: linked.dataset.mask });
   } else if (event.target.closest('.cp-retry')) {
     trigger('act', { op: 'retry' });
+  } else if (event.target.closest('.cp-open')) {
+    trigger('act', { op: 'open' });
   } else if (event.target.closest('.cp-example')) {
     send(event.target.closest('.cp-example').textContent, true);
   }
