@@ -107,6 +107,8 @@ def segment(clause: Clause) -> list[Request] | None:
     if (clause.which or clause.yes_no) and not verb and clause.words[1:2] != ["about"] and not clause.says(WHICH_ONE):
         if clause.words[:2] in (["which", "is"], ["which", "are"]) and clause.known:
             return [about(clause, Intent.SEGMENT)]  # "which is the left one": shown, it is told
+        if "between" in clause.words:
+            return None  # "what is between the lungs" describes something
         return [Request(Intent.UNKNOWN, topic="beyond")] if clause.known else None
     if clause.known and not clause.explicit and not verb and all(m.number == 1 and not m.concept for m in clause.known):
         return [Request(Intent.UNKNOWN, topic="beyond")]  # "that is small": nothing is asked
