@@ -46,7 +46,7 @@ EVERYTHING = cue(
 )
 REGION_ALL = cue(
     r"(all|every) (the )?(abdominal|thoracic|chest|pelvic|neck) (organ|structure)s?|(everything|all organs|"
-    r"all structures) "
+    r"all structures)( you can (find|see|segment)| there is| visible)? "
     r"(in|of|inside|within) the (abdomen|belly|chest|thorax|pelvis|neck|head)|(abdominal|thoracic|pelvic) organs"
 )
 REGION_WORDS = {
@@ -76,6 +76,7 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     ),
     "count": cue("how many @|(count|number of)( the)? @"),
     "mean_hu": cue(
+        "(is|are|looks?) (the )?@ (so |very |too |rather )?(bright|dense|dark|white)|"
         "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|"
         "brightness|radiodensit*|"
         "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
@@ -89,6 +90,7 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "extents|craniocaudal*|from top to bottom|measurements|bounding box"
     ),
     "volume": cue(
+        "how many voxels|number of voxels|"
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
         "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
     ),
@@ -123,6 +125,7 @@ RELATIONS: dict[str, re.Pattern[str]] = {
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
     "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
     "side": cue(
+        "(further|more|farther) (to the )?(left|right)|leftmost|rightmost|"
         r"(to the |on the )?(left|right)( hand)?( side)? (of|from)( the| its| his| her| it| that)?( @)?|"
         r"(which|what) side of|sided to"
     ),
@@ -148,6 +151,7 @@ CLAIMS: dict[str, re.Pattern[str]] = {
 }
 
 PRESENCE = cue(
+    "reach(es)?|extends?|beyond|outside|goes on|"
     "(is|are|was) there|any|(do|can|could) (you|we|i|one) (see|find|detect|identify|make out|spot|recogni*)|"
     "visible|seen|"
     "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|(take|took|"
@@ -212,6 +216,7 @@ SCAN: dict[str, re.Pattern[str]] = {
 # ---- whole tasks
 
 REPORT = cue(
+    "impression|conclusions?|"
     "(tell|show)( me)? everything( about (this|the|my) (scan|ct|image))?|"
     "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
     "picture)|summar*|overview|"
@@ -220,6 +225,7 @@ REPORT = cue(
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|interpret*( this| the| my) (scan|ct|image)|findings"
 )
 LIST = cue(
+    "names? of (all |the )*(organs|structures)|(organs|structures) (that )?(you|i can)|supported (organs|structures)|"
     "what (you|i|we|one) (can|could) (segment|find|see|ask)|what (can|could) be (segmented|found|seen|asked)|"
     "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$|"
     " (are|is|can|"
@@ -344,6 +350,7 @@ MODALITY = cue(
 UNMEASURED = cue("surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient")
 AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 OFF_TOPIC = cue(
+    "haiku|limerick|rap|letter|sing|compose|riddle|trivia|"
     "weather|jokes?|poems?|python|code|javascript|program|recipe|football|soccer|world cup|capital of|"
     "president|stock*|movies?|song|"
     "music|translat*|solve|equation|math|news|politic*|election|restaurant|book me|appointment|flight|hotel|"
@@ -366,6 +373,7 @@ DEFINE = cue(
 )
 WHAT_IS = cue("what (is|are)|what")
 FUNCTION = cue(
+    "what (the |a |an |my )?@ (does|do|is for|are for)|"
     "what happens (in|inside) (the |a |an |my )?@|(point|use) of (the |a |an |my )?@|"
     "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ "
     "(good )?for|"
@@ -393,7 +401,9 @@ TOPICS: dict[str, re.Pattern[str]] = {
     "left_right": cue(
         "(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) "
         "(swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
-    "radiation": cue("radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
+    "radiation": cue(
+        "radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"
+    ),
     "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
     "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
     "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
@@ -452,7 +462,7 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(work|job|done|one)|perfect|"
         "awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
     "greeting": cue(
-        "hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
+        "yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
         "servus|moin|how is it going|what is up"),
     "acknowledge": cue(
         "ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"

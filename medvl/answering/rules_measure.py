@@ -51,7 +51,12 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
     if (
         asked
         and clause.has(cues.ENLARGED)
-        and (clause.yes_no or not clause.has(cues.cue("big|large")) or "too" in clause.words)
+        and (
+            clause.yes_no
+            or not clause.has(cues.cue("big|large"))
+            or "too" in clause.words
+            or (clause.words[-1] == "?" and len(clause.words) <= 4)
+        )
     ):
         return [
             f

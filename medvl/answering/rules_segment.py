@@ -78,6 +78,8 @@ def segment(clause: Clause) -> list[Request] | None:
     """Masks to be made: named, described, everything of a region, everything but some, or the last request again."""
     if clause.words[0] in ("why", "when", "who"):
         return None
+    if clause.words[0] == "how" and clause.explicit and clause.words[1:2] != ["about"]:
+        return [Request(Intent.UNKNOWN, topic="beyond")]
     region = cues.REGION_ALL.search(clause.text)
     everything = clause.has(cues.EVERYTHING)
     verb = clause.ordered or clause.says(cues.SEGMENT_WEAK)
