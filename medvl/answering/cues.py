@@ -113,7 +113,7 @@ COMPARE = cue(
     "greater|in comparison|against"
 )
 BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
-WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin*")
+WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin|thinner|thinnest")
 
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
@@ -229,7 +229,7 @@ LIST = cue(
     "what (you|i|we|one) (can|could) (segment|find|see|ask)|what (can|could) be (segmented|found|seen|asked)|"
     "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$|"
     " (are|is|can|"
-    "could|do|does|were|in|have|has|you|visible|present|included|shown|found|known|there|here))|"
+    "could|do|does|did|were|in|have|has|you|visible|present|included|shown|found|known|there|here))|"
     "(what|which) (organ|structure)( system)? (is|was|can|could|do|does|are|in|you)|what "
     "(can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|what is (visible|in (this|the) (scan|image|picture))|"
@@ -276,6 +276,7 @@ STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
 CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
 FAT = cue("fat|fatty|lipid*")
 DILATED = cue(
+    "(diameter|caliber|width) (is )?(ab)?normal|"
     "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|dilat*|ectas*|ectatic|widened|"
     "enlarged|too (wide|big|large)|bulg*|swollen|ballooned"
 )
@@ -311,11 +312,12 @@ MEDICATION = cue(
 )
 TREATMENT = cue(
     "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|"
-    "should (i|we|he|she|they) (be|take|stop|start|eat|drink|avoid|do|have|get|see|go)|"
+    "should (i|we|he|she|they) (be(?! worried)|take|stop|start|eat|drink|avoid|do|have|get|see|go)|"
     "what (should|can|shall) (i|we) do|what to do about|(i|we|he|she|they) should do|(recommend|advise)( "
     "me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
 )
 PROGNOSIS = cue(
+    "how many (days|weeks|months|years)( _){0,2} (have|left|live)|will (i|he|she|they) be|"
     "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
     "(to live|left|live)|to live|"
     "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|"
@@ -328,6 +330,7 @@ PATIENT = cue(
     "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
+    "illness*|"
     "bad|harmless|alarming|concerning|"
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|"
     "leuk(a)?emia|lymphoma|"
@@ -479,6 +482,7 @@ WHAT_IT_MEANS = cue(
     "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
     "that|so what"
 )
+THE_SCAN = cue("(the|that) (scan|image|picture|ct)")
 IN_SCAN = cue("in (this|the) (scan|image|picture|ct|volume|study)")
 
 FUNCTION_WORDS = word_set(
