@@ -15,7 +15,7 @@ from .answering.numbers import shown
 from .answering.scene import Scene
 from .answering.sentences import missing, say
 from .answering.vocabulary import STRUCTURES
-from .answering.words import be, have, listing, name, sentence, the
+from .answering.words import all_the, be, have, listing, name, sentence, the
 
 if TYPE_CHECKING:
     from .masks import Mask
@@ -42,8 +42,10 @@ ORGANS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 )
 """Headings of the findings, with the structures and the rules under each."""
 
-# Of these a volume says little (it depends on filling, or on how much of them the scan holds): the table has it.
-_NO_VOLUME = frozenset({"vertebral_column", "other_bone", "stomach", "duodenum", "esophagus", "trachea", "spinal_cord", "body"})
+# Of these volume and mean HU say little (filling, air, how much of them the scan holds): the table has them.
+_TABLE_ONLY = frozenset(
+    {"vertebral_column", "other_bone", "stomach", "duodenum", "esophagus", "trachea", "spinal_cord", "body"}
+)
 
 
 @dataclass(frozen=True)
@@ -261,10 +263,16 @@ def _organ(
     scene: Scene, structures: Sequence[str], rules: Sequence[str], outcomes: Mapping[str, Outcome]
 ) -> list[Sentence]:
     told = []
-    said_by_rule = {fact.key: fact for id in rules for fact in outcomes[id].facts}
-    for id in structures:
-        if scene.mask(id) is not None:
-            told += _described(scene, id, skip_volume=id in ("liver", "spleen") and "volume_ml" in said_by_rule)
+    there = [id for id in structures if scene.mask(id) is not None]
+    plain = [id for id in there if id in _TABLE_ONLY]
+    for id in there:
+        # The rules on liver and spleen tell volume and attenuation themselves.
+        if id not in plain and not (id == "liver" and "steatosis" in rules):
+            told += _described(scene, id, volume_too=id != "spleen")
+    if plain:
+        were = "were" if len(plain) > 1 or plain[0] == "other_bone" else "was"
+        told.append(say(scene, f"{all_the(plain)} {were} found", structures=plain))
+    told += [_width(scene, id) for id in there if id in ("inferior_vena_cava", "trachea") and _width(scene, id)]
     gone = [id for id in structures if scene.mask(id) is None]
     told += missing(scene, gone) if gone else []
     for id in rules:
@@ -276,23 +284,22 @@ def _organ(
     return told
 
 
-def _described(scene: Scene, id: str, skip_volume: bool) -> list[Sentence]:
-    """What is said of any organ: size and attenuation, a lower bound named as such."""
+def _described(scene: Scene, id: str, volume_too: bool) -> list[Sentence]:
+    """Size and attenuation of an organ; a lower bound is named as such."""
     values: list[Fact] = []
     parts: list[str] = []
-    volume = facts.volume(scene, id)[0]
-    if id not in _NO_VOLUME and not skip_volume:
+    if volume_too:
+        volume = facts.volume(scene, id)[0]
         values.append(volume)
         parts.append(f"a volume of {'at least ' if volume.note else ''}{shown(volume)}")
     mean, sd = facts.mean_hu(scene, id)
-    values += [mean, sd]
     parts.append(f"a mean of {shown(mean)} (standard deviation {shown(sd)})")
-    told = [say(scene, f"{the(id)} {have(id)} {listing(parts)}", *values)]
-    if id in ("inferior_vena_cava", "trachea"):
-        wide = next((f for f in facts.diameter(scene, id) if f.key == "cross_diameter_mm"), None)
-        if wide is not None:
-            told.append(say(scene, f"it {be(id)} up to {shown(wide)} wide across", wide))
-    return told
+    return [say(scene, f"{the(id)} {have(id)} {listing(parts)}", *values, mean, sd)]
+
+
+def _width(scene: Scene, id: str) -> Sentence | None:
+    wide = next((f for f in facts.diameter(scene, id) if f.key == "cross_diameter_mm"), None)
+    return say(scene, f"{the(id)} {be(id)} up to {shown(wide)} wide across", wide) if wide is not None else None
 
 
 def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence, ...]:

@@ -47,7 +47,7 @@ def gallstones(scene: Scene) -> Outcome:
         meaning = "no spot of at least 100 HU was found in the gallbladder"
         return Outcome("not met", (spots, bile), "", meaning, (blind,))
     told = _told_spots(spots, volume, top, "gallbladder", "100 HU")
-    meaning = "candidates for calcified stones; please look at them"
+    meaning = "these are candidates for calcified stones; please look at them"
     return Outcome("borderline", (spots, volume, top), told, meaning, (blind,), "bright spots in the gallbladder")
 
 
@@ -75,7 +75,7 @@ def renal_stones(scene: Scene) -> Outcome:
     if not told:
         meaning = f"no spot of at least 130 HU was found in {all_the(there)}"
         return Outcome("not met", tuple(facts), "", meaning, (blind,))
-    meaning = "candidates for stones; calcified vessels look alike"
+    meaning = "these are candidates for stones; calcified vessels look alike"
     return Outcome("borderline", tuple(facts), "; ".join(told), meaning, (blind,), "bright spots in a kidney")
 
 
