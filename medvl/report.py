@@ -25,7 +25,9 @@ NOT_LOOKED_FOR = (
     "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than those "
     "named, and everything else that is not named above."
 )
-UNDER_MASKS = "Structures were outlined automatically and every number is measured on these outlines: please check them."
+UNDER_MASKS = (
+    "Structures were outlined automatically and every number is measured on these outlines: please check them."
+)
 
 ORGANS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("Head and neck", ("brainstem", "spinal_cord", "right_parotid", "left_parotid", "mandible", "larynx"), ()),
@@ -240,7 +242,9 @@ def write(scene: Scene, looked_for: Sequence[str]) -> Report:
     }
     sections = [Section("Technique", _technique(scene)), Section("Findings", ())]
     for title, structures, rules in ORGANS:
-        told = _organ(scene, [id for id in structures if id in looked_for], [r for r in rules if r in outcomes], outcomes)
+        told = _organ(
+            scene, [id for id in structures if id in looked_for], [r for r in rules if r in outcomes], outcomes
+        )
         if told:
             sections.append(Section(title, tuple(told), 2))
     sections.append(Section("Impression", _impression(scene, outcomes)))
@@ -255,7 +259,10 @@ def write(scene: Scene, looked_for: Sequence[str]) -> Report:
 def _technique(scene: Scene) -> tuple[Sentence, ...]:
     told = [*told_scan.scan(scene, "size"), *told_scan.scan(scene, "spacing"), *told_scan.coverage(scene)]
     phase = told_scan.contrast_told(scene)
-    notes = [Sentence(note if note.endswith(".") else f"{note}.", "scan", (), (Fact("note", note, source="scan"),)) for note in scene.ct.notes]
+    notes = [
+        Sentence(note if note.endswith(".") else f"{note}.", "scan", (), (Fact("note", note, source="scan"),))
+        for note in scene.ct.notes
+    ]
     return (*told, *phase, *notes, Sentence(UNDER_MASKS, "knowledge"))
 
 
@@ -278,9 +285,9 @@ def _organ(
     for id in rules:
         outcome = outcomes[id]
         if outcome.verdict in ("met", "not met", "borderline"):
-            told += told_scan.outcome_told(scene, outcome, FINDINGS[id].needs)
-        elif outcome.told:
-            told += told_scan.outcome_told(scene, replace(outcome, limits=(), meaning=""), FINDINGS[id].needs)
+            told += told_scan.outcome_told(scene, outcome, FINDINGS[id])
+        elif outcome.told and id != "liver_spleen_difference":  # with contrast the difference says nothing
+            told += told_scan.outcome_told(scene, replace(outcome, limits=(), meaning=""), FINDINGS[id])
     return told
 
 
@@ -309,11 +316,15 @@ def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence
             words = outcome.short
             if outcome.told:
                 words = f"{words}: {outcome.told}"
-            told.append(say(scene, words, *outcome.facts))
+            told.append(say(scene, words, *outcome.facts, Fact("rule", None, reference=FINDINGS[id].reference)))
     judged = [FINDINGS[id].name.lower() for id, o in outcomes.items() if o.verdict == "not met"]
     if judged:
         told.append(
-            say(None, f"{'no other rule' if told else 'no rule'} that could be applied to this scan is met ({listing(judged)})", source="measured")
+            say(
+                None,
+                f"{'no other rule' if told else 'no rule'} that could be applied to this scan is met ({listing(judged)})",
+                source="measured",
+            )
         )
     if not outcomes or not (told or judged):
         told.append(say(None, "no published rule could be applied to this scan", source="measured"))
@@ -326,11 +337,23 @@ def _limits(scene: Scene, outcomes: Mapping[str, Outcome], looked_for: Sequence[
     for id, outcome in outcomes.items():
         if outcome.verdict in ("measured", "not assessable") and outcome.limits:
             told.append(
-                say(scene, f"{FINDINGS[id].name}: {'; '.join(outcome.limits)}", *outcome.facts, structures=FINDINGS[id].needs)
+                say(
+                    scene,
+                    f"{FINDINGS[id].name}: {'; '.join(outcome.limits)}",
+                    *outcome.facts,
+                    Fact("rule", None, reference=FINDINGS[id].reference),
+                    structures=FINDINGS[id].needs,
+                )
             )
     not_known = [id for id in STRUCTURES if id not in looked_for and id != "body"]
     if not_known:
-        told.append(say(None, f"not known to the model and not looked for: {listing([name(id) for id in not_known])}", source="scan"))
+        told.append(
+            say(
+                None,
+                f"not known to the model and not looked for: {listing([name(id) for id in not_known])}",
+                source="scan",
+            )
+        )
     told.append(Sentence(NOT_LOOKED_FOR, "knowledge"))
     return tuple(told)
 
@@ -340,8 +363,17 @@ def _sources(outcomes: Mapping[str, Outcome]) -> tuple[Sentence, ...]:
     for id in outcomes:
         rule = FINDINGS[id]
         if rule.reference:
-            told.append(Sentence(f"{rule.name}: {sentence(rule.reference)}.", "knowledge", (), (Fact("rule", None, reference=rule.reference),)))
-    told.append(Sentence(f"Contrast phase: {contrast.RULE}", "knowledge", (), (Fact("rule", None, reference=contrast.RULE),)))
+            told.append(
+                Sentence(
+                    f"{rule.name}: {sentence(rule.reference)}.",
+                    "knowledge",
+                    (),
+                    (Fact("rule", None, reference=rule.reference),),
+                )
+            )
+    told.append(
+        Sentence(f"Contrast phase: {contrast.RULE}", "knowledge", (), (Fact("rule", None, reference=contrast.RULE),))
+    )
     return tuple(told)
 
 

@@ -23,6 +23,7 @@ _AGATSTON = (
 )
 ABDOMINAL_MM = 30.0
 THORACIC_MM = 45.0
+ELSEWHERE_MM = 2.0  # a wider place without a threshold is told if it is wider by more than outlines vary
 CALCIUM_HU = 130
 CALCIUM_MM2 = 1.0
 BONE_MM = 4.0  # calcium nearer to the spine than this may be bone
@@ -70,7 +71,7 @@ def aneurysm(scene: Scene) -> Outcome:
             "no threshold is applied, since neither kidneys nor liver nor heart show which part of the aorta this is"
         )
         return Outcome("measured", (width, at), told, limits=(limit,))
-    if anywhere.diameter_mm > max(f.value for f in facts if f.unit):
+    if anywhere.diameter_mm > max(f.value for f in facts if f.unit) + ELSEWHERE_MM:
         width, at = _facts(anywhere)
         facts += [width, at]
         parts.append(f"{shown(width)} elsewhere (slice {shown(at)}), where no threshold is applied")
