@@ -13,7 +13,7 @@ from .answering.findings import FINDINGS, Outcome
 from .answering.looking import look
 from .answering.numbers import shown
 from .answering.scene import Scene
-from .answering.sentences import missing, say
+from .answering.sentences import say
 from .answering.vocabulary import STRUCTURES
 from .answering.words import all_the, be, have, listing, name, sentence, the
 
@@ -281,7 +281,9 @@ def _organ(
         told.append(say(scene, f"{all_the(plain)} {were} found", structures=plain))
     told += [_width(scene, id) for id in there if id in ("inferior_vena_cava", "trachea") and _width(scene, id)]
     gone = [id for id in structures if scene.mask(id) is None]
-    told += missing(scene, gone) if gone else []
+    if gone:
+        were = "were" if len(gone) > 1 or gone[0] == "other_bone" else "was"
+        told.append(say(None, f"{all_the(gone)} {were} looked for and not found in this scan"))
     for id in rules:
         outcome = outcomes[id]
         if outcome.verdict in ("met", "not met", "borderline"):
