@@ -22,7 +22,8 @@ h3 { font-size: 11pt; margin: 3.5mm 0 0.5mm; break-after: avoid; }
 p { margin: 0 0 2mm; }
 .notice { background: #fff4d6; border-left: 1mm solid #b7791f; padding: 1.5mm 3mm; }
 table { border-collapse: collapse; width: 100%; font-size: 9.5pt; }
-th, td { text-align: right; padding: 1mm 2mm; border-bottom: 0.2mm solid #d8dee4; white-space: nowrap; }
+th, td { text-align: right; padding: 1mm 2mm; border-bottom: 0.2mm solid #d8dee4; }
+td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 tr { break-inside: avoid; }
 .dot { display: inline-block; width: 2.6mm; height: 2.6mm; border-radius: 50%; margin-right: 1.6mm;

@@ -44,6 +44,8 @@ def plain(sentence_facts: Sequence[Fact]) -> str:
     """What is left to say when a text is not true to its facts: each fact by its name."""
     parts = []
     for fact in sentence_facts:
+        if fact.key == "rule":
+            continue
         words = fact.key.removesuffix(f"_{fact.unit.lower()}").replace("_", " ")
         parts.append(f"{words}{f' of {all_the(fact.structures)}' if fact.structures else ''}: {shown(fact)}")
     return f"{sentence('; '.join(parts))}." if parts else "I have no measured value for that."

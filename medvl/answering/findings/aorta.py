@@ -23,6 +23,7 @@ _AGATSTON = (
 )
 ABDOMINAL_MM = 30.0
 THORACIC_MM = 45.0
+ELSEWHERE_MM = 2.0  # a wider place without a threshold is told if it is wider by more than outlines vary
 CALCIUM_HU = 130
 CALCIUM_MM2 = 1.0
 BONE_MM = 4.0  # calcium nearer to the spine than this may be bone
@@ -70,10 +71,10 @@ def aneurysm(scene: Scene) -> Outcome:
             "no threshold is applied, since neither kidneys nor liver nor heart show which part of the aorta this is"
         )
         return Outcome("measured", (width, at), told, limits=(limit,))
-    if anywhere.diameter_mm > max(f.value for f in facts if f.unit):
+    if anywhere.diameter_mm > max(f.value for f in facts if f.unit) + ELSEWHERE_MM:
         width, at = _facts(anywhere)
         facts += [width, at]
-        parts.append(f"{shown(width)} between these levels (slice {shown(at)}), where no threshold is applied")
+        parts.append(f"{shown(width)} elsewhere (slice {shown(at)}), where no threshold is applied")
     told = f"the aorta is at its widest {listing(parts)}"
     limits = []
     if abdomen is None:
@@ -84,9 +85,9 @@ def aneurysm(scene: Scene) -> Outcome:
         meaning = "this is at or above " + " and ".join(limits_of[where] for where in met)
         short = f"aorta at or above the threshold for an aneurysm in the {' and '.join(met)}"
         return Outcome("met", tuple(facts), told, meaning, tuple(limits), short)
-    below = [text for section, text in ((abdomen, "30 mm, the threshold for an abdominal aneurysm"),
-             (chest, "45 mm, the threshold for an aneurysm of the ascending aorta")) if section is not None]  # fmt: skip
-    return Outcome("not met", tuple(facts), told, "this is below " + " and ".join(below), tuple(limits))
+    below = [f"{where} is below {text}" for section, where, text in ((abdomen, "the width in the abdomen", "30 mm, the threshold for an abdominal aneurysm"),
+             (chest, "that in the chest" if abdomen else "the width in the chest", "45 mm, the threshold for an aneurysm of the ascending aorta")) if section is not None]  # fmt: skip
+    return Outcome("not met", tuple(facts), told, " and ".join(below), tuple(limits))
 
 
 def _facts(section: Section) -> tuple[Fact, Fact]:

@@ -8,7 +8,7 @@ from ..contract import Fact
 from ..facts import AT_LEAST, spans_mm
 from ..numbers import shown
 from ..scene import Scene
-from ..words import all_the
+from ..words import all_the, listing
 from .base import Finding, Outcome
 
 _GEVENOIS = (
@@ -63,7 +63,7 @@ def emphysema(scene: Scene) -> Outcome:
 
 
 def _unjudged(index: Fact, facts: tuple[Fact, ...], told: str, limits: list[str]) -> Outcome:
-    return Outcome("measured", facts, told, limits=tuple(f"emphysema is not judged from it: {why}" for why in limits))
+    return Outcome("measured", facts, told, limits=(f"emphysema is not judged from it, since {listing(limits)}",))
 
 
 def pleural_effusion(scene: Scene) -> Outcome:
