@@ -36,6 +36,7 @@ class TalkingModel(StandInModel):
 
     def __init__(self, structures: dict[str, np.ndarray], slice_s=0.0, find_s=0.0, word_s=0.0) -> None:
         super().__init__(slice_s)
+        self.folder = "/secret/path"
         self.structures, self.find_s, self.word_s = structures, find_s, word_s
 
     def open(self, ct):
@@ -86,7 +87,7 @@ class TalkingCase(StandInCase):
         with self._job:
             low = text.lower()
             if "crash" in low:
-                raise RuntimeError("/secret/path")
+                raise RuntimeError(f"no file {self.model.folder}")
             if "refuse loudly" in low:
                 raise PromptError("This cannot be answered here.")
             if "forget the" in low:
