@@ -150,6 +150,21 @@ class TalkingCase(StandInCase):
         hu = f"Its mean attenuation is {known.measure(self.ct).mean_hu:.0f} HU."
         return [Sentence(words, "measured", (known.id,), (fact,)), Sentence(hu, "measured", (known.id,))]
 
+    def segment_stream(self, points=None, box=None, mask_id=None, name=None, color=None, cancel=None):
+        # A mask of the chat has no prompts to grow from: clicks start from what it is.
+        adopted = mask_id is not None and not self.prompts(mask_id)
+        self.base = self.masks[mask_id].array if adopted else None
+        yield from super().segment_stream(points, box, mask_id, name, color, cancel)
+
+    def _goal(self, prompts):
+        if self.base is None:
+            return super()._goal(prompts)
+        added = [p for p in prompts if getattr(p, "positive", True)]
+        goal = self.base | super()._goal(added)
+        for point in (p for p in prompts if p not in added):
+            goal[tuple(slice(max(0, v - 4), v + 5) for v in point.ijk)] = False
+        return goal
+
     def _remember_new(self, mask):
         self._remember(mask.id, _Step(None, mask))
 
