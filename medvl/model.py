@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +13,18 @@ import numpy as np
 import torch
 
 from . import hub
+from .answering.contract import Done, Intent, Piece, Step
+from .answering.conversation import Conversation
 from .config import ModelConfig
 from .errors import Cancelled, PromptError
+from .localiser import Localiser
 from .masks import PALETTE, Mask
 from .prompts import Box, Point
 from .propagation import SlicePropagator
+from .report import Report, build_report
 from .segmenter import ObjectState, Progress, Segmenter
 from .slice_encoder import Sam2, SliceEncoder
+from .text_segmenter import TextSegmenter
 from .volume import CTVolume
 
 HISTORY = 50  # undo steps kept for one object
@@ -54,6 +60,11 @@ class MedVLSAM2:
         self.propagator = SlicePropagator(self.config.propagator)
         hub.load_strict(self.propagator, hub.read_weights(folder, "propagator"), "the slice propagator")
         self.propagator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.localiser: Localiser | None = None
+        if self.config.localiser:
+            self.localiser = Localiser(self.config.localiser)
+            hub.load_strict(self.localiser, hub.read_weights(folder, "localiser"), "the localiser")
+            self.localiser.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 
     def open(self, ct: CTVolume) -> Case:
         """Start working on a CT."""
@@ -99,6 +110,8 @@ class Case:
         self.ct = ct
         self.masks: dict[str, Mask] = {}
         self.encoder = SliceEncoder(model.sam2, ct)
+        self.finder = TextSegmenter(self)
+        self.conversation = Conversation(self.finder, remove=self.remove)
         self._segmenter = Segmenter(self.encoder, model.propagator)
         self._past: dict[str, list[_Step]] = {}
         self._future: dict[str, list[_Step]] = {}
@@ -111,7 +124,7 @@ class Case:
         steps = [s for line in (*self._past.values(), *self._future.values()) for s in line]
         masks = {id(m.block): m.block.nbytes for m in (*self.masks.values(), *(s.mask for s in steps))}
         patches = {id(p): p.logits.nbytes for s in steps if s.state for p in s.state.slices.values()}
-        return self.encoder.nbytes + sum(masks.values()) + sum(patches.values())
+        return self.encoder.nbytes + self.finder.nbytes + sum(masks.values()) + sum(patches.values())
 
     def close(self) -> None:
         """Free everything."""
@@ -166,7 +179,7 @@ class Case:
                 np.zeros(self.ct.shape, dtype=bool),
                 id=f"m{number}",
                 name=name or f"Object {number}",
-                color=color or PALETTE[(number - 1) % len(PALETTE)],
+                color=color or self.next_color(),
             )
         else:
             mask = self._known(mask_id)
@@ -262,6 +275,71 @@ class Case:
                 progress(update)
         return update.mask
 
+    # ---- words
+
+    def segment_text(
+        self,
+        text: str,
+        progress: Callable[[Step], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> list[Mask]:
+        """Segment what a text names or describes.
+
+        Args:
+            text: "both kidneys", "the organ that stores bile", "the larger kidney".
+            progress: called with each step.
+            cancel: set it to stop within one slice.
+
+        Returns:
+            One mask a structure, in the order spoken; empty when none is in the scan, known or wanted.
+
+        Raises:
+            Cancelled: ``cancel`` was set.
+        """
+        talk = Conversation(self.finder)
+        masks: dict[str, Mask] = {}
+        for piece in self._locked(talk.ask(text, cancel)):
+            if isinstance(piece, Step) and progress:
+                progress(piece)
+            if isinstance(piece, Done):
+                if piece.stopped:
+                    raise Cancelled("Stopped while looking for structures.")
+                for request in piece.answer.requests:
+                    if request.intent is not Intent.REFUSE:
+                        masks |= {i: talk.scene.mask(i) for i in request.structures if talk.scene.mask(i)}
+        return list(masks.values())
+
+    def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
+        """Answer a message about this CT: steps, masks and words as they come, ``Done`` at the end.
+
+        Masks land in ``masks``, where clicks can refine them; what was said is remembered for follow-up questions.
+        """
+        return self._locked(self.conversation.ask(text, cancel))
+
+    def report_stream(self, cancel: threading.Event | None = None) -> Iterator[Step | Report]:
+        """Write a report: steps as structures are looked for, the report at the end.
+
+        Raises:
+            Cancelled: ``cancel`` was set.
+        """
+        return self._locked(build_report(self.finder, cancel=cancel, scene=self.conversation.scene))
+
+    def report(
+        self, progress: Callable[[Step], None] | None = None, cancel: threading.Event | None = None
+    ) -> Report:
+        """The report at once; see ``report_stream``."""
+        report = None
+        for piece in self.report_stream(cancel):
+            if isinstance(piece, Report):
+                report = piece
+            elif isinstance(piece, Step) and progress:
+                progress(piece)
+        return report
+
+    def _locked(self, pieces: Iterator) -> Iterator:
+        with self._job, closing(pieces):
+            yield from pieces
+
     # ---- list of masks and history
 
     def prompts(self, mask_id: str) -> list[Point | Box]:
@@ -278,6 +356,11 @@ class Case:
             mask = replace(mask, id=f"m{next(self._numbers)}")
         self._remember(mask.id, _Step(None, mask))
         return mask
+
+    def next_color(self) -> str:
+        """The first colour of the palette that no mask of the list has; all taken: the one used least."""
+        used = [mask.color for mask in self.masks.values()]
+        return min(PALETTE, key=used.count)
 
     def relabel(self, mask_id: str, name: str | None = None, color: str | None = None) -> Mask:
         """Rename or recolour an object; not a step of its history."""

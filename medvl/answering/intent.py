@@ -1,0 +1,120 @@
+"""What a person wants: words in, requests out. No network, no image, a few milliseconds.
+
+A message is normalised, cut into clauses, and each clause is asked a row of questions (``_RULES``), the more special
+first. A rule looks at three things only: which structures are named (``mentions``), which ideas occur (``cues``), and
+what was asked before (``followup``). Whole sentences are nowhere written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from . import cues, refusals, rules_measure, rules_segment, rules_talk
+from .clauses import Clause, split
+from .contract import Intent, Request
+from .followup import Context
+from .lexicon import word_set
+from .mentions import lexicon, names_to_mend
+from .normalise import Speller, words
+
+Rule = Callable[[Clause], "list[Request] | None"]
+
+# words of the cues that are worth mending, beside the names of structures
+_MENDED = word_set(
+    """
+    segment segmentation outline delineate contour highlight describe report summarize volume diameter density
+    attenuation hounsfield contrast thickness slices which where compare larger smaller bigger brighter darker
+    distance between touching nearest closest behind calcium calcification calcified aneurysm emphysema effusion
+    pleural steatosis gallstones stones osteoporosis enlarged visible segmented measure please remove length
+    position located resolution orientation arterial venous organs average voxel
+    """
+)
+
+SPELLER = Speller(names_to_mend() | _MENDED, lexicon() | cues.WORDS | cues.FUNCTION_WORDS | cues.FILLERS)
+
+
+def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request, ...]:
+    """Understand one message.
+
+    Args:
+        text: what was typed.
+        history: requests of each earlier turn, oldest first, as this function gave them (a caller that has decided a
+            ``choose`` on the scan may put the chosen structure in its place).
+
+    Returns:
+        One or more requests, in the order spoken.
+    """
+    message = SPELLER.mend(words(text))
+    whole = refusals.of_message(" ".join(message))
+    if whole is not None:
+        return (whole,)
+    context = Context.of(history)
+    found: list[Request] = []
+    for clause_words in split(message):
+        for request in _understand(Clause.read(clause_words, context)):
+            context.add(request)
+            found.append(request)
+    return _tidy(found) or (Request(Intent.UNKNOWN),)
+
+
+_RULES: tuple[Rule, ...] = (
+    rules_talk.small_talk,
+    refusals.of_clause,
+    rules_segment.declined,
+    rules_segment.remove,
+    rules_talk.knowledge,
+    rules_talk.report,
+    rules_measure.finding,
+    rules_talk.disease,
+    rules_talk.list_known,
+    rules_talk.unmeasured,
+    rules_measure.choice,
+    rules_measure.compare,
+    rules_measure.relation,
+    rules_measure.scan,
+    rules_measure.measure,
+    rules_segment.presence,
+    rules_segment.segment,
+    rules_segment.open_follow_up,
+    rules_segment.named_like,
+    rules_segment.described,
+    rules_talk.outside,
+)
+
+
+def _understand(clause: Clause) -> list[Request]:
+    for rule in _RULES:
+        requests = rule(clause)
+        if requests:
+            return requests
+    return [Request(Intent.UNKNOWN)]
+
+
+def _tidy(requests: list[Request]) -> tuple[Request, ...]:
+    """Drops repeats, greetings before a question, and "not the heart" beside what is wanted instead."""
+    kept = list(dict.fromkeys(requests))
+    for drop in (
+        lambda r: r.intent is Intent.CHAT,
+        lambda r: r.intent is Intent.UNKNOWN,
+        lambda r: r.intent is Intent.REFUSE and r.topic in ("negated", "off_topic"),
+    ):
+        rest = [r for r in kept if not drop(r)]
+        kept = rest or kept[:1]
+    merged: list[Request] = []
+    for request in kept:
+        if (
+            merged
+            and request.intent is Intent.SEGMENT
+            and merged[-1].intent is Intent.SEGMENT
+            and not (request.choose or merged[-1].choose or request.referring or merged[-1].referring)
+        ):
+            last = merged.pop()
+            request = replace(
+                last,
+                structures=tuple(dict.fromkeys(last.structures + request.structures)),
+                unknown=last.unknown + request.unknown,
+                nearest=tuple(dict.fromkeys(last.nearest + request.nearest)),
+            )
+        merged.append(request)
+    return tuple(merged)
