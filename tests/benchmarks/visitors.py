@@ -25,7 +25,7 @@ from app.viewer import wire
 from medvl.evaluation.cases import LabelledCase, abdomen_sample
 from medvl.evaluation.interactive import box_on_largest_slice, centre_of_largest_error, dice
 
-ORGANS = ("liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta", "gallbladder")
+ORGANS = ("urinary_bladder", "left_kidney", "right_kidney", "spleen", "stomach", "liver", "gallbladder", "aorta")
 
 
 def prompt(page, drawn: list, tool: str) -> None:
