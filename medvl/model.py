@@ -174,13 +174,7 @@ class Case:
     ) -> Iterator[SegmentUpdate]:
         if mask_id is None:
             state = self._segmenter.start(points, box)
-            number = next(self._numbers)
-            mask = Mask.from_array(
-                np.zeros(self.ct.shape, dtype=bool),
-                id=f"m{number}",
-                name=name or f"Object {number}",
-                color=color or self.next_color(),
-            )
+            mask = Mask.from_array(np.zeros(self.ct.shape, dtype=bool), id="")
         else:
             mask = self._known(mask_id)
             state = self._state_of(mask_id, points, box)
@@ -192,6 +186,14 @@ class Case:
         progress: Progress | None = None
         try:
             for progress in self._segmenter.run(state, points, box, cancel):
+                if not mask.id and not progress.stopped:  # a run stopped before its first slice takes no number
+                    number = next(self._numbers)
+                    mask = replace(
+                        mask,
+                        id=f"m{number}",
+                        name=name or f"Object {number}",
+                        color=color or self.next_color(),
+                    )
                 changed = self._apply(array, progress)
                 mask = mask.with_array(array)
                 if progress.stage == "done":
