@@ -157,7 +157,8 @@ class LanguageModel:
         for name, value in source.state_dict().items():
             put(model, name, value, device, precision.dtype)
         finish(model, device)
-        return cls(model, read_tokenizer(folder, gguf_file=gguf_file), precision)
+        own = (folder / "tokenizer.json").is_file()
+        return cls(model, read_tokenizer(folder, **({} if own else {"gguf_file": gguf_file})), precision)
 
     @property
     def device(self) -> torch.device:
@@ -252,11 +253,15 @@ class Conversation:
     @property
     def nbytes(self) -> int:
         """Memory of the cache."""
-        keys = [t for layer in self._cache.layers for t in (getattr(layer, "keys", None), getattr(layer, "values", None))]
+        keys = [
+            t for layer in self._cache.layers for t in (getattr(layer, "keys", None), getattr(layer, "values", None))
+        ]
         return sum(t.nbytes for t in keys if t is not None)
 
     @torch.inference_mode()
-    def stream(self, prompt: Prompt, max_new_tokens: int = 512, cancel: threading.Event | None = None) -> Iterator[Token]:
+    def stream(
+        self, prompt: Prompt, max_new_tokens: int = 512, cancel: threading.Event | None = None
+    ) -> Iterator[Token]:
         """Answer greedily, token by token.
 
         Args:

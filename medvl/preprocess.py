@@ -69,6 +69,4 @@ def encoder_input(
     picture = np.ascontiguousarray(part.transpose(2, 1, 0)[:, ::-1, ::-1])  # [D, H, W]
     image = scale(torch.from_numpy(picture.astype(np.float32))[None])
     image = Resize(size, mode="trilinear", align_corners=False)(image)
-    return EncoderInput(
-        torch.as_tensor(image)[None].float(), tuple(int(v) for v in low), tuple(int(v) for v in high)
-    )
+    return EncoderInput(torch.as_tensor(image)[None].float(), tuple(int(v) for v in low), tuple(int(v) for v in high))

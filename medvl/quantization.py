@@ -176,15 +176,16 @@ def put(model: nn.Module, name: str, value: Tensor, device: torch.device, dtype:
 
 
 def bitsandbytes():
-    """The library, with its note on an optional package that would ask a hub for kernels kept quiet.
+    """The library, with two notes kept quiet: on an optional package that would ask a hub for kernels, and one a layer
+    on the cast that 8-bit arithmetic always makes.
 
     Raises:
         WeightsError: it is not installed.
     """
-    # Attribute-free filter: the note is one of many records of that module's logger, the others stay.
-    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
-    if not any(isinstance(f, _NoKernels) for f in logger.filters):
-        logger.addFilter(_NoKernels())
+    for name in ("bitsandbytes.backends.cpu.ops", "bitsandbytes.autograd._functions"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(f, _Quiet) for f in logger.filters):
+            logger.addFilter(_Quiet())
     try:
         import bitsandbytes as library
     except ImportError:
@@ -194,8 +195,9 @@ def bitsandbytes():
     return library
 
 
-class _NoKernels(logging.Filter):
-    """Drops the note that the ``kernels`` package is not installed."""
+class _Quiet(logging.Filter):
+    """Drops those notes; other records pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return "kernels" not in record.getMessage()
+        text = record.getMessage()
+        return not ("install kernels" in text or text.startswith("MatMul8bitLt: inputs will be cast"))

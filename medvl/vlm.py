@@ -15,7 +15,17 @@ from huggingface_hub import ModelHubMixin, save_torch_state_dict, snapshot_downl
 from torch import Tensor, nn
 
 from .errors import WeightsError
-from .language_model import IMAGE_TOKEN, Conversation, LanguageModel, Prompt, Token, count_weights, empty_model, finish, read_tokenizer
+from .language_model import (
+    IMAGE_TOKEN,
+    Conversation,
+    LanguageModel,
+    Prompt,
+    Token,
+    count_weights,
+    empty_model,
+    finish,
+    read_tokenizer,
+)
 from .preprocess import encoder_input
 from .projector import MixerProjector
 from .quantization import Precision, choose, prepare, put
@@ -208,9 +218,7 @@ class ImageConversation:
         self.history: list[tuple[str, str]] = []
         self.cache = Conversation(vlm.lm)
 
-    def ask(
-        self, question: str, max_new_tokens: int = 512, cancel: threading.Event | None = None
-    ) -> Iterator[Token]:
+    def ask(self, question: str, max_new_tokens: int = 512, cancel: threading.Event | None = None) -> Iterator[Token]:
         """Stream the answer; what was said of it, even if it was stopped, is remembered for the next question."""
         prompt = self.vlm.prompt(self.image, question, self.history)
         said = ""

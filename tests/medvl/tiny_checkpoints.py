@@ -66,7 +66,9 @@ def write_language_model(folder: Path, kind: str = "qwen2", **changes):
     return model
 
 
-def write_med3dvlm(folder: Path, drop: str = "", extra: str = "", layer_scale: str = "scale") -> dict[str, torch.Tensor]:
+def write_med3dvlm(
+    folder: Path, drop: str = "", extra: str = "", layer_scale: str = "scale"
+) -> dict[str, torch.Tensor]:
     """A checkpoint in Med3DVLM's layout, of the true encoder; returns its tensors.
 
     Args:
