@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .errors import WeightsError
+from .localiser import LocaliserConfig
 from .propagation import PropagatorConfig
 
 
@@ -29,11 +30,12 @@ class SegmenterConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The whole model folder."""
+    """The whole model folder. ``localiser`` is None where a model takes clicks and boxes only."""
 
     name: str = "nano"
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     propagator: PropagatorConfig = field(default_factory=PropagatorConfig)
+    localiser: LocaliserConfig | None = None
 
     @classmethod
     def load(cls, folder: Path) -> ModelConfig:
@@ -47,7 +49,12 @@ class ModelConfig:
             raw = json.loads(path.read_text())
             propagator = raw["propagator"]
             propagator["widths"] = tuple(propagator["widths"])
-            return cls(raw["name"], SegmenterConfig(**raw["segmenter"]), PropagatorConfig(**propagator))
+            localiser = raw.get("localiser")
+            if localiser:
+                localiser = LocaliserConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in localiser.items()})
+            return cls(
+                raw["name"], SegmenterConfig(**raw["segmenter"]), PropagatorConfig(**propagator), localiser or None
+            )
         except FileNotFoundError:
             raise WeightsError(f"No config.json in the model folder {folder.name!r}. Give a complete folder.") from None
         except (KeyError, TypeError, json.JSONDecodeError) as error:

@@ -14,11 +14,13 @@ import torch
 from . import hub
 from .config import ModelConfig
 from .errors import Cancelled, PromptError
+from .localiser import Localiser
 from .masks import PALETTE, Mask
 from .prompts import Box, Point
 from .propagation import SlicePropagator
 from .segmenter import ObjectState, Progress, Segmenter
 from .slice_encoder import Sam2, SliceEncoder
+from .text_segmenter import TextSegmenter
 from .volume import CTVolume
 
 HISTORY = 50  # undo steps kept for one object
@@ -54,6 +56,11 @@ class MedVLSAM2:
         self.propagator = SlicePropagator(self.config.propagator)
         hub.load_strict(self.propagator, hub.read_weights(folder, "propagator"), "the slice propagator")
         self.propagator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.localiser: Localiser | None = None
+        if self.config.localiser:
+            self.localiser = Localiser(self.config.localiser)
+            hub.load_strict(self.localiser, hub.read_weights(folder, "localiser"), "the localiser")
+            self.localiser.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 
     def open(self, ct: CTVolume) -> Case:
         """Start working on a CT."""
@@ -99,6 +106,7 @@ class Case:
         self.ct = ct
         self.masks: dict[str, Mask] = {}
         self.encoder = SliceEncoder(model.sam2, ct)
+        self.finder = TextSegmenter(self)
         self._segmenter = Segmenter(self.encoder, model.propagator)
         self._past: dict[str, list[_Step]] = {}
         self._future: dict[str, list[_Step]] = {}
@@ -111,7 +119,7 @@ class Case:
         steps = [s for line in (*self._past.values(), *self._future.values()) for s in line]
         masks = {id(m.block): m.block.nbytes for m in (*self.masks.values(), *(s.mask for s in steps))}
         patches = {id(p): p.logits.nbytes for s in steps if s.state for p in s.state.slices.values()}
-        return self.encoder.nbytes + sum(masks.values()) + sum(patches.values())
+        return self.encoder.nbytes + self.finder.nbytes + sum(masks.values()) + sum(patches.values())
 
     def close(self) -> None:
         """Free everything."""
@@ -166,7 +174,7 @@ class Case:
                 np.zeros(self.ct.shape, dtype=bool),
                 id=f"m{number}",
                 name=name or f"Object {number}",
-                color=color or PALETTE[(number - 1) % len(PALETTE)],
+                color=color or self.next_color(),
             )
         else:
             mask = self._known(mask_id)
@@ -278,6 +286,11 @@ class Case:
             mask = replace(mask, id=f"m{next(self._numbers)}")
         self._remember(mask.id, _Step(None, mask))
         return mask
+
+    def next_color(self) -> str:
+        """The first colour of the palette that no mask of the list has; all taken: the one used least."""
+        used = [mask.color for mask in self.masks.values()]
+        return min(PALETTE, key=used.count)
 
     def relabel(self, mask_id: str, name: str | None = None, color: str | None = None) -> Mask:
         """Rename or recolour an object; not a step of its history."""

@@ -15,10 +15,12 @@ import torch
 
 from ..errors import MedVLError
 from ..model import load
+from . import text
 from .cases import LabelledCase, abdomen_sample, labelled_cases
 from .interactive import Method, Ours, Result, run_case
 from .peers import LiteMedSAM, NaiveSam2
 from .speed import measure
+from .text import TextResult
 
 ORGANS = ["liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta"]
 
@@ -36,12 +38,22 @@ def main(arguments: list[str] | None = None) -> int:
     box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
     box.add_argument("--model", default="nano")
     box.add_argument("--json", type=Path)
+    by_text = commands.add_parser("text", help="every labelled structure asked for by name, and every absent one")
+    by_text.add_argument("--cases", type=Path, help="cases.json; without it, the bundled abdomen sample")
+    by_text.add_argument("--split", choices=("train", "val"))
+    by_text.add_argument("--case", nargs="*", help="case ids")
+    by_text.add_argument(
+        "--edge", nargs="*", choices=("none", "hu", "sam2"), default=["hu"], help="how edges are drawn"
+    )
+    by_text.add_argument("--model", default="nano")
+    by_text.add_argument("--json", type=Path)
     speed = commands.add_parser("speed", help="seconds from a click to its mask, on the bundled abdomen")
     speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
     speed.add_argument("--model", default="nano")
     options = parser.parse_args(arguments)
     try:
-        return interactive(options) if options.protocol == "interactive" else speed_table(options)
+        protocols = {"interactive": interactive, "speed": speed_table, "text": text_table}
+        return protocols[options.protocol](options)
     except MedVLError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -62,6 +74,24 @@ def interactive(options: argparse.Namespace) -> int:
         for method in methods:
             results += run_case(method, case, structures, options.clicks, print_row)
     print_summary(results)
+    if options.json:
+        about = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
+        options.json.write_text(json.dumps({"about": about, "results": [asdict(r) for r in results]}, indent=1))
+    return 0
+
+
+def text_table(options: argparse.Namespace) -> int:
+    """Run the text protocol; one row a structure, one column an edge."""
+    model = load(options.model)
+    cases = labelled_cases(options.cases, options.split, options.case) if options.cases else iter([abdomen_sample()])
+
+    def show(r: TextResult) -> None:
+        score = "absent" if r.dice is None else f"{r.dice:.3f}"
+        volumes = f"{r.volume_ml:7.0f} mL (reference {r.reference_ml:.0f})"
+        print(f"{r.case:18s} {r.structure:18s} {r.edge:5s} {score:7s} {volumes}  {r.seconds:.1f} s", flush=True)
+
+    results = [result for case in cases for result in text.run_case(model, case, options.edge, show)]
+    print("\n" + "\n".join(text.summary(results)))
     if options.json:
         about = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
         options.json.write_text(json.dumps({"about": about, "results": [asdict(r) for r in results]}, indent=1))

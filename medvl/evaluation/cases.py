@@ -27,6 +27,7 @@ class LabelledCase:
         labels: int label map on the grid of ``ct.hu``.
         names: label value -> structure.
         origin: who made the labels.
+        complete: structures labelled wherever they are visible, or truly absent; of others nothing is known.
     """
 
     id: str
@@ -34,6 +35,7 @@ class LabelledCase:
     labels: np.ndarray
     names: dict[int, str]
     origin: str
+    complete: frozenset[str] = frozenset()
 
     def mask(self, name: str) -> np.ndarray:
         """Reference of one structure, bool ``(i, j, k)``."""
@@ -59,6 +61,7 @@ def labelled_cases(cases_file: Path, split: str | None = None, ids: list[str] | 
             load_labels(folder / entry["labels"]),
             names,
             entry["label_origin"],
+            frozenset(entry.get("complete", ())),
         )
 
 

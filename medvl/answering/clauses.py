@@ -1,0 +1,147 @@
+"""One clause of a message, read: its words, the structures it names, and which of them are negated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from . import cues
+from .followup import Context
+from .mentions import Mention, find
+
+# a new clause begins at one of these words after a comma or "and"
+_STARTERS = frozenset(
+    ["segment", "outline", "delineate", "contour", "highlight", "mark", "draw", "show", "tell", "give", "how", "what", "is", "are", "does", "do", "where", "which", "any", "measure", "compare", "describe", "report", "list", "remove", "delete", "can", "could", "please", "write", "find", "has", "have", "why"]
+)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A clause.
+
+    Attributes:
+        words: its words, mended.
+        text: the words as one string.
+        masked: the same with every structure named put as ``@`` and every unknown one as ``#``.
+        mentions: what is named, pointers resolved.
+        explicit: whether a structure is named in the clause itself, not only pointed to.
+        context: what was asked before.
+    """
+
+    words: list[str]
+    text: str
+    masked: str
+    mentions: list[Mention]
+    explicit: bool
+    context: Context
+
+    @staticmethod
+    def read(words: list[str], context: Context) -> Clause:
+        """A clause from its words."""
+        raw = find(words)
+        mentions = context.resolve(raw)
+        masked: list[str] = []
+        i = 0
+        for mention in [m for m in mentions if m.kind in ("known", "unknown")]:
+            if mention.start < i:  # two sides of one noun share their words
+                continue
+            masked += [*words[i : mention.start], "@" if mention.kind == "known" else "#"]
+            i = mention.end
+        masked += words[i:]
+        explicit = any(m.kind == "known" for m in raw)
+        return Clause(words, " ".join(words), " ".join(masked), mentions, explicit, context)
+
+    def has(self, pattern: re.Pattern[str]) -> bool:
+        """Whether a cue occurs, structures masked."""
+        return bool(pattern.search(self.masked))
+
+    def says(self, pattern: re.Pattern[str]) -> bool:
+        """Whether a cue occurs in the words themselves."""
+        return bool(pattern.search(self.text))
+
+    @property
+    def known(self) -> list[Mention]:
+        """Mentions of known structures."""
+        return [m for m in self.mentions if m.kind == "known"]
+
+    @property
+    def unknown(self) -> list[Mention]:
+        """Mentions of structures that no preset knows."""
+        return [m for m in self.mentions if m.kind == "unknown"]
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Ids named or pointed to, in order, each once."""
+        return tuple(dict.fromkeys(id for m in self.known for id in m.ids))
+
+    @property
+    def yes_no(self) -> bool:
+        """Whether it is a question for yes or no."""
+        start = (
+            self.words[1]
+            if self.words and self.words[0] in ("and", "so", "but", "also") and len(self.words) > 1
+            else self.words[0]
+        )
+        return bool(cues.QUESTION_START.fullmatch(start)) and not self.declined
+
+    @property
+    def declined(self) -> bool:
+        """Whether it begins with "do not": an order, or rather none."""
+        return bool(cues.DECLINED.match(self.text))
+
+    @property
+    def which(self) -> bool:
+        """Whether it asks which or what."""
+        return bool(cues.WHICH.search(" ".join(self.words[:4])))
+
+    @property
+    def side_claim(self) -> str:
+        """A side that belongs to no organ: "is the heart on the left"."""
+        return next((m.side for m in self.mentions if m.kind == "side"), "")
+
+    def negated(self, mention: Mention) -> bool:
+        """Whether a "not", "except" or "skip" reaches a mention."""
+        for match in cues.NEGATIONS.finditer(self.text):
+            first = len(self.text[: match.start()].split())
+            last = first + len(match.group().split())
+            between = self.words[last : mention.start]
+            listing = all(w not in cues.NEGATION_ENDS or w == "," for w in between) and _is_list(between)
+            if last <= mention.start and (listing or not cues.NEGATION_ENDS & set(between)):
+                return True
+        # "the heart is not needed", "leave the stomach out"
+        after = self.words[mention.end : mention.end + 5]
+        return after[:2] in (["is", "not"], ["are", "not"]) and any(
+            w in after for w in ("needed", "necessary", "wanted", "required", "relevant")
+        )
+
+
+def _is_list(words: list[str]) -> bool:
+    """Whether only nouns, commas and "and" stand between, as in "except the liver, the spleen and"."""
+    return "and" in words and not any(w in ("just", "only", "but", "do", "segment", "show") for w in words)
+
+
+def split(words: list[str]) -> list[list[str]]:
+    """Clauses of a message: cut at full stops and question marks, and where "and" or a comma begins a new request."""
+    clauses: list[list[str]] = [[]]
+    for i, word in enumerate(words):
+        following = words[i + 1 :]
+        if word in (".", "?", "!", ";"):
+            if clauses[-1]:
+                clauses[-1].append(word)
+                clauses.append([])
+            continue
+        joint = word in (",", "and", "then") or (word == "but" and following[:1] != [])
+        starts = bool(following) and following[0] in _STARTERS and _is_start(following)
+        if joint and starts and len(clauses[-1]) > 1 and not (word == "," and following[0] == "and"):
+            clauses.append([])
+            continue
+        clauses[-1].append(word)
+    return [c for c in clauses if any(w.isalnum() or w.lstrip("-").isalnum() for w in c)]
+
+
+def _is_start(following: list[str]) -> bool:
+    """Whether a starter opens a request: "is" must be followed by a noun phrase, "do" not by "not" of the same request."""
+    word, after = following[0], following[1:2]
+    if word in ("is", "are", "has", "have", "does", "do", "can", "could"):
+        return bool(after) and after[0] not in (".", "?", "not", "of", "n")
+    return bool(after) or word in ("report",)

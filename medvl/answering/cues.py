@@ -1,0 +1,335 @@
+"""Words that tell what is wanted: one small lexicon an idea, never a list of whole sentences.
+
+A lexicon is written as alternatives with ``|``; ``*`` stands for the rest of a word, ``@`` for a structure that was
+named (``intent`` puts it there, so that "inferior vena cava" says nothing about "inferior"), ``_`` for any one word.
+"""
+
+from __future__ import annotations
+
+import re
+
+WORDS: set[str] = set()
+"""Every whole word that a cue looks for: none of them is a misspelling."""
+
+
+def cue(*alternatives: str) -> re.Pattern[str]:
+    """A pattern that finds any of the alternatives as whole words."""
+    forms = "|".join(alternatives)
+    WORDS.update(re.findall(r"(?<![a-z\\])[a-z]{3,}(?![a-z*])", forms))
+    WORDS.update(word + "s" for word in re.findall(r"(?<![a-z\\])([a-z]{3,})s\?", forms))
+    forms = re.sub(r"(?<=[a-z])\*", r"\\w*", forms)
+    forms = re.sub(r"(?<!\w)_(?!\w)", r"\\S+", forms)
+    return re.compile(rf"(?<!\S)(?:{forms})(?!\S)")
+
+
+# ---- the shape of a sentence
+
+QUESTION_START = cue("is|are|was|were|does|do|did|has|have|had|can|could|would|will|should")
+WHICH = cue("which|what|who|whose")
+NEGATION = (
+    "do not|does not|did not|not|no need|no mask|never mind|never|without|except|excluding|exclude|skip|omit|leave out|leave|"
+    "apart from|besides|other than|instead of|rather than|neither|ignore|spare|all but|everything but|but not|forget about"
+)
+NEGATIONS = cue(NEGATION)
+# ends what a negation reaches: "not the liver, the spleen", "no need for the kidneys, just the liver"
+NEGATION_ENDS = frozenset({",", ".", ";", "but", "just", "only", "instead", ":", "?", "!"})
+DECLINED = re.compile(r"(please |no , |and |but |so )*(do not|never|no need)\b(?! (you|we|i|they)\b)")
+EVERYTHING = cue(
+    "everything|all (the )?(organs|structures|parts|anatomy)|every (organ|structure)|all of (them|it)|whole anatomy|all"
+)
+REGION_ALL = cue(
+    r"(all|every) (the )?(abdominal|thoracic|chest|pelvic|neck) (organ|structure)s?|(everything|all organs|all structures) "
+    r"(in|of|inside|within) the (abdomen|belly|chest|thorax|pelvis|neck|head)|(abdominal|thoracic|pelvic) organs"
+)
+REGION_WORDS = {
+    "abdom": ("abdomen",), "belly": ("abdomen",), "chest": ("chest",), "thora": ("chest",), "pelvi": ("pelvis",),
+    "neck": ("head_neck",), "head": ("head_neck",),
+}  # fmt: skip
+
+# ---- verbs
+
+SEGMENT_STRONG = cue(
+    "segment*|outlin*|delineat*|contour*|highlight*|draw*|mask*|isolat*|annotat*|label*|paint*|trac(e|ing)|color*|mark|marked|"
+    "mark up|pick out|extract*|visuali*|display*|overlay*|3d model"
+)
+SEGMENT_WEAK = cue("show*|see|find|give|get|want|like|need|love|have|let me|do|add|bring up|point out|now|locate")
+REMOVE = cue(
+    "remove|delete|clear|hide|erase|undo|discard|forget|get rid of|take away|drop|wipe|throw away|unmark|deselect"
+)
+
+# ---- attributes; every one may occur several times in a sentence
+
+ATTRIBUTES: dict[str, re.Pattern[str]] = {
+    "slices": cue(
+        "slices?|slice (range|numbers?)|(which|what|in which|on which) (images|frames|cuts|levels|sections)|first and last slice"
+    ),
+    "count": cue("how many @|(count|number of)( the)? @"),
+    "mean_hu": cue(
+        "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|brightness|radiodensit*|"
+        "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
+    ),
+    "diameter": cue(
+        "diameters?|how (wide|thick|broad)|width|caliber|thickness|across|big around|girth|circumference|bore"
+    ),
+    "extent": cue(
+        "how (long|tall|high)|length|height|dimensions?|extent|extents|craniocaudal*|from top to bottom|measurements|bounding box"
+    ),
+    "volume": cue(
+        "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
+        "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
+    ),
+    "position": cue(
+        "where|located?|location|positions?|positioned|(which|what) side|whereabouts"
+    ),
+}
+SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
+STANDALONE_VOLUME = cue("volumes?|ml|cc|cm3|milliliters?|liters?")
+
+# ---- comparing and relating
+
+COMPARE = cue(
+    "compar*|versus|bigger|larger|smaller|brighter|darker|denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
+    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|density|attenuation|volume)|"
+    "greater|in comparison|against"
+)
+BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
+WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin*")
+
+RELATIONS: dict[str, re.Pattern[str]] = {
+    "distance": cue(
+        "distances?|how (far|close|distant|near)|close to|near|far from|gap|apart(?! from)|mm from|millimeters from|separat(ion|ed|es)|spacing between|how many mm"
+    ),
+    "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
+    "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
+    "side": cue(
+        r"(to the |on the )?(left|right)( hand)?( side)? (of|from)( the| its| his| her| it| that)?( @)?|(which|what) side of|sided to"
+    ),
+    "above": cue(
+        "above|below|under|beneath|underneath|higher|lower|superior|inferior|over|on top of|cranial|caudal|beyond"
+    ),
+    "front": cue("in front of|behind|anterior|posterior|ventral|dorsal|at the back of|before"),
+    "direction": cue(
+        "relative to|with respect to|relation|relationship|in (what|which) direction|direction|lateral|medial|in relation to|"
+        "relat*|compared to where"
+    ),
+}
+CLAIMS: dict[str, re.Pattern[str]] = {
+    "above": cue("above|higher|superior|over|on top of|cranial"),
+    "below": cue("below|under|beneath|underneath|lower|inferior|caudal"),
+    "front": cue("in front of|anterior|ventral|before"),
+    "behind": cue("behind|posterior|dorsal|at the back of"),
+    "left": cue("left"),
+    "right": cue("right"),
+}
+
+PRESENCE = cue(
+    "(is|are|was) there|any|(do|can|could) (you|we|i|one) (see|find|detect|identify|make out|spot|recogni*)|visible|seen|"
+    "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|still|complete*|whole|entire*|"
+    "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|image|picture|images|ct|study|volume)|make out|have|has|here|there"
+)
+REMOVED_ORGAN = {"cholecystectomy": "gallbladder", "splenectomy": "spleen", "gastrectomy": "stomach", "nephrectomy": "kidneys",
+                 "laryngectomy": "larynx", "cystectomy": "urinary_bladder", "pneumonectomy": "lungs", "hepatectomy": "liver"}  # fmt: skip
+
+# ---- the scan itself
+
+SCAN: dict[str, re.Pattern[str]] = {
+    "hu_range": cue(
+        "(hu|hounsfield|intensity|value|gr(a|e)y) range|range of (hu|hounsfield*|intensit*|values)|"
+        "(lowest|highest|min*|max*|smallest|largest) (and (the )?_ )?(hu|hounsfield*|intensit*|value*|voxel value*)"
+    ),
+    "spacing": cue(
+        "spacing|(voxel|pixel) (size|dimension|spacing)s?|resolution|(slice|section) (thickness|spacing|interval|distance)|"
+        "(how )?thick _ (the )?(slices|sections|cuts)|(slices|sections) (are )?thick|how thick"
+    ),
+    "slices": cue(
+        "(how many|number of|count|total|amount of)( (axial|total))? (slices|images|sections|cuts)|slice count"
+    ),
+    "size": cue(
+        "matrix( size)?|how many voxels|number of voxels|(image |scan |volume )?dimensions|shape|"
+        "(size|big|large) (of |is )?(the |this )(scan|image|volume|ct|dataset|array)|in voxels"
+    ),
+    "orientation": cue("orient*|ras|lps|las|which way|anatomical axes|axis order"),
+    "contrast": cue(
+        "contrast|enhanced|unenhanced|enhancement|native|iodine|phase|arterial|venous|nephrographic|plain|cect|ncct|injected"
+    ),
+    "coverage": cue(
+        "(which|what) (part|region|area|section)s?( of the body)?|body (part|region)|field of view|fov|cover*|coverage|"
+        "(scan|image|it|volume|ct) (include*|go|goes|reach*|extend*|cover*|show*)( to| into)?( the)? "
+        "(pelvis|chest|abdomen|head|neck|thorax|belly|brain|legs)|(is|are) (it|this|that)( scan| ct)? (a|an) (chest|abdom*|head|neck|"
+        "thora*|pelvi*|whole body|brain)|(chest|abdom*|head|neck|thora*|pelvi*) (or|ct|scan)( _)*|what body|(include*|cover*|contain*|reach*|extend*|go|goes|going|show*)( _){0,4} (pelvis|chest|abdomen|head|neck|thorax|belly|legs)"
+    ),
+}
+
+# ---- whole tasks
+
+REPORT = cue(
+    "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|picture)|summar*|overview|"
+    "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|show)( me)? about (this|the|my) "
+    "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|interpret*( this| the| my) (scan|ct|image)|findings"
+)
+LIST = cue(
+    "(what|which) (organs?|structures?|anatomy|things|parts|classes|labels|masks|anatomical structures)|what (can|could|do) (you|i) "
+    "(see|find|segment|recognize|detect|know|ask|identify|show)|what is (visible|in (this|the) (scan|image|picture))|"
+    "list( (me|all|the|every|of))*( (organs|structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
+)
+
+# ---- published rules
+
+FINDING_STRUCTURES: dict[str, tuple[str, ...]] = {
+    "steatosis": ("liver",),
+    "liver_spleen_difference": ("liver", "spleen"),
+    "emphysema": ("right_lung", "left_lung"),
+    "aortic_aneurysm": ("aorta",),
+    "bone_density": ("vertebral_column",),
+    "gallstones": ("gallbladder",),
+    "renal_stones": ("right_kidney", "left_kidney"),
+    "pleural_effusion": ("right_lung", "left_lung"),
+    "aortic_calcification": ("aorta",),
+    "splenomegaly": ("spleen",),
+    "hepatomegaly": ("liver",),
+    "cardiomegaly": ("heart",),
+    "kidney_asymmetry": ("right_kidney", "left_kidney"),
+}
+"""Structures that each finding is measured on."""
+
+# words that name a finding by themselves
+FINDING_NAMES: dict[str, re.Pattern[str]] = {
+    "steatosis": cue("steato*|fatty( liver)?|nafld|masld|nash|liver fat|fat (content|infiltration|deposit*|fraction)"),
+    "emphysema": cue("emphysem*|copd|laa|laa -?950|low attenuation (area|volume)s?|-?950( hu)?"),
+    "aortic_aneurysm": cue("aneurysm*|aaa|taa"),
+    "bone_density": cue("osteopor*|osteopen*|bone (mineral )?(density|mass|strength)|bmd|trabecular|brittle bones?"),
+    "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
+    "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
+    "pleural_effusion": cue(
+        "effusions?|pleural fluid|hydrothorax|fluid (around|in|on|at)( the)?( (left|right))? (lungs?|chest|pleura*)"
+    ),
+    "splenomegaly": cue("splenomegaly"),
+    "hepatomegaly": cue("hepatomegaly"),
+    "cardiomegaly": cue("cardiomegaly"),
+}
+STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
+CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
+FAT = cue("fat|fatty|lipid*")
+DILATED = cue("dilat*|ectas*|ectatic|widened|enlarged|too (wide|big|large)|bulg*|swollen|ballooned")
+ENLARGED = cue(
+    "enlarged|enlargement|swollen|oversized?|too (big|large)|(abnormally|unusually|very|rather) (big|large)|look(s)? (too )?(big|large|enlarged)|"
+    "bigger than normal|larger than normal|big|large|megaly"
+)
+ASYMMETRY = cue(
+    "symmetr*|asymmetr*|same size|equal( in)?( size)?|equally (big|large)|differ (in|by) (size|volume)|unequal|size difference"
+)
+
+# ---- what is not answered
+
+INJECTION = cue(
+    "(ignore|disregard|forget|override|bypass)( (all|your|the|any|every|my|these|previous|prior|above|earlier|of))* "
+    "(instructions?|rules?|prompts?|guidelines|restrictions|directives)|system prompts?|your (system )?(prompt|instructions)|"
+    "you are now|jailbreak|developer mode|act as (a|an|if)|reveal your|no restrictions|roleplay|do anything now"
+)
+EMERGENCY = cue(
+    "(chest|severe|terrible|strong|bad|acute) (\\w+ )?pain|trouble breathing|(can not|can hardly|cannot) breathe|emergency|ambulance|heart attack|"
+    "bleeding|suicid*|unconscious|short of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my _ hurts?"
+)
+MEDICATION = cue(
+    "dose of|dosage|mg|milligrams?|drugs?|medications?|medicines?|prescri*|pills?|tablets?|ibuprofen|paracetamol|acetaminophen|"
+    "aspirin|metformin|morphine|antibiotics?|insulin dose|painkillers?|opioids?|statins?|warfarin|steroids?|cortisone|vaccine"
+)
+TREATMENT = cue(
+    "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|should (i|we|he|she|they) (do|have|get|see|go)|"
+    "what (should|can|shall) (i|we) do|(recommend|advise)( me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
+)
+PROGNOSIS = cue(
+    "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? (to live|left|live)|to live|"
+    "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|live|recover)|curable|get better|terminal"
+)
+PATIENT = cue(
+    "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) (patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
+    "(age|sex|gender|birthday|date of birth|address) of (the|this) (patient|person)|(man|male) or (a )?(woman|female)|which hospital|whose scan"
+)
+DISEASE = cue(
+    "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|leuk(a)?emia|lymphoma|"
+    "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|broken|covid*|"
+    "tubercul*|pregnan*|disease*|disorder*|diagnos*|sick|ill|wrong with|worr(y|ied)|serious|abnormal*|healthy|normal|everything (ok|okay|fine|good|normal|all right|alright)|lesions?|nodules?|"
+    "mass|masses|cysts?|abscess*|thromb*|clots?|hemorrhag*|haemorrhag*|bleed*|hernia*|obstruct*|ischem*|infarct*|sarcoma|"
+    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|ileus|ascites|atelectas*|pneumothorax|suffer*|syndrome"
+)
+OFF_TOPIC = cue(
+    "weather|jokes?|poems?|python|code|javascript|program|recipe|football|soccer|world cup|capital of|president|stock*|movies?|song|"
+    "music|translat*|solve|equation|math|news|politic*|election|restaurant|book me|appointment|flight|hotel|convert|email|essay|"
+    "story|game|bitcoin|girlfriend|boyfriend|horoscope|lottery|travel|cook|lyrics|homework|google|facebook|sql|html"
+)
+
+# a question about the picture that no rule answers is no other subject
+DOMAIN = cue(
+    "scan*|ct|image|images|picture|patient|mask|masks|slices?|organs?|body|scanner|volume|contrast|voxels?|series|study|metal|"
+    "white|dark|bright|thing|@|#"
+)
+
+# ---- general knowledge
+
+DEFINE = cue(
+    "what (is|are) (a|an)|what (does|do)( _){1,4} (mean|stand for)|defin*|explain|meaning of|meant by|stand* for|"
+    "(tell|teach) me what|can you explain|what exactly (is|are)|difference between"
+)
+WHAT_IS = cue("what (is|are)|what")
+FUNCTION = cue(
+    "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ (good )?for|"
+    "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ for|tasks? of|what for|do(es)? @ do"
+)
+UNKNOWN_FUNCTION = cue("what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of (the |a )?#")
+HOW_YOU_KNOW = cue("how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|derive)")
+DESCRIBE_ONE = cue("describe (the |this |my )?@|(tell me|say something|what do you know|information|info) (about|on) (the |this |my )?@|analyze (the |this |my )?@")
+NORMAL_SIZE = cue(
+    "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|typical (size|volume|hu|value)|"
+    "(should|supposed to) (a |an |the |my )?@ (to )?be"
+)
+TOPICS: dict[str, re.Pattern[str]] = {
+    "left_right": cue("(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) (swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
+    "radiation": cue("radiation|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
+    "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
+    "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
+    "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
+    "window": cue("window*|level setting"),
+    "planes": cue("axial|coronal|sagittal|planes?|transverse|multiplanar"),
+    "hounsfield_unit": cue("hu|hounsfield*|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|black|bright|dark|gr(a|e)y)|(white|black) on (a )?ct"),
+    "voxel": cue("voxels?|pixels?|slice thickness|spacing|resolution|partial volume"),
+    "artifact": cue("artifacts?|artefacts?|streaks?|noise|beam hardening"),
+    "measurement": cue("how (do|did|does|can|are) (you|it|this|the _)( _)? (calculate|compute|measure|determine|get|know|derive|obtain)*( _)*|volume (computed|calculated|measured)"),
+    "steatosis": cue("steato*|fatty liver|nafld|masld"),
+    "emphysema": cue("emphysem*|copd"),
+    "aortic_aneurysm": cue("aneurysm*|aaa"),
+    "bone_density": cue("osteopor*|osteopen*|bone (mineral )?density"),
+    "gallstones": cue("gallstones?|gall stones?|cholelith*"),
+    "renal_stones": cue("kidney stones?|nephrolith*|renal (stones?|calcul*)|urolith*"),
+    "pleural_effusion": cue("effusions?|hydrothorax|pleural fluid"),
+    "aortic_calcification": cue("calcif*|athero*|plaques?"),
+    "splenomegaly": cue("splenomegaly"),
+    "hepatomegaly": cue("hepatomegaly"),
+    "cardiomegaly": cue("cardiomegaly"),
+    "segmentation": cue("segmentations?|masks?|dice|contours?|segmenting"),
+    "system": cue("models?|algorithms?|networks?|neural|ai|trained|training|language model|sam|software|weights"),
+    "nifti_dicom": cue("nifti|dicom|nrrd|file formats?"),
+    "ct": cue("ct|cts|cat scans?|computed tomography|ct scanners?|scanners?|tomograph*"),
+}  # fmt: skip
+"""General topics, the more special first."""
+
+# ---- small talk; a message of nothing but such words and fillers
+
+CHAT: dict[str, re.Pattern[str]] = {
+    "privacy": cue("(sent|uploaded|stored|saved|shared) (to|on|with|in)( _)* (server|cloud|internet|anyone|anybody|company|disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
+    "identity": cue("who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|person|chatgpt|machine|real)|who (made|built|created|trained) you"),
+    "accuracy": cue("are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i (trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|mistakes?|errors?|confident)|i do not (believe|trust) you"),
+    "capabilities": cue("what (can|could) (you|i|this|it) (do|ask)( here| for me)?|help|how (do|can|does|should) (i|we|this|it) (use|work|start)( _)*|what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|instructions|what now|how (do|can) you help( _)*"),
+    "export": cue("(how (do|can) i )?(export|save|download)( _)*"),
+    "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
+    "thanks": cue("thanks?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) (work|job|done|one)|perfect|awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
+    "greeting": cue("hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|servus|moin|how is it going|what is up"),
+    "acknowledge": cue("ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|right|oh"),
+}  # fmt: skip
+FILLERS = frozenset(
+    ["a", "lot", "so", "very", "much", "there", "again", "you", "for", "the", "that", "this", "it", "to", "me", "my", "friend", "and", "please", ",", ".", "!", "?", ":", "today", "all", "help", "everyone", "just", "now", "dear", "bot"]
+)
+
+FUNCTION_WORDS = frozenset(
+    ["a", "an", "the", "is", "are", "was", "were", "be", "am", "do", "does", "did", "can", "could", "will", "would", "should", "may", "might", "must", "have", "has", "had", "i", "you", "he", "she", "it", "we", "they", "me", "my", "your", "his", "her", "its", "our", "their", "this", "that", "these", "those", "of", "in", "on", "at", "to", "from", "for", "with", "by", "about", "as", "and", "or", "but", "not", "no", "what", "which", "who", "whose", "whom", "when", "where", "why", "how", "many", "much", "there", "here", "some", "any", "please", "tell", "give", "show", "make", "let", "us", "than", "then", "so", "if", "get", "up", "down", "out", "into", "over", "again", "also", "too", "just", "only", "want", "need", "like"]
+)

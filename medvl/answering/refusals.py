@@ -1,0 +1,41 @@
+"""What is not answered: advice, diagnosis by another name, who the patient is, other subjects, orders to break rules."""
+
+from __future__ import annotations
+
+from . import cues
+from .clauses import Clause
+from .contract import Intent, Request
+
+
+def of_message(text: str) -> Request | None:
+    """A refusal that holds for a whole message, whatever else it says: an injected order or an emergency.
+
+    Args:
+        text: the words of the message, normalised.
+    """
+    if cues.INJECTION.search(text) and not cues.cue("masks?|contours?").search(text):
+        return Request(Intent.REFUSE, topic="injection")
+    if cues.EMERGENCY.search(text):
+        return Request(Intent.REFUSE, topic="emergency")
+    if cues.cue("a diagnosis|diagnose (me|him|her|this|the)").search(text):
+        return Request(Intent.REFUSE, topic="diagnosis")
+    return None
+
+
+def of_clause(clause: Clause) -> list[Request] | None:
+    """A refusal of one clause: medication, treatment, prognosis, the patient's identity, another subject."""
+    if clause.says(cues.TREATMENT) and clause.says(cues.cue("radiation dose should")):
+        return [Request(Intent.REFUSE, topic="treatment")]
+    for topic, pattern in (
+        ("medication", cues.MEDICATION),
+        ("prognosis", cues.PROGNOSIS),
+        ("treatment", cues.TREATMENT),
+        ("patient", cues.PATIENT),
+    ):
+        if clause.says(pattern) and not (
+            topic == "treatment" and clause.has(cues.cue("what (can|should) (i|we) do with"))
+        ):
+            return [Request(Intent.REFUSE, topic=topic)]
+    if clause.says(cues.OFF_TOPIC) and not clause.known:
+        return [Request(Intent.REFUSE, topic="off_topic")]
+    return None

@@ -1,0 +1,292 @@
+"""Named structures to 3-D masks: the localiser says where, the voxels' own HU (or SAM 2) say where exactly.
+
+``TextSegmenter`` is the product's ``Finder``: it keeps the coarse map of a CT and the masks it made, so that a
+structure is looked for once. A mask that a person corrected by clicks is the one that is measured from then on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from .answering.contract import Found
+from .errors import Cancelled
+from .localiser import BODY_HU, CoarseMap, locate
+from .masks import Mask, bounding_box
+from .plane_masks import SlicePrompts, box_round, deepest, iou_of
+from .prompts import Box
+from .slice_encoder import window_for
+from .slice_segmenter import SliceSegmenter
+from .volume import CTVolume
+
+if TYPE_CHECKING:
+    from .model import Case
+
+Edge = Literal["hu", "sam2", "none"]
+BODY = "body"
+# Of these every piece counts; of all others only the largest one.
+SCATTERED = frozenset({"other_bone", "vertebral_column", "duodenum", "pancreas", "stomach"})
+PAIRS = {"right_kidney": "left_kidney", "right_parotid": "left_parotid"}
+# How much the HU of a voxel may move the edge against the localiser's word. Chosen on training cases.
+HU_WEIGHT = 0.3
+HU_WEIGHTS = {"other_bone": 0.8, "vertebral_column": 0.4, "stomach": 0.1, "heart": 0.15, "trachea": 0.5}
+MIN_PEAK = 0.7
+MIN_VOLUME_ML = 1.0
+SMALLEST_ML = {
+    "liver": 20.0, "heart": 20.0, "right_lung": 20.0, "left_lung": 20.0, "spleen": 5.0, "stomach": 5.0,
+    "urinary_bladder": 5.0, "vertebral_column": 5.0, "other_bone": 5.0, "right_kidney": 3.0, "left_kidney": 3.0,
+}  # fmt: skip
+HU_BIN, HU_LOW, HU_BINS = 10, -1100, 350
+
+
+class TextSegmenter:
+    """Finds structures of one case by name. See ``answering.contract.Finder``."""
+
+    def __init__(self, case: Case, edge: Edge = "hu") -> None:
+        self._case = case
+        self.ct: CTVolume = case.ct
+        self.edge: Edge = edge
+        self._coarse: CoarseMap | None = None
+        self._found: dict[str, Found] = {}
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Ids that ``find`` can look for; none where the model has no localiser."""
+        net = self._case.model.localiser
+        return frozenset((*net.config.structures, BODY)) if net else frozenset()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the coarse map."""
+        return self._coarse.nbytes if self._coarse else 0
+
+    def coarse(
+        self, cancel: threading.Event | None = None, progress: Callable[[float], None] | None = None
+    ) -> CoarseMap:
+        """The localiser's map of this CT, computed once."""
+        if self._coarse is None:
+            model = self._case.model
+            self._coarse = locate(model.localiser, self.ct, model.device, cancel, progress)
+        return self._coarse
+
+    def find(
+        self,
+        structure: str,
+        cancel: threading.Event | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Found:
+        """Look for one structure; see ``Finder.find``."""
+        if structure not in self.known:
+            return Found(structure, None, "unknown")
+        begin = time.perf_counter()
+        known = self._found.get(structure)
+        if known is None:
+            mask = self._segment(structure, cancel, progress)
+            if mask is None:
+                known = Found(structure, None, "absent")
+            else:
+                known = Found(structure, self._case.put(mask), "found")
+            self._found[structure] = known
+        elif known.mask is not None:
+            # The list of masks is the person's: a corrected mask counts as corrected, a deleted one comes back.
+            mask = self._case.masks.get(known.mask.id) or self._case.put(replace(known.mask, id=""))
+            known = replace(known, mask=mask)
+            self._found[structure] = known
+        if known.mask is not None:
+            known = replace(known, cut=cut_sides(known.mask))
+        return replace(known, seconds=time.perf_counter() - begin)
+
+    def _segment(
+        self, structure: str, cancel: threading.Event | None, progress: Callable[[float], None] | None
+    ) -> Mask | None:
+        coarse = self.coarse(cancel, progress)
+        if structure == BODY:
+            array = _body(self.ct, coarse.body)
+            return Mask.from_array(array, id="", name="Body", color=self._case.next_color())
+        probability = coarse_probability(coarse, structure)
+        if probability is None:
+            return None
+        box, array = delineate(probability, structure, self.ct, self.edge != "none")
+        if self.edge == "sam2" and structure not in ("other_bone", "right_lung", "left_lung", "trachea"):
+            array = self._sharpen(box, array, cancel, progress)
+        array = _clean(array, structure, self.ct)
+        from .answering.vocabulary import STRUCTURES
+
+        name = STRUCTURES[structure].name if structure in STRUCTURES else structure.replace("_", " ")
+        mask = Mask.from_block(
+            self.ct.shape, box, array, id="", name=name[:1].upper() + name[1:], color=self._case.next_color()
+        )
+        if mask.voxels * self.ct.voxel_volume_ml < SMALLEST_ML.get(structure, MIN_VOLUME_ML):
+            return None
+        return mask
+
+    def _sharpen(
+        self,
+        box: Box,
+        array: np.ndarray,
+        cancel: threading.Event | None,
+        progress: Callable[[float], None] | None,
+    ) -> np.ndarray:
+        """SAM 2 on every axial slice of a mask, mixed with it where both speak of the same thing."""
+        slices = SliceSegmenter(self._case.encoder, self._case.model.propagator)
+        frame = slices.frames[2]
+        full = np.zeros(self.ct.shape[:2], bool)
+        out = array.copy()
+        window = window_for(self.ct.hu[box.slices][array])
+        for k in range(array.shape[2]):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled("Stopped while delineating.")
+            if not array[:, :, k].any():
+                continue
+            full[:] = False
+            full[box.slices[:2]] = array[:, :, k]
+            plane = full[::-1, ::-1].T
+            inside = ndimage.distance_transform_edt(plane) - ndimage.distance_transform_edt(~plane)
+            logits = np.clip(inside, -8, 8).astype(np.float32)
+            prompts = [SlicePrompts(((*deepest(plane), True),), box_round(plane, (), frame.shape))]
+            found, iou = slices.predict(2, box.lo[2] + k, window, prompts, [logits])
+            near = np.array([iou_of(m > 0, plane) for m in found[0]])
+            best = int((near + 0.3 * iou[0]).argmax())
+            if near[best] > 0.6:
+                mixed = np.clip(found[0][best], -4, 4) + np.clip(inside, -4, 4)
+                out[:, :, k] = frame.to_volume_slice(mixed > 0)[box.slices[:2]]
+            if progress:
+                progress((k + 1) / array.shape[2])
+        return out
+
+
+def cut_sides(mask: Mask) -> tuple[str, ...]:
+    """Sides of the scan that a mask touches, patient's letters (i grows to the right, j forward, k headward)."""
+    if mask.box is None:
+        return ()
+    letters = (("L", "R"), ("P", "A"), ("I", "S"))
+    low = [letters[a][0] for a in range(3) if mask.box.lo[a] == 0]
+    high = [letters[a][1] for a in range(3) if mask.box.hi[a] == mask.shape[a]]
+    return tuple(low + high)
+
+
+def coarse_probability(coarse: CoarseMap, structure: str) -> np.ndarray | None:
+    """Probability of a structure on the coarse grid, its false pieces removed; None where it is not there.
+
+    Of a pair, every piece goes to the side of the body that it lies on, whatever the network called it: sides are
+    geometry, and the patient's right is where i is larger.
+    """
+    sided = next(((r, l) for r, l in PAIRS.items() if structure in (r, l)), None)
+    if sided:
+        both = coarse.of(sided[0]) + coarse.of(sided[1])
+        labels, count = ndimage.label(both > 0.5)
+        middle = _midline(coarse)
+        keep = np.zeros(count + 1, bool)
+        for n, centre in enumerate(ndimage.center_of_mass(both, labels, range(1, count + 1)), start=1):
+            keep[n] = (centre[0] > middle) == (structure == sided[0])
+        side = (
+            ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True) if count else None
+        )
+        if side is None:
+            return None
+        probability = np.where(keep[labels[tuple(side)]], both, 0.0)
+    else:
+        probability = coarse.of(structure)
+    on = probability > 0.5
+    labels, count = ndimage.label(on, structure=np.ones((3, 3, 3)))
+    if count == 0:
+        return None
+    index = range(1, count + 1)
+    weight = ndimage.sum_labels(probability, labels, index)
+    peak = ndimage.maximum(probability, labels, index)
+    good = np.flatnonzero(np.asarray(peak) >= MIN_PEAK)
+    if good.size == 0:
+        return None
+    if structure not in SCATTERED:
+        good = good[[int(np.asarray(weight)[good].argmax())]]
+    # The soft rim of a kept piece belongs to it, as far as no other piece is nearer.
+    nearest = ndimage.distance_transform_edt(~on, return_distances=False, return_indices=True)
+    mine = np.isin(labels[tuple(nearest)], good + 1)
+    return np.where(mine, probability, 0.0).astype(np.float32)
+
+
+def _midline(coarse: CoarseMap) -> float:
+    """Coarse index i of the body's middle: of the vertebral column where it is seen, else of the body."""
+    for mask in (coarse.of("vertebral_column") > 0.5 if "vertebral_column" in coarse.structures else None, coarse.body):
+        if mask is not None and mask.sum() > 20:
+            return float(np.median(np.nonzero(mask)[0]))
+    return coarse.body.shape[0] / 2
+
+
+def delineate(probability: np.ndarray, structure: str, ct: CTVolume, by_hu: bool = True) -> tuple[Box, np.ndarray]:
+    """Bring a coarse probability to the CT's own grid, and move its edge to where the HU change.
+
+    The HU inside (where the localiser is sure) and just outside give two histograms; the logarithm of their ratio at a
+    voxel, limited, is added to the localiser's logit. Where both sides look alike nothing moves.
+
+    Args:
+        probability: float32 on the coarse grid, some of it above one half.
+        structure: id, for its weight.
+        ct: the CT.
+        by_hu: False leaves the edge to the localiser.
+
+    Returns:
+        A half-open box and bool voxels inside it.
+    """
+    lo, hi = [], []
+    on = bounding_box(probability > 0.05)
+    for low, high, n, m in zip(on.lo, on.hi, ct.shape, probability.shape, strict=True):
+        lo.append(max(0, int((low - 2) * n / m)))
+        hi.append(min(n, int(np.ceil((high + 2) * n / m))))
+    box = Box(tuple(lo), tuple(hi))
+    fine = _upsampled(probability, ct.shape, box)
+    if not by_hu:
+        return box, fine > 0.5
+    smooth = [min(0.6 / s, 0.6) for s in ct.spacing_mm]
+    hu = ndimage.gaussian_filter(ct.hu[box.slices].astype(np.float32), smooth)
+    bins = np.clip((hu - HU_LOW) / HU_BIN, 0, HU_BINS - 1).astype(np.int16)
+    core, rim = fine > 0.85, (fine < 0.15) & (fine > 0.005)
+    if core.sum() < 30 or rim.sum() < 30:
+        return box, fine > 0.5
+    inside, outside = (
+        ndimage.gaussian_filter1d(np.bincount(bins[part], minlength=HU_BINS).astype(float), 2) + 0.5
+        for part in (core, rim)
+    )
+    ratio = np.clip(np.log(inside / inside.sum()) - np.log(outside / outside.sum()), -3, 3).astype(np.float32)
+    logit = np.log((fine + 1e-3) / (1 - fine + 1e-3))
+    return box, logit + HU_WEIGHTS.get(structure, HU_WEIGHT) * ratio[bins] > 0
+
+
+def _upsampled(probability: np.ndarray, shape: tuple[int, ...], box: Box) -> np.ndarray:
+    """Trilinear values of a coarse map at the voxels of a box of the fine grid (both cover the same extent)."""
+    axes = [
+        torch.from_numpy((2 * (np.arange(a, b) + 0.5) / n - 1).astype(np.float32))
+        for a, b, n in zip(box.lo, box.hi, shape, strict=True)
+    ]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None]
+    coarse = torch.from_numpy(np.ascontiguousarray(probability, dtype=np.float32))[None, None]
+    return F.grid_sample(coarse, grid, mode="bilinear", padding_mode="border", align_corners=False)[0, 0].numpy()
+
+
+def _clean(array: np.ndarray, structure: str, ct: CTVolume) -> np.ndarray:
+    """The largest piece (or all but specks, of scattered structures), without holes in lungs and soft organs."""
+    labels, count = ndimage.label(array)
+    if count > 1:
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0
+        least = 0.3 / ct.voxel_volume_ml if structure in SCATTERED else sizes.max()
+        array = np.isin(labels, np.flatnonzero(sizes >= max(least, 1)))
+    if structure != "other_bone":
+        array = ndimage.binary_fill_holes(array)
+    return array
+
+
+def _body(ct: CTVolume, coarse: np.ndarray) -> np.ndarray:
+    """Body outline at full resolution: HU decide near the coarse outline, the coarse body elsewhere."""
+    box = Box((0, 0, 0), ct.shape)
+    depth = ndimage.distance_transform_edt(coarse) - ndimage.distance_transform_edt(~coarse)
+    fine = _upsampled(depth.astype(np.float32), ct.shape, box)
+    return (fine > 2) | ((fine > -2) & (ct.hu > BODY_HU))
