@@ -232,7 +232,7 @@ class Token:
 class Conversation:
     """The key-value cache of one image and one conversation.
 
-    A prompt is compared with what the cache holds; the common beginning (image tokens, earlier turns) is not read again.
+    A prompt is compared with what the cache holds; the common beginning (image, earlier turns) is not read again.
     Embeddings of equal ids at equal positions must be equal, so a conversation belongs to one image.
     """
 

@@ -71,7 +71,7 @@ class MixerProjector(nn.Module):
         layers = len(config.low_tokens)
         if len(config.high_tokens) != layers or config.output_dim % 2 ** (layers - 1):
             raise ValueError(
-                f"Both streams need the same number of layers, and output_dim a multiple of {2 ** (layers - 1)}: {config}"
+                f"Streams need the same number of layers, and output_dim be a multiple of {2 ** (layers - 1)}: {config}"
             )
         self.low_mixer = self._stream(config.low_input, config.low_tokens, config.output_dim)
         self.high_mixer = self._stream(config.high_input, config.high_tokens, config.output_dim)

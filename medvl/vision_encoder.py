@@ -56,6 +56,7 @@ class DecomposedConv(nn.Module):
             self.add_module(f"c{axis + 1}", nn.Sequential(conv, nn.BatchNorm3d(cout)))
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[B, cin, H, W, D]`` -> ``[B, cout, H', W', D']``."""
         branches = (self.c1, self.c2, self.c3)
         if self.training:
             out = self.c1(x) + self.c2(x) + self.c3(x)
