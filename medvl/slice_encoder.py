@@ -19,6 +19,7 @@ from torch import Tensor
 from . import hub
 from .config import SegmenterConfig
 from .errors import WeightsError
+from .video_segmenter import OVERRIDES, has_memory
 from .volume import CTVolume
 
 # (level, width) in HU; which one a slice is shown in depends on what was prompted.
@@ -77,10 +78,12 @@ class Sam2:
             config.sam2_config,
             ckpt_path=None,
             device="cpu",
-            hydra_overrides_extra=[f"++model.image_size={config.image_size}"],
+            hydra_overrides_extra=[f"++model.image_size={config.image_size}", *OVERRIDES],
             apply_postprocessing=False,
         )
-        hub.load_strict(self.net, hub.read_weights(folder, config.weights), "SAM 2", MEMORY_MODULES)
+        weights = hub.read_weights(folder, config.weights)
+        self.has_memory = has_memory(weights)
+        hub.load_strict(self.net, weights, "SAM 2", () if self.has_memory else MEMORY_MODULES)
         self.net = self.net.float().to(device).eval().requires_grad_(False)
         if device.type == "cpu":
             self.net.image_encoder.to(memory_format=torch.channels_last)
