@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import sam2
 import torch
 from sam2.build_sam import build_sam2
 
 import medvl
 from medvl import hub_checkpoints
 from medvl.errors import WeightsError
+from medvl.geometry import SourceGeometry
 from medvl.volume import CTVolume
 
 from .tiny_checkpoints import write_med3dvlm
@@ -31,7 +34,8 @@ def ct():
     rng = np.random.default_rng(0)
     hu = np.full((40, 40, 5), -1000, np.int16)
     hu[5:35, 5:35] = rng.integers(0, 80, (30, 30, 5))
-    return CTVolume(hu, np.diag([2.0, 2.0, 5.0, 1.0]))
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    return CTVolume(hu, affine, SourceGeometry(hu.shape, affine))
 
 
 def test_7b_loads_from_a_folder_reads_and_segments_with_memory(folder, ct, monkeypatch):
@@ -91,8 +95,6 @@ def test_pt_file_of_another_layout_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", list(hub_checkpoints.SAM2))
 def test_every_choice_has_a_config_of_the_package_and_a_notice(name):
-    import sam2
-
     checkpoint = hub_checkpoints.SAM2[name]
-    assert (next(iter(__import__("pathlib").Path(p) for p in sam2.__path__)) / checkpoint.sam2_config).is_file()
+    assert (Path(sam2.__path__[0]) / checkpoint.sam2_config).is_file()
     assert "not for diagnosis" in checkpoint.notice

@@ -3,8 +3,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from medvl.geometry import SourceGeometry
 from medvl.preprocess import encoder_input
 from medvl.volume import CTVolume
+
+
+def volume(hu):
+    return CTVolume(hu, np.eye(4), SourceGeometry(hu.shape, np.eye(4)))
 
 
 def phantom(shape=(60, 50, 40)):
@@ -12,7 +17,7 @@ def phantom(shape=(60, 50, 40)):
     hu = np.full(shape, -1000, np.int16)
     hu[10:50, 10:40, 5:35] = 40
     hu[44:50, 34:40, 29:35] = 1000
-    return CTVolume(hu, np.eye(4))
+    return volume(hu)
 
 
 def test_shape_range_and_window_first():
@@ -29,7 +34,7 @@ def test_value_does_not_depend_on_what_else_is_in_the_scan():
     ct = phantom()
     metal = ct.hu.copy()
     metal[12, 12, 8] = 3000
-    one, two = encoder_input(ct, (32, 64, 64)).image, encoder_input(CTVolume(metal, ct.affine), (32, 64, 64)).image
+    one, two = encoder_input(ct, (32, 64, 64)).image, encoder_input(volume(metal), (32, 64, 64)).image
     assert torch.equal(one[0, 0, 16, 20:40, 20:40], two[0, 0, 16, 20:40, 20:40])
 
 
@@ -39,7 +44,7 @@ def test_air_is_cut_away():
     assert seen.high == (50, 40, 35)
     whole = encoder_input(phantom(), (32, 64, 64), crop=False)
     assert (whole.low, whole.high) == ((0, 0, 0), (60, 50, 40))
-    assert encoder_input(CTVolume(np.full((9, 9, 9), -1000, np.int16), np.eye(4)), (32, 64, 64)).high == (9, 9, 9)
+    assert encoder_input(volume(np.full((9, 9, 9), -1000, np.int16)), (32, 64, 64)).high == (9, 9, 9)
 
 
 def test_depth_runs_to_the_head_and_slices_are_radiological():
