@@ -64,6 +64,7 @@ def load(
         segmenter = hub_checkpoints.sam2_source(sam2, checkpoints, sam2_revision)
         folder = hub_checkpoints.find(hub_checkpoints.VLM, checkpoints, revision)
         model = MedVLSAM2(hub.find_model("nano"), place, segmenter)
+        model.source = sam2
     else:
         folder = hub.find_model(name)
         model = MedVLSAM2(folder, place)
@@ -78,6 +79,7 @@ class MedVLSAM2:
 
     Attributes:
         vlm: the vision-language model; None where a preset has none (``nano``).
+        source: name of the SAM 2 checkpoint of ``7b``, else None.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class MedVLSAM2:
             self.config, sam2_folder = replace(self.config, name="7b", segmenter=segmenter[0]), segmenter[1]
         self.sam2 = Sam2(self.config.segmenter, sam2_folder, device)
         self.vlm: VisionLanguageModel | None = None
+        self.source: str | None = None
         self.propagator = SlicePropagator(self.config.propagator)
         hub.load_strict(self.propagator, hub.read_weights(folder, "propagator"), "the slice propagator")
         self.propagator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -105,6 +108,17 @@ class MedVLSAM2:
             self.localiser = Localiser(self.config.localiser)
             hub.load_strict(self.localiser, hub.read_weights(folder, "localiser"), "the localiser")
             self.localiser.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
+
+    def notices(self) -> list[str]:
+        """What a person should see about the weights: how the language model is held, and licences of hub checkpoints."""
+        lines = [f"Language model: {self.vlm.lm.precision.reason}."] if self.vlm else []
+        if self.source:
+            lines += [hub_checkpoints.VLM.notice, hub_checkpoints.SAM2[self.source].notice]
+            lines.append(
+                "Med3DVLM knows no [SEG]: named structures are found by the bundled localiser, and what the language "
+                "model says is its reading of the image, not a measurement."
+            )
+        return lines
 
     def open(self, ct: CTVolume) -> Case:
         """Start working on a CT."""

@@ -96,7 +96,9 @@ class VideoSegmenter:
             WeightsError: it was built without memory.
         """
         if net.num_maskmem == 0:
-            raise WeightsError("This SAM 2 has no memory. Use a checkpoint with the memory modules, or propagate masks.")
+            raise WeightsError(
+                "This SAM 2 has no memory. Use a checkpoint with the memory modules, or propagate masks."
+            )
         self.net = net
         self.device = next(net.parameters()).device
 

@@ -218,6 +218,11 @@ class ImageConversation:
         self.history: list[tuple[str, str]] = []
         self.cache = Conversation(vlm.lm)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the visual tokens and the cache."""
+        return self.image.nbytes + self.cache.nbytes
+
     def ask(self, question: str, max_new_tokens: int = 512, cancel: threading.Event | None = None) -> Iterator[Token]:
         """Stream the answer; what was said of it, even if it was stopped, is remembered for the next question."""
         prompt = self.vlm.prompt(self.image, question, self.history)

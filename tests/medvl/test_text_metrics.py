@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from medvl.evaluation.text_metrics import bleu1, choice_correct, closed_accuracy, meteor, rouge1, text_scores, tokens_13a
+from medvl.evaluation.text_metrics import (
+    bleu1,
+    choice_correct,
+    closed_accuracy,
+    meteor,
+    rouge1,
+    text_scores,
+    tokens_13a,
+)
 
 REFERENCE = "The liver is enlarged, and the spleen measures 12.5 cm."
 

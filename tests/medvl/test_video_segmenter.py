@@ -42,9 +42,7 @@ def frames():
 @pytest.fixture(scope="module")
 def predictor(net):
     config = "configs/sam2.1/sam2.1_hiera_t.yaml"
-    upstream = build_sam2_video_predictor(
-        config, None, "cpu", hydra_overrides_extra=EXTRA, apply_postprocessing=False
-    )
+    upstream = build_sam2_video_predictor(config, None, "cpu", hydra_overrides_extra=EXTRA, apply_postprocessing=False)
     upstream.load_state_dict(net.state_dict())
     return upstream.float().eval()
 
@@ -75,8 +73,7 @@ def test_same_prompt_and_frames_give_the_masks_of_the_video_predictor(net, predi
             store = "cond_frame_outputs" if index == KEY else "non_cond_frame_outputs"
             theirs[index] = kept[store][index]["pred_masks"][0, 0]
     ours = {
-        m.index: m.logits
-        for m in VideoSegmenter(net).track(frames.__getitem__, FRAMES, KEY, prompt, until_empty=False)
+        m.index: m.logits for m in VideoSegmenter(net).track(frames.__getitem__, FRAMES, KEY, prompt, until_empty=False)
     }
     assert sorted(ours) == sorted(theirs) == list(range(FRAMES))
     for index in ours:
