@@ -1,9 +1,9 @@
 """From a [SEG] token to a mask: where in the volume, and a prompt for SAM 2 there.
 
 The hidden state at [SEG] goes two ways. A two-layer projection (as in LISA, arXiv 2308.00692, and Sa2VA, arXiv
-2501.04001) turns it into a point-like prompt in SAM 2's 256-d space. A second one turns it into a query that is compared
-with an embedding of every coarse voxel; the similarity is a coarse 3-D probability, which gives the key slice, the
-slices that the object reaches, and a dense prompt for each of them.
+2501.04001) turns it into a point-like prompt in SAM 2's 256-d space. A second one turns it into a query that is
+compared with an embedding of every coarse voxel; the similarity is a coarse 3-D probability, which gives the key slice,
+the slices that the object reaches, and a dense prompt for each of them.
 """
 
 from __future__ import annotations

@@ -11,42 +11,7 @@ from .mentions import Mention, find
 
 # a new clause begins at one of these words after a comma or "and"
 _STARTERS = frozenset(
-    [
-        "segment",
-        "outline",
-        "delineate",
-        "contour",
-        "highlight",
-        "mark",
-        "draw",
-        "show",
-        "tell",
-        "give",
-        "how",
-        "what",
-        "is",
-        "are",
-        "does",
-        "do",
-        "where",
-        "which",
-        "any",
-        "measure",
-        "compare",
-        "describe",
-        "report",
-        "list",
-        "remove",
-        "delete",
-        "can",
-        "could",
-        "please",
-        "write",
-        "find",
-        "has",
-        "have",
-        "why",
-    ]
+    ["segment", "outline", "delineate", "contour", "highlight", "mark", "draw", "show", "tell", "give", "how", "what", "is", "are", "does", "do", "where", "which", "any", "measure", "compare", "describe", "report", "list", "remove", "delete", "can", "could", "please", "write", "find", "has", "have", "why"]
 )
 
 

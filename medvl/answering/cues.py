@@ -78,7 +78,9 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
         "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
     ),
-    "position": cue("where|located?|location|positions?|positioned|(which|what) side|whereabouts"),
+    "position": cue(
+        "where|located?|location|positions?|positioned|(which|what) side|whereabouts"
+    ),
 }
 SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
 STANDALONE_VOLUME = cue("volumes?|ml|cc|cm3|milliliters?|liters?")
@@ -274,15 +276,9 @@ FUNCTION = cue(
     "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ (good )?for|"
     "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ for|tasks? of|what for|do(es)? @ do"
 )
-UNKNOWN_FUNCTION = cue(
-    "what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of (the |a )?#"
-)
-HOW_YOU_KNOW = cue(
-    "how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|derive)"
-)
-DESCRIBE_ONE = cue(
-    "describe (the |this |my )?@|(tell me|say something|what do you know|information|info) (about|on) (the |this |my )?@|analyze (the |this |my )?@"
-)
+UNKNOWN_FUNCTION = cue("what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of (the |a )?#")
+HOW_YOU_KNOW = cue("how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|derive)")
+DESCRIBE_ONE = cue("describe (the |this |my )?@|(tell me|say something|what do you know|information|info) (about|on) (the |this |my )?@|analyze (the |this |my )?@")
 NORMAL_SIZE = cue(
     "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|typical (size|volume|hu|value)|"
     "(should|supposed to) (a |an |the |my )?@ (to )?be"
@@ -331,141 +327,9 @@ CHAT: dict[str, re.Pattern[str]] = {
     "acknowledge": cue("ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|right|oh"),
 }  # fmt: skip
 FILLERS = frozenset(
-    [
-        "a",
-        "lot",
-        "so",
-        "very",
-        "much",
-        "there",
-        "again",
-        "you",
-        "for",
-        "the",
-        "that",
-        "this",
-        "it",
-        "to",
-        "me",
-        "my",
-        "friend",
-        "and",
-        "please",
-        ",",
-        ".",
-        "!",
-        "?",
-        ":",
-        "today",
-        "all",
-        "help",
-        "everyone",
-        "just",
-        "now",
-        "dear",
-        "bot",
-    ]
+    ["a", "lot", "so", "very", "much", "there", "again", "you", "for", "the", "that", "this", "it", "to", "me", "my", "friend", "and", "please", ",", ".", "!", "?", ":", "today", "all", "help", "everyone", "just", "now", "dear", "bot"]
 )
 
 FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "am",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "will",
-        "would",
-        "should",
-        "may",
-        "might",
-        "must",
-        "have",
-        "has",
-        "had",
-        "i",
-        "you",
-        "he",
-        "she",
-        "it",
-        "we",
-        "they",
-        "me",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "this",
-        "that",
-        "these",
-        "those",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "from",
-        "for",
-        "with",
-        "by",
-        "about",
-        "as",
-        "and",
-        "or",
-        "but",
-        "not",
-        "no",
-        "what",
-        "which",
-        "who",
-        "whose",
-        "whom",
-        "when",
-        "where",
-        "why",
-        "how",
-        "many",
-        "much",
-        "there",
-        "here",
-        "some",
-        "any",
-        "please",
-        "tell",
-        "give",
-        "show",
-        "make",
-        "let",
-        "us",
-        "than",
-        "then",
-        "so",
-        "if",
-        "get",
-        "up",
-        "down",
-        "out",
-        "into",
-        "over",
-        "again",
-        "also",
-        "too",
-        "just",
-        "only",
-        "want",
-        "need",
-        "like",
-    ]
+    ["a", "an", "the", "is", "are", "was", "were", "be", "am", "do", "does", "did", "can", "could", "will", "would", "should", "may", "might", "must", "have", "has", "had", "i", "you", "he", "she", "it", "we", "they", "me", "my", "your", "his", "her", "its", "our", "their", "this", "that", "these", "those", "of", "in", "on", "at", "to", "from", "for", "with", "by", "about", "as", "and", "or", "but", "not", "no", "what", "which", "who", "whose", "whom", "when", "where", "why", "how", "many", "much", "there", "here", "some", "any", "please", "tell", "give", "show", "make", "let", "us", "than", "then", "so", "if", "get", "up", "down", "out", "into", "over", "again", "also", "too", "just", "only", "want", "need", "like"]
 )

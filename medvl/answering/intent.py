@@ -25,66 +25,7 @@ Rule = Callable[[Clause], "list[Request] | None"]
 
 # words of the cues that are worth mending, beside the names of structures
 _MENDED = frozenset(
-    [
-        "segment",
-        "segmentation",
-        "outline",
-        "delineate",
-        "contour",
-        "highlight",
-        "describe",
-        "report",
-        "summarize",
-        "volume",
-        "diameter",
-        "density",
-        "attenuation",
-        "hounsfield",
-        "contrast",
-        "thickness",
-        "slices",
-        "which",
-        "where",
-        "compare",
-        "larger",
-        "smaller",
-        "bigger",
-        "brighter",
-        "darker",
-        "distance",
-        "between",
-        "touching",
-        "nearest",
-        "closest",
-        "behind",
-        "calcium",
-        "calcification",
-        "calcified",
-        "aneurysm",
-        "emphysema",
-        "effusion",
-        "pleural",
-        "steatosis",
-        "gallstones",
-        "stones",
-        "osteoporosis",
-        "enlarged",
-        "visible",
-        "segmented",
-        "measure",
-        "please",
-        "remove",
-        "length",
-        "position",
-        "located",
-        "resolution",
-        "orientation",
-        "arterial",
-        "venous",
-        "organs",
-        "average",
-        "voxel",
-    ]
+    ["segment", "segmentation", "outline", "delineate", "contour", "highlight", "describe", "report", "summarize", "volume", "diameter", "density", "attenuation", "hounsfield", "contrast", "thickness", "slices", "which", "where", "compare", "larger", "smaller", "bigger", "brighter", "darker", "distance", "between", "touching", "nearest", "closest", "behind", "calcium", "calcification", "calcified", "aneurysm", "emphysema", "effusion", "pleural", "steatosis", "gallstones", "stones", "osteoporosis", "enlarged", "visible", "segmented", "measure", "please", "remove", "length", "position", "located", "resolution", "orientation", "arterial", "venous", "organs", "average", "voxel"]
 )
 
 SPELLER = Speller(names_to_mend() | _MENDED, lexicon() | cues.WORDS | cues.FUNCTION_WORDS | cues.FILLERS)
@@ -762,7 +703,7 @@ def _described(clause: Clause) -> list[Request] | None:
 
 
 def _declined(clause: Clause) -> list[Request] | None:
-    """ "Do not measure the liver", "don't show the kidneys any more"."""
+    """"Do not measure the liver", "don't show the kidneys any more"."""
     named = clause.known
     if not clause.declined or not named or not all(clause.negated(m) for m in named):
         return None

@@ -119,8 +119,6 @@ def text(topic: str) -> str:
 
 def covers(structure: str) -> bool:
     """Whether there is a text on a structure or group."""
-    return (
-        structure in _ANATOMY
-        or (structure in STRUCTURES and STRUCTURES[structure].group in _ANATOMY)
-        or (structure in GROUPS and structure in _ANATOMY)
+    return structure in _ANATOMY or (structure in STRUCTURES and STRUCTURES[structure].group in _ANATOMY) or (
+        structure in GROUPS and structure in _ANATOMY
     )

@@ -62,47 +62,10 @@ PAIRED = frozenset(paired_groups())
 _SIDES: dict[str, Side] = {"right": "right", "left": "left"}
 _VERTEBRA = re.compile(r"[ctl]\d{1,2}|s[1-5]")
 _ORDINALS = frozenset(
-    [
-        "first",
-        "second",
-        "third",
-        "fourth",
-        "fifth",
-        "sixth",
-        "seventh",
-        "eighth",
-        "ninth",
-        "tenth",
-        "eleventh",
-        "twelfth",
-        "1st",
-        "2nd",
-        "3rd",
-        "4th",
-    ]
+    ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "1st", "2nd", "3rd", "4th"]
 )
 _BETWEEN = frozenset({"and", "or", ",", "then", "plus", "versus", "to", "with"})
-_LIKE_THE = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "my",
-        "his",
-        "her",
-        "this",
-        "that",
-        "your",
-        "their",
-        "whole",
-        "entire",
-        "sided",
-        "hand",
-        "side",
-        "lower",
-        "upper",
-    ]
-)
+_LIKE_THE = frozenset(["the", "a", "an", "my", "his", "her", "this", "that", "your", "their", "whole", "entire", "sided", "hand", "side", "lower", "upper"])
 _LOBE_WORDS = frozenset(["upper", "middle", "lower", "superior", "inferior", "right", "left"])
 _PRONOUNS = {
     "it": 1, "its": 1, "them": 2, "they": 2, "their": 2, "both": 2, "these": 2, "those": 2, "this": 1, "that": 1, "itself": 1,
@@ -111,72 +74,14 @@ _AFTER_POINTER = frozenset({"", "from", "with", "to", "and", "as", "again", "too
 
 
 # words of names that are ordinary English besides: a typo is not mended towards them
-_COMMON = frozenset(
-    [
-        "field",
-        "base",
-        "tube",
-        "lower",
-        "upper",
-        "outer",
-        "outline",
-        "back",
-        "rest",
-        "other",
-        "remaining",
-        "outside",
-        "great",
-        "large",
-        "major",
-        "vessels",
-        "surface",
-        "liens",
-        "milts",
-        "cavas",
-        "loops",
-        "noses",
-        "stems",
-        "bases",
-        "discs",
-        "clots",
-        "cysts",
-        "testis",
-        "aria",
-        "contour",
-        "system",
-        "structures",
-        "tissue",
-        "whole",
-        "external",
-        "bony",
-        "mask",
-        "table",
-        "port",
-        "stent",
-        "drain",
-        "growth",
-        "lens",
-        "masses",
-        "lump",
-        "septum",
-        "nipple",
-        "nipples",
-        "hip",
-        "hips",
-        "eyes",
-    ]
-)
+_COMMON = frozenset(["field", "base", "tube", "lower", "upper", "outer", "outline", "back", "rest", "other", "remaining", "outside", "great", "large", "major", "vessels", "surface", "liens", "milts", "cavas", "loops", "noses", "stems", "bases", "discs", "clots", "cysts", "testis", "aria", "contour", "system", "structures", "tissue", "whole", "external", "bony", "mask", "table", "port", "stent", "drain", "growth", "lens", "masses", "lump", "septum", "nipple", "nipples", "hip", "hips", "eyes"])
 
 
 def _phrases() -> dict[tuple[str, ...], str | UnknownTerm]:
     table: dict[tuple[str, ...], str | UnknownTerm] = {}
 
     def add(text: str, target: str | UnknownTerm) -> None:
-        for form in (
-            text,
-            *([] if text.endswith("s") else [text + "s"]),
-            *([text[:-1] + "ies"] if text.endswith(("ty", "my", "ry")) else []),
-        ):
+        for form in (text, *([] if text.endswith("s") else [text + "s"]), *([text[:-1] + "ies"] if text.endswith(("ty", "my", "ry")) else [])):
             table.setdefault(tuple(form.split()), target)
 
     for structure in STRUCTURES.values():
@@ -208,9 +113,7 @@ def lexicon() -> frozenset[str]:
 
 def names_to_mend() -> frozenset[str]:
     """Words that spelling is mended towards: those of known structures, and names of one word."""
-    known = {
-        word for phrase, target in PHRASES.items() if isinstance(target, str) or len(phrase) == 1 for word in phrase
-    }
+    known = {word for phrase, target in PHRASES.items() if isinstance(target, str) or len(phrase) == 1 for word in phrase}
     return frozenset(known - _COMMON | ADJECTIVES.keys())
 
 
@@ -390,9 +293,7 @@ def _sides_before(words: list[str], start: int, free: list[int]) -> list[int]:
     while i >= 0:
         if i in free:
             sides.insert(0, i)
-        elif (not (words[i] in _LIKE_THE and i - 1 >= 0) and not (sides and words[i] in _BETWEEN)) or (
-            words[i] == "the" and not sides
-        ):
+        elif (not (words[i] in _LIKE_THE and i - 1 >= 0) and not (sides and words[i] in _BETWEEN)) or (words[i] == "the" and not sides):
             break
         i -= 1
     return sides
@@ -406,9 +307,7 @@ def _sides_after(words: list[str], end: int, free: list[int], found: list[Mentio
     while i < len(words) and i not in taken:
         if i in free:
             sides.append(i)
-        elif words[i] not in {*_LIKE_THE, "(", ")", ",", "on", "at", "of", "to", "and", "or", "only", "just"} or (
-            words[i] == "and" and not sides
-        ):
+        elif words[i] not in {*_LIKE_THE, "(", ")", ",", "on", "at", "of", "to", "and", "or", "only", "just"} or (words[i] == "and" and not sides):
             break
         i += 1
     return [] if i in taken and sides and _sides_before(words, i, free) else sides

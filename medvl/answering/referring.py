@@ -96,36 +96,10 @@ _KINDS: dict[str, str] = {
 
 _SUPERLATIVE: dict[str, str] = {
     **dict.fromkeys(
-        [
-            "larger",
-            "largest",
-            "bigger",
-            "biggest",
-            "greater",
-            "greatest",
-            "widest",
-            "wider",
-            "heavier",
-            "heaviest",
-            "longer",
-            "longest",
-        ],
-        "larger",
+        ["larger", "largest", "bigger", "biggest", "greater", "greatest", "widest", "wider", "heavier", "heaviest", "longer", "longest"], "larger"
     ),
     **dict.fromkeys(
-        [
-            "smaller",
-            "smallest",
-            "tiniest",
-            "narrower",
-            "narrowest",
-            "shorter",
-            "shortest",
-            "lighter",
-            "thinner",
-            "thinnest",
-        ],
-        "smaller",
+        ["smaller", "smallest", "tiniest", "narrower", "narrowest", "shorter", "shortest", "lighter", "thinner", "thinnest"], "smaller"
     ),
     **dict.fromkeys(["brighter", "brightest", "denser", "densest", "whiter", "whitest"], "brighter"),
     **dict.fromkeys(["darker", "darkest", "blacker", "blackest"], "darker"),
@@ -160,36 +134,7 @@ _REGIONS = {
     "retroperitoneum": (-8, 5),
 }  # fmt: skip
 _ANCHOR_LEADS = frozenset(
-    [
-        "of",
-        "from",
-        "to",
-        "behind",
-        "above",
-        "below",
-        "under",
-        "beneath",
-        "underneath",
-        "over",
-        "between",
-        "near",
-        "beside",
-        "by",
-        "inside",
-        "in",
-        "into",
-        "with",
-        "before",
-        "than",
-        "after",
-        "against",
-        "on",
-        "around",
-        "towards",
-        "toward",
-        "leaving",
-        "for",
-    ]
+    ["of", "from", "to", "behind", "above", "below", "under", "beneath", "underneath", "over", "between", "near", "beside", "by", "inside", "in", "into", "with", "before", "than", "after", "against", "on", "around", "towards", "toward", "leaving", "for"]
 )
 
 
@@ -338,12 +283,7 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
 
 def _described_noun(words: list[str], mention: Mention) -> bool:
     """Whether a group's name is only the noun of a description: "the bone that carries the teeth"."""
-    return words[mention.start] == "bone" and words[mention.end : mention.end + 1] in (
-        ["that"],
-        ["which"],
-        ["in"],
-        ["of"],
-    )
+    return words[mention.start] == "bone" and words[mention.end : mention.end + 1] in (["that"], ["which"], ["in"], ["of"])
 
 
 def _leads(words: list[str], mention: Mention) -> bool:

@@ -319,72 +319,12 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
 """What people ask for and no preset knows."""
 
 PARTS: frozenset[str] = frozenset(
-    [
-        "lobe",
-        "lobes",
-        "head",
-        "tail",
-        "neck",
-        "apex",
-        "dome",
-        "wall",
-        "chamber",
-        "chambers",
-        "cortex",
-        "medulla",
-        "hilum",
-        "tip",
-        "segment",
-        "segments",
-        "half",
-        "part",
-        "parts",
-        "portion",
-        "quadrant",
-        "root",
-        "arch",
-        "valve",
-        "vessels",
-        "surface",
-        "edge",
-        "border",
-        "margin",
-        "lumen",
-    ]
+    ["lobe", "lobes", "head", "tail", "neck", "apex", "dome", "wall", "chamber", "chambers", "cortex", "medulla", "hilum", "tip", "segment", "segments", "half", "part", "parts", "portion", "quadrant", "root", "arch", "valve", "vessels", "surface", "edge", "border", "margin", "lumen"]
 )
 """A part "of the liver" is not the liver: no preset segments parts."""
 
 PART_HEADS: frozenset[str] = frozenset(
-    [
-        "vein",
-        "veins",
-        "artery",
-        "arteries",
-        "duct",
-        "ducts",
-        "nerve",
-        "nerves",
-        "muscle",
-        "muscles",
-        "ligament",
-        "ligaments",
-        "valve",
-        "valves",
-        "gland",
-        "glands",
-        "node",
-        "nodes",
-        "plexus",
-        "fissure",
-        "joint",
-        "cartilage",
-        "lobe",
-        "lobes",
-        "cortex",
-        "capsule",
-        "hilum",
-        "vessels",
-    ]
+    ["vein", "veins", "artery", "arteries", "duct", "ducts", "nerve", "nerves", "muscle", "muscles", "ligament", "ligaments", "valve", "valves", "gland", "glands", "node", "nodes", "plexus", "fissure", "joint", "cartilage", "lobe", "lobes", "cortex", "capsule", "hilum", "vessels"]
 )
 """After an adjective or another noun these name something of their own: "renal vein", "submandibular gland"."""
 

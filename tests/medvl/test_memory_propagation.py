@@ -54,8 +54,7 @@ def test_tracked_masks_come_back_to_their_place_in_the_plane(propagation, ball, 
             yield FrameMask(index, 8 * (small[0, 0] - 0.5))
 
     monkeypatch.setattr(propagation.video, "track", truth)
-    for _, state in propagation.propagate(start(ball), threading.Event()):
-        pass
+    *_, (_, state) = propagation.propagate(start(ball), threading.Event())
     got = np.zeros_like(ball)
     for index, patch in state.slices.items():
         got[:, index] = propagation.slices.frames[AXIS].to_volume_slice(patch.full_mask(to_plane(ball, AXIS, 0).shape))
