@@ -85,12 +85,9 @@ def choice(clause: Clause) -> list[Request] | None:
     ids = clause.context.two()
     if len(ids) != 2 or last.claim:
         return None
-    fresh = replace(last, structures=ids, choose=choose, claim="", which="", referring="")
-    return [
-        fresh
-        if last.intent in (Intent.MEASURE, Intent.SEGMENT)
-        else replace(fresh, intent=Intent.SEGMENT, attribute="")
-    ]
+    if last.intent is Intent.MEASURE:
+        return [Request(Intent.MEASURE, ids, attribute=last.attribute, choose=choose)]
+    return [Request(Intent.SEGMENT, ids, choose=choose)]
 
 
 _BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against")

@@ -1,8 +1,8 @@
 """Questions on real cases with what they ask for, and how well a parser understands them.
 
-No wording comes from a training text or from a template. The first 670 were written before the parser; batches
-written later were scored once, blind, before they joined the dev part. The ``test`` part was never looked at while the parser
-was tuned, so the two parts are told apart in every table: dev shows what is covered, test what to expect.
+No wording comes from a training text or from a template. The first 670 were written before the parser; later batches
+were scored once, blind, before they joined the dev part. The ``test`` part was never looked at while the parser was
+tuned, so the two parts are told apart in every table: dev shows what is covered, test what to expect.
 """
 
 from __future__ import annotations
