@@ -46,7 +46,7 @@ class Talk:
         yield from self._turn(session, session.chat.begin(question, str(data.get("nonce", ""))[:40]))
 
     def act(self, key: str, data: Any) -> Iterator[Updates]:
-        """A button of the chat: ``retry``, ``clear``, ``report``, ``open`` the report's tab, or ``jump`` to the mask ``id``."""
+        """A button of the chat: ``retry``, ``clear``, ``report``, ``open`` (the report's tab), ``jump`` (to ``id``)."""
         session = self.store.get(key)
         data = data if isinstance(data, dict) else {}
         op = data.get("op")

@@ -34,7 +34,12 @@ def parser() -> argparse.ArgumentParser:
     segment.add_argument("--negative-point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
     segment.add_argument("--text", help="an organ's name (not available yet)")
     segment.add_argument("--name", help="name of the object")
-    segment.add_argument("--preset", default="nano", help="nano, or a folder with a model")
+    segment.add_argument("--preset", default="nano", help="nano, 7b, or a folder with a model")
+    segment.add_argument("--quantization", default="auto", choices=("auto", "4bit", "8bit", "none"))
+    segment.add_argument(
+        "--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-tiny, -small, -base-plus, -large, medsam2"
+    )
+    segment.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
     segment.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     segment.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
 
@@ -87,7 +92,7 @@ def _segment(options: argparse.Namespace) -> dict:
     show = None if options.quiet or not sys.stderr.isatty() else _progress
     try:
         return segment_file(
-            load(options.preset, options.device),
+            load(options.preset, options.device, options.quantization, options.sam2, options.checkpoints),
             options.ct,
             options.output,
             options.point,

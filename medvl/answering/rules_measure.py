@@ -51,7 +51,12 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
     if (
         asked
         and clause.has(cues.ENLARGED)
-        and (clause.yes_no or not clause.has(cues.cue("big|large")) or "too" in clause.words)
+        and (
+            clause.yes_no
+            or not clause.has(cues.cue("big|large"))
+            or "too" in clause.words
+            or (clause.words[-1] == "?" and len(clause.words) <= 4)
+        )
     ):
         return [
             f
@@ -88,7 +93,7 @@ def choice(clause: Clause) -> list[Request] | None:
     ]
 
 
-_BOTH_NAMED = cues.cue("compar*|versus|than|difference|differ*|ratio|against")
+_BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against")
 
 
 def compare(clause: Clause) -> list[Request] | None:
@@ -255,6 +260,10 @@ def measure(clause: Clause) -> list[Request] | None:
             return [about(clause, Intent.MEASURE, attribute="position", claim=side)]
         return None
     request = about(clause, Intent.MEASURE)
+    if strong_verb and clause.words[0] not in ("how", "what", "which", "where") and not clause.yes_no:
+        # "liver: segment, volume, HU"
+        mask = replace(request, intent=Intent.SEGMENT)
+        return [mask, *(replace(request, attribute=_tube(n, request.structures, clause)) for n in _reduce(names))]
     sides = {m.side for m in clause.mentions if m.kind == "side"}
     claim = (
         clause.side_claim

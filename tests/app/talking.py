@@ -36,6 +36,7 @@ class TalkingModel(StandInModel):
 
     def __init__(self, structures: dict[str, np.ndarray], slice_s=0.0, find_s=0.0, word_s=0.0) -> None:
         super().__init__(slice_s)
+        self.folder = "/secret/path"
         self.structures, self.find_s, self.word_s = structures, find_s, word_s
 
     def open(self, ct):
@@ -86,7 +87,7 @@ class TalkingCase(StandInCase):
         with self._job:
             low = text.lower()
             if "crash" in low:
-                raise RuntimeError("/secret/path")
+                raise RuntimeError(f"no file {self.model.folder}")
             if "refuse loudly" in low:
                 raise PromptError("This cannot be answered here.")
             if "forget the" in low:
@@ -148,6 +149,21 @@ class TalkingCase(StandInCase):
         words = f"The volume of the {name} is {self._ml(known):.0f} mL."
         hu = f"Its mean attenuation is {known.measure(self.ct).mean_hu:.0f} HU."
         return [Sentence(words, "measured", (known.id,), (fact,)), Sentence(hu, "measured", (known.id,))]
+
+    def segment_stream(self, points=None, box=None, mask_id=None, name=None, color=None, cancel=None):
+        # A mask of the chat has no prompts to grow from: clicks start from what it is.
+        adopted = mask_id is not None and not self.prompts(mask_id)
+        self.base = self.masks[mask_id].array if adopted else None
+        yield from super().segment_stream(points, box, mask_id, name, color, cancel)
+
+    def _goal(self, prompts):
+        if self.base is None:
+            return super()._goal(prompts)
+        added = [p for p in prompts if getattr(p, "positive", True)]
+        goal = self.base | super()._goal(added)
+        for point in (p for p in prompts if p not in added):
+            goal[tuple(slice(max(0, v - 4), v + 5) for v in point.ijk)] = False
+        return goal
 
     def _remember_new(self, mask):
         self._remember(mask.id, _Step(None, mask))
