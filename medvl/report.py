@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 NOTICE = "Research use only, not for diagnosis."
 NOT_LOOKED_FOR = (
-    "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than those "
-    "named, and everything else that is not named above."
+    "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than "
+    "those named, and everything else that is not named above."
 )
 UNDER_MASKS = (
     "Structures were outlined automatically and every number is measured on these outlines: please check them."
@@ -324,7 +324,7 @@ def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence
         told.append(
             say(
                 None,
-                f"{'no other rule' if told else 'no rule'} that could be applied to this scan is met ({listing(judged)})",
+                f"no {'other ' if told else ''}rule that could be applied to this scan is met ({listing(judged)})",
                 source="measured",
             )
         )

@@ -35,6 +35,9 @@ figcaption, .small { font-size: 8.5pt; color: #57606a; }
 ol, ul { margin: 0 0 2mm; padding-left: 5mm; }
 @media print { body { margin: 0; padding: 0; max-width: none; } }
 """
+_COUNTED = (
+    "R and L are the patient's sides. Slices are counted from 0, axial ones from the feet, coronal ones from the back."
+)
 _LISTS = frozenset({"Impression", "Not measured, not judged", "Sources"})
 
 
@@ -81,15 +84,17 @@ def _table(report: Report) -> str:
         + "</tr>"
         for row in report.table
     )
-    return f'<h2>Measurements</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p class="small">{escape(LOWER_BOUND)}</p>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<h2>Measurements</h2>{table}<p class="small">{escape(LOWER_BOUND)}</p>'
 
 
 def _pictures(report: Report) -> str:
     if not report.pictures:
         return ""
     figures = "".join(
-        f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
+        f'<figure><img alt="{escape(picture.title)}" '
+        f'src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
         f"<figcaption>{escape(picture.title)}</figcaption></figure>"
         for picture in report.pictures
     )
-    return f'<h2>Key slices</h2><div class="pictures">{figures}</div><p class="small">R and L are the patient\'s sides. Slices are counted from 0, axial ones from the feet, coronal ones from the back.</p>'
+    return f'<h2>Key slices</h2><div class="pictures">{figures}</div><p class="small">{_COUNTED}</p>'

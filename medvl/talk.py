@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .answering.contract import Answer, Done, Piece, Step
-from .answering.conversation import Conversation
 from .errors import ExportError
 from .model import MedVLSAM2
 from .readers import read_ct
-from .report import NOTICE, Report, build_report
-from .text_segmenter import TextSegmenter
+from .report import NOTICE, Report
 
 FORMATS = (".md", ".html", ".json")
 
@@ -43,14 +41,12 @@ def ask_file(
     """
     case = model.open(read_ct(source))
     try:
-        conversation = Conversation(TextSegmenter(case), remove=case.remove)
-        for piece in conversation.ask(question, cancel):
+        for piece in case.ask(question, cancel):
             if tell:
                 tell(piece)
             if isinstance(piece, Done):
                 done = piece
-        names = {mask.id: mask.name for mask in conversation.scene.masks(*conversation.scene.present)}
-        return answer_dict(done.answer, names) | {"stopped": done.stopped}
+        return answer_dict(done.answer, {id: mask.name for id, mask in case.masks.items()}) | {"stopped": done.stopped}
     finally:
         case.close()
 
@@ -118,7 +114,7 @@ def report_file(
         raise ExportError(f"A report is written as {', '.join(FORMATS)}; choose one of these endings.")
     case = model.open(read_ct(source))
     try:
-        for piece in build_report(TextSegmenter(case), cancel=cancel):
+        for piece in case.report_stream(cancel):
             if isinstance(piece, Report):
                 report = piece
             elif tell and isinstance(piece, Step):

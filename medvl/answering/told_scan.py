@@ -38,7 +38,10 @@ def _size(scene: Scene) -> list[Sentence]:
 def _orientation(scene: Scene) -> list[Sentence]:
     codes, tilt = facts.orientation(scene.ct)
     ways = listing([_DIRECTION[code] for code in codes.value])
-    text = f"the file's axes run toward {ways} ({codes.value}); the viewer shows the patient's right on the left of the picture"
+    text = (
+        f"the file's axes run toward {ways} ({codes.value}); the viewer shows the patient's right on the left of the "
+        "picture"
+    )
     told = [say(scene, text, codes, source="scan")]
     if tilt.value >= 1:
         told.append(

@@ -35,7 +35,7 @@ def aneurysm(scene: Scene) -> Outcome:
 
     ESVS guidelines: Wanhainen A, et al. Eur J Vasc Endovasc Surg 2019;57:8-93 (abdominal). ACC/AHA guideline:
     Isselbacher EM, et al. Circulation 2022;146:e334-e482 (ascending aorta from 45 mm on). The width is the minor axis
-    of the mask's axial sections, so an oblique course does not widen it; sections of the arch and of forks are left out.
+    of the mask's axial sections, so an oblique course does not widen it; the arch and forks are left out.
     The abdomen begins at the upper end of the kidneys, the chest above the liver; between them no threshold is applied.
     """
     tops = [scene.mask(id).box.hi[2] for id in ("right_kidney", "left_kidney") if scene.mask(id) is not None]
@@ -85,8 +85,12 @@ def aneurysm(scene: Scene) -> Outcome:
         meaning = "this is at or above " + " and ".join(limits_of[where] for where in met)
         short = f"aorta at or above the threshold for an aneurysm in the {' and '.join(met)}"
         return Outcome("met", tuple(facts), told, meaning, tuple(limits), short)
-    below = [f"{where} is below {text}" for section, where, text in ((abdomen, "the width in the abdomen", "30 mm, the threshold for an abdominal aneurysm"),
-             (chest, "that in the chest" if abdomen else "the width in the chest", "45 mm, the threshold for an aneurysm of the ascending aorta")) if section is not None]  # fmt: skip
+    below = []
+    if abdomen is not None:
+        below.append("the width in the abdomen is below 30 mm, the threshold for an abdominal aneurysm")
+    if chest is not None:
+        width = "that in the chest" if below else "the width in the chest"
+        below.append(f"{width} is below 45 mm, the threshold for an aneurysm of the ascending aorta")
     return Outcome("not met", tuple(facts), told, " and ".join(below), tuple(limits))
 
 

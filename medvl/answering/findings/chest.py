@@ -103,8 +103,8 @@ def cardiomegaly(scene: Scene) -> Outcome:
     facts = (heart, inner, ratio)
     if ratio.value > 0.5:
         meaning = (
-            "this is above 0.5, the limit of the upright chest radiograph; a CT lying down gives larger ratios, so it is "
-            "a hint only"
+            "this is above 0.5, the limit of the upright chest radiograph; a CT lying down gives larger ratios, so it "
+            "is a hint only"
         )
         return Outcome("borderline", facts, told, meaning, short="cardiothoracic ratio above 0.5, measured lying down")
     return Outcome("not met", facts, told, "this is not above 0.5, the limit of the upright chest radiograph")
