@@ -1,7 +1,7 @@
 """Speed and memory of the networks on random weights of true shapes: encoder, second turn, loading.
 
-Run it on an idle machine: ``python -m medvl.evaluation.model_speed``. The weights are random, so nothing is downloaded; time
-and memory do not depend on their values.
+Run it on an idle machine: ``python -m medvl.evaluation.model_speed``. The weights are random, so nothing is downloaded;
+time and memory do not depend on their values.
 """
 
 from __future__ import annotations
