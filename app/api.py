@@ -1,4 +1,4 @@
-"""Typed, named endpoints for ``gradio_client``: ``/info`` and ``/segment``. Stateless: file in, result out.
+"""Typed, named endpoints for ``gradio_client``: ``/info``, ``/segment``, ``/ask``, ``/report``. Stateless.
 
 Coordinates are voxels in the file's own array order and boxes are half-open, as on the command line. The file goes
 through a ``gr.File`` so that Gradio itself checks that it was uploaded, and is not a path of the server.
@@ -19,7 +19,9 @@ from medvl.errors import MedVLError
 from medvl.jobs import describe, segment_file
 from medvl.model import MedVLSAM2
 from medvl.readers import read_ct
+from medvl.text_jobs import ask_file, report_file, segment_text_file
 
+from .inputs import clean_question
 from .scans import taken
 
 AT_ONCE = 4
@@ -46,10 +48,13 @@ def add_endpoints(model: MedVLSAM2) -> None:
         points = _json(VOXELS, label="Positive points, [[i, j, k], ...]", value=[])
         negative = _json(VOXELS, label="Negative points, [[i, j, k], ...]", value=[])
         box = _json(BOX, label="Box, half-open [i0, j0, k0, i1, j1, k1]")
-        mask = gr.File(label="Mask, NIfTI in the geometry of the input")
+        text = gr.Textbox(label="Name or description of a structure")
+        question = gr.Textbox(label="Question")
+        answer = gr.Textbox(label="Answer")
+        mask = gr.File(label="Mask or label map, NIfTI in the geometry of the input")
         facts = _json(MEASUREMENTS, label="Facts")
         measured = _json(MEASUREMENTS, label="Measurements")
-        info_button, segment_button = gr.Button("info"), gr.Button("segment")
+        buttons = {name: gr.Button(name) for name in ("info", "segment", "ask", "report")}
 
     def info(ct: list[str]) -> dict:
         """Shape, spacing in mm, orientation and HU range of a CT, in the file's own array order."""
@@ -61,22 +66,52 @@ def add_endpoints(model: MedVLSAM2) -> None:
         points: list[list[int]] | None = None,
         negative_points: list[list[int]] | None = None,
         box: list[int] | None = None,
+        text: str = "",
     ) -> Iterator[tuple[str, dict]]:
-        """Segment one object of a CT by points and a box given as voxels of the file's own array order.
+        """Segment one object of a CT by points and a box given as voxels of the file's own array order, or by text.
 
-        Boxes are half-open. Returns the mask as NIfTI in the geometry of the input, and its measurements.
+        Boxes are half-open. With text, points and a box refine what the text names. Returns the mask as NIfTI in the
+        geometry of the input, and its measurements; text that names several structures gives a label map.
         Research use only, not for diagnosis.
         """
         # A generator, so that the folder goes once Gradio has copied the answer to where it serves it from.
         with _words(), tempfile.TemporaryDirectory(prefix="medvl-api-") as folder, taken(ct) as paths:
             output = Path(folder) / f"mask-{secrets.token_hex(8)}.nii.gz"
             one = paths[0] if len(paths) == 1 else paths
-            measured = segment_file(model, one, output, points or [], negative_points or [], box)
+            prompts = (points or [], negative_points or [], box)
+            if text and text.strip():
+                measured = segment_text_file(model, one, clean_question(text), output, *prompts)
+            else:
+                measured = segment_file(model, one, output, *prompts)
             yield str(output), measured
 
+    def ask(ct: list[str], question: str) -> Iterator[tuple[str, dict, str | None]]:
+        """Ask one question about a CT, or name structures to segment.
+
+        Returns the answer's text, its facts and sentences, and the masks it speaks of as a NIfTI label map in the
+        geometry of the input (nothing if there are none). Research use only, not for diagnosis.
+        """
+        with _words(), tempfile.TemporaryDirectory(prefix="medvl-api-") as folder, taken(ct) as paths:
+            output = Path(folder) / f"masks-{secrets.token_hex(8)}.nii.gz"
+            one = paths[0] if len(paths) == 1 else paths
+            given = ask_file(model, one, clean_question(question), output)
+            yield given["answer"], given, str(output) if given["labels"] else None
+
+    def report(ct: list[str]) -> tuple[str, dict]:
+        """Write a report of a CT from measurements of its structures, as Markdown and as JSON.
+
+        Research use only, not for diagnosis.
+        """
+        with _words(), taken(ct) as paths:
+            written = report_file(model, paths[0] if len(paths) == 1 else paths)
+            return written.markdown(), written.to_dict()
+
     shared = {"concurrency_limit": AT_ONCE, "api_visibility": "public", "show_progress": "hidden"}
-    info_button.click(info, file, facts, api_name="info", **shared)
-    segment_button.click(segment, [file, points, negative, box], [mask, measured], api_name="segment", **shared)
+    buttons["info"].click(info, file, facts, api_name="info", **shared)
+    prompts = [file, points, negative, box, text]
+    buttons["segment"].click(segment, prompts, [mask, measured], api_name="segment", **shared)
+    buttons["ask"].click(ask, [file, question], [answer, facts, mask], api_name="ask", **shared)
+    buttons["report"].click(report, file, [answer, facts], api_name="report", **shared)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from app.viewer import Board
@@ -19,6 +21,10 @@ from medvl.measure import Measurement
 from medvl.model import Case
 from medvl.prompts import Box, Point
 from medvl.volume import CTVolume
+
+from .chat import Chat
+from .examples import examples
+from .report_state import ReportState
 
 TEMP_PREFIX = "medvl-session-"
 
@@ -55,6 +61,8 @@ class CaseSession:
         target: the object that prompts go to.
         last_id: the mask that was changed last; undo and redo fall back on it.
         tab: the tab of the page that is open.
+        chat: the conversation about this scan.
+        report: its report, as far as it has come.
     """
 
     def __init__(self, ct: CTVolume, case: Case, title: str, shared_ct: bool = False) -> None:
@@ -64,7 +72,9 @@ class CaseSession:
         self.folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
         self.target = Target()
         self.last_id: str | None = None
-        self.tab = "scan"
+        self.tab = "chat"
+        self.chat, self.report = Chat(), ReportState()
+        self._revisions = itertools.count(1)
         self.styles: dict[str, dict[str, object]] = {}
         self.lock = threading.RLock()
         self.last_seen = time.monotonic()
@@ -81,7 +91,17 @@ class CaseSession:
     @property
     def nbytes(self) -> int:
         """Memory that closing would free."""
-        return (0 if self._shared_ct else self.ct.hu.nbytes) + self.case.nbytes + self.board.nbytes
+        scan = 0 if self._shared_ct else self.ct.hu.nbytes
+        return scan + self.case.nbytes + self.board.nbytes + self.chat.nbytes + self.report.nbytes
+
+    @cached_property
+    def examples(self) -> list[str]:
+        """Questions that fit the scan."""
+        return examples(self.ct)
+
+    def next_revision(self) -> int:
+        """Grows; the browser drops a value of the chat or the report that a newer one has overtaken."""
+        return next(self._revisions)
 
     @property
     def busy(self) -> bool:

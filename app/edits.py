@@ -59,6 +59,11 @@ def _select(session: CaseSession, mask_id: str, _: dict) -> None:
 
 def _jump(session: CaseSession, mask_id: str, _: dict) -> None:
     session.activate(mask_id)
+    focus(session, mask_id)
+
+
+def focus(session: CaseSession, mask_id: str) -> None:
+    """Centre the viewer on a mask, if it holds a voxel."""
     measured = session.measure(session.case.masks[mask_id])
     if measured.center_ijk is not None:
         session.board.focus(measured.center_ijk)
@@ -129,6 +134,11 @@ def put(session: CaseSession, mask: Mask) -> None:
 
 def _delete(session: CaseSession, mask_id: str, _: dict) -> None:
     session.case.remove(mask_id)
+    forget(session, mask_id)
+
+
+def forget(session: CaseSession, mask_id: str) -> None:
+    """Take a mask that is gone from the case off the board."""
     session.board.remove_mask(mask_id)
     session.styles.pop(mask_id, None)
     if session.last_id == mask_id:

@@ -1,16 +1,15 @@
 """One method per thing that a visitor does on the page.
 
 Each takes the visitor's key (Gradio's session hash) and plain data from the browser, which is validated here, and
-gives updates for the page as a dict: ``viewer`` (the viewer's value), ``masks``, ``facts``, ``export`` (values of those
-panels), ``surface`` (a Plotly figure), ``tab`` (a tab to open) and ``toast`` (words for the visitor). Nothing here
-knows Gradio, so that everything is tested without a browser.
+gives updates for the page as a dict: ``viewer`` (the viewer's value), ``masks``, ``facts``, ``export``, ``chat``,
+``report`` (values of those panels), ``surface`` (a Plotly figure), ``tab`` (a tab to open) and ``toast`` (words for the
+visitor). Nothing here knows Gradio, so that everything is tested without a browser. The chat and the report are in
+``talk``.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -24,17 +23,17 @@ from medvl.volume import CTVolume
 
 from . import edits, panel, surface
 from .case_session import CaseSession
+from .chat_panel import chat_value
 from .inputs import read_prompt
+from .report_panel import report_value
 from .scans import SampleShelf, read_upload
 from .sessions import SessionStore
+from .talk import Talk
+from .updates import Updates, page, surface_figure, words
 from .viewer import viewer_value
 
-log = logging.getLogger(__name__)
-
-Updates = dict[str, Any]
 UPDATE_EVERY_S = 0.2
 EXPORT_NAME = "medvl-export.zip"
-UNEXPECTED = "Something went wrong on the server. What you had is still there; please try again."
 
 
 class Handlers:
@@ -48,6 +47,7 @@ class Handlers:
 
     def __init__(self, model: MedVLSAM2, store: SessionStore, shelf: SampleShelf) -> None:
         self.model, self.store, self.shelf = model, store, shelf
+        self.talk = Talk(store)
 
     # ---- opening a scan
 
@@ -89,13 +89,15 @@ class Handlers:
             self.store.open(key, session)
         except Exception as error:
             board = before.board if before and not before.closed else None
-            yield {"viewer": viewer_value(board), "toast": _words(error)}
+            yield {"viewer": viewer_value(board), "toast": words(error)}
             return
         yield {
             "viewer": viewer_value(session.board),
             "facts": panel.facts_value(session, about),
             "masks": panel.masks_value(session),
             "export": panel.export_value(session),
+            "chat": chat_value(session),
+            "report": report_value(session),
             "surface": surface.figure([], ct),
         }
 
@@ -119,11 +121,11 @@ class Handlers:
                     # Stopped before it gave anything: by the visitor, or by a job that now takes these prompts along.
                     if session.preempted:
                         session.put_back(taken)
-                    yield _page(session, status="Stopped", busy=session.has_pending)
+                    yield page(session, status="Stopped", busy=session.has_pending)
                     return
                 except (MedVLError, ArithmeticError, ValueError, RuntimeError) as error:
                     self._after_failure(session, target)
-                    yield _page(session) | {"toast": _words(error)}
+                    yield page(session) | {"toast": words(error)}
                 work = None if cancel.is_set() else session.take()
 
     def _run(self, session: CaseSession, target: Any, taken: list, cancel: Any) -> Iterator[Updates]:
@@ -161,7 +163,7 @@ class Handlers:
         if not session.closed:
             # Another prompt may be waiting for this one to end: then the page stays busy, without a flicker.
             more = session.has_pending
-            yield _page(session, status="Segmenting" if more else "Stopped" if cancel.is_set() else "", busy=more)
+            yield page(session, status="Segmenting" if more else "Stopped" if cancel.is_set() else "", busy=more)
 
     def _finish(self, session: CaseSession, update: SegmentUpdate) -> None:
         """The run has ended, or was stopped: name, colour and prompts as the case keeps them."""
@@ -199,7 +201,7 @@ class Handlers:
         with session.job():
             if name != "undo" or not session.drop_pending():
                 edits.STEPS[name](session)
-            return _page(session)
+            return page(session)
 
     # ---- the masks panel
 
@@ -212,16 +214,16 @@ class Handlers:
             return self.action(key, {"name": op})
         if op in edits.LOOKS:
             if mask_id not in session.case.masks:
-                return _page(session)
+                return page(session)
             edits.LOOKS[op](session, mask_id, data)
-            return _page(session)
+            return page(session)
         if op not in edits.CHANGES:
             return {}
         with session.job():
             if mask_id not in session.case.masks:
                 raise PromptError("This object does not exist any more. Select another one.")
             edits.CHANGES[op](session, mask_id, data)
-            return _page(session)
+            return page(session)
 
     # ---- tabs, surfaces, export
 
@@ -231,7 +233,7 @@ class Handlers:
         if session is None:
             return {}
         session.tab = str(name)
-        return {"surface": _surface(session)} if session.tab == "surface" else {}
+        return {"surface": surface_figure(session)} if session.tab == "surface" else {}
 
     def export(self, key: str, data: Any) -> Updates:
         """Write the chosen kinds of files into one zip in the session's folder and offer it."""
@@ -240,7 +242,7 @@ class Handlers:
             return self._export(session, data)
         except Exception as error:
             again = {"attempt": time.time_ns()}  # another value, so that the panel wakes up
-            return {"export": panel.export_value(session) | again, "toast": _words(error)}
+            return {"export": panel.export_value(session) | again, "toast": words(error)}
 
     def _export(self, session: CaseSession, data: Any) -> Updates:
         wanted = data.get("include") if isinstance(data, dict) else None
@@ -270,37 +272,13 @@ def status_line(update: SegmentUpdate) -> str:
     return f"Slice {update.slices_done} of about {expected}{left}"
 
 
-def _page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
-    """Viewer and masks as they are now, and the 3-D view if it is looked at."""
-    if session.closed:
-        return {}
-    updates = {"viewer": viewer_value(session.board, busy=busy, status=status), "masks": panel.masks_value(session)}
-    if session.tab == "surface":
-        updates["surface"] = _surface(session)
-    return updates
-
-
-def _surface(session: CaseSession) -> Any:
-    visible = [m for m in session.case.masks.values() if session.styles.get(m.id, {}).get("visible", True)]
-    return surface.figure(visible, session.ct)
-
-
 def _prompts(session: CaseSession, mask_id: str | None) -> list[Point | Box]:
     return session.case.prompts(mask_id) if mask_id in session.case.masks else []
 
 
 def _first_time(session: CaseSession) -> bool:
-    """True once a session: its first mask opens the masks tab, if the scan's tab is still open."""
-    first = session.tab == "scan" and not session.case.masks
+    """True once a session: its first mask opens the masks tab, unless the visitor is in another one or talks."""
+    first = session.tab in ("chat", "scan") and not session.case.masks and not session.chat.turns
     if first:
         session.tab = "masks"
     return first
-
-
-def _words(error: Exception) -> str:
-    """What the visitor reads. Only the package's own messages are made for that."""
-    if isinstance(error, MedVLError):
-        return str(error)
-    # Where it failed, not the message: that may hold a file's name.
-    log.error("A handler failed: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-    return UNEXPECTED

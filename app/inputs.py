@@ -9,6 +9,8 @@ from medvl.prompts import Box, Point
 from medvl.volume import CTVolume
 
 NAME_LENGTH = 60
+QUESTION_LENGTH = 1000
+SENTENCE_LENGTH = 2000
 
 
 def read_prompt(data: Any, ct: CTVolume) -> Point | Box:
@@ -44,3 +46,30 @@ def clean_name(value: Any) -> str:
     if not name:
         raise PromptError("A mask needs a name.")
     return name
+
+
+def clean_question(value: Any) -> str:
+    """A message to the chat: printable, not empty, not endless.
+
+    Raises:
+        PromptError: nothing is left of it, or it is too long.
+    """
+    lines = ("".join(c for c in line if c.isprintable()).strip() for line in str(value or "").splitlines())
+    text = "\n".join(line for line in lines if line)
+    if not text:
+        raise PromptError("Type a question or the name of a structure first.")
+    if len(text) > QUESTION_LENGTH:
+        raise PromptError(f"A message has at most {QUESTION_LENGTH} characters; this one has {len(text)}.")
+    return text
+
+
+def clean_sentence(value: Any) -> str:
+    """A sentence of a report as a visitor has rewritten it: one printable line, not empty.
+
+    Raises:
+        PromptError: nothing is left of it.
+    """
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(value or "")).split())[:SENTENCE_LENGTH].strip()
+    if not text:
+        raise PromptError("A sentence of the report cannot be empty. Its earlier text was kept.")
+    return text

@@ -29,20 +29,21 @@ EXPORTS = (
 
 def masks_html() -> gr.HTML:
     """The list of masks and the tools for the selected one; event ``edit`` with ``{"op", "id", ...}``."""
-    return _panel("masks", empty_masks())
+    return panel_html("masks", empty_masks())
 
 
 def facts_html() -> gr.HTML:
     """What is known of the open scan."""
-    return _panel("facts", empty_facts())
+    return panel_html("facts", empty_facts())
 
 
 def export_html() -> gr.HTML:
     """Choice of files and the download; event ``export`` with ``{"include": [...]}``."""
-    return _panel("export", {"kinds": [], "masks": 0, "file": None})
+    return panel_html("export", {"kinds": [], "masks": 0, "file": None})
 
 
-def _panel(name: str, value: dict[str, Any]) -> gr.HTML:
+def panel_html(name: str, value: dict[str, Any]) -> gr.HTML:
+    """A panel of its own files ``static/NAME.html`` and ``static/NAME.js``, with its first value."""
     return gr.HTML(
         value=value,
         html_template=(STATIC / f"{name}.html").read_text(encoding="utf-8"),

@@ -42,5 +42,6 @@ def theme() -> gr.themes.Base:
 
 
 def page_css() -> str:
-    """The page's sheet and the panels' sheet."""
-    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("page.css", "panel.css"))
+    """The page's sheet and the panels' sheets."""
+    sheets = ("page.css", "panel.css", "chat.css", "report.css")
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in sheets)

@@ -15,10 +15,13 @@ from medvl.errors import MedVLError
 from medvl.model import MedVLSAM2
 
 from . import api, panel, theme
-from .handlers import UNEXPECTED, Handlers, Updates
-from .routes import add_download
+from .chat_panel import chat_html
+from .handlers import Handlers
+from .report_panel import report_html
+from .routes import add_download, add_report
 from .scans import SampleShelf
 from .sessions import SessionStore
+from .updates import UNEXPECTED, Updates
 from .viewer import add_routes, viewer_html
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,14 @@ TITLE = "MedVL-SAM2"
 FILE_TYPES = None  # DICOM files often have no ending
 VISITORS_AT_ONCE = 8  # segmentations that run or wait for the model; the rest queue
 QUEUE = 64
+TABS = {
+    "Chat": "chat",
+    "Report": "report",
+    "Scan": "scan",
+    "Masks": "masks",
+    "3-D": "surface",
+    "Export": "export",
+}
 QUIET = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
 
 
@@ -44,11 +55,14 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                 viewer = viewer_html()
             with gr.Column(elem_id="side", scale=1, min_width=320):
                 gr.HTML(
-                    f"<h1>{TITLE}</h1><p>Click or box a structure in a CT: 3-D mask, volume, export.</p>",
+                    f"<h1>{TITLE}</h1><p>Ask, click or box in a CT: 3-D masks, measured answers, report.</p>",
                     elem_id="brand",
                 )
-                # Room for a chat: a tab of its own in front of these, same session, same viewer.
-                with gr.Tabs(elem_id="tabs", selected="scan") as tabs:
+                with gr.Tabs(elem_id="tabs", selected="chat") as tabs:
+                    with gr.Tab("Chat", id="chat", elem_id="tab-chat"):
+                        chat = chat_html()
+                    with gr.Tab("Report", id="report", elem_id="tab-report"):
+                        report = report_html()
                     with gr.Tab("Scan", id="scan", elem_id="tab-scan"):
                         sample = gr.Dropdown(
                             handlers.shelf.choices(),
@@ -79,6 +93,8 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
             "masks": masks,
             "export": export,
             "surface": surface,
+            "chat": chat,
+            "report": report,
             "tab": tabs,
             "upload": upload,
             "sample": sample,
@@ -109,13 +125,17 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         many = {"concurrency_limit": VISITORS_AT_ONCE}
         viewer.prompt(streamed(handlers.prompt), None, outputs, **QUIET, **many)
         # Stop does not queue: it must not wait behind the job that it stops.
-        viewer.action(_stopper(handlers), None, None, queue=False, **QUIET)
+        for stopping in (viewer.action, chat.act, report.act):
+            stopping(_stopper(handlers), None, None, queue=False, **QUIET)
         viewer.action(once(handlers.action), None, outputs, **QUIET, **many)
+        chat.ask(streamed(handlers.talk.ask), None, outputs, **QUIET, **many)
+        chat.act(streamed(handlers.talk.act), None, outputs, **QUIET, **many)
+        report.act(streamed(handlers.talk.report), None, outputs, **QUIET, **many)
         masks.edit(once(handlers.edit), None, outputs, **QUIET, **many)
         export.export(once(handlers.export), None, outputs, **QUIET, **many)
 
         def on_tab(event: gr.SelectData, request: gr.Request) -> dict:
-            name = {"Scan": "scan", "Masks": "masks", "3-D": "surface", "Export": "export"}.get(event.value, "")
+            name = TABS.get(event.value, "")
             return updates(_guarded(lambda: handlers.tab(request.session_hash, name)))
 
         def on_load(request: gr.Request) -> Iterator[dict]:
@@ -178,6 +198,7 @@ def launch(
     )
     add_routes(app, handlers.store.find_board)
     add_download(app, handlers.download)
+    add_report(app, handlers.talk.report_file)
     return app, url, handlers, demo
 
 

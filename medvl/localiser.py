@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.inferers import sliding_window_inference
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -151,14 +150,17 @@ def grid_size(shape: tuple[int, ...], spacing: tuple[float, ...], target_mm: flo
 
 
 def body_of(hu: np.ndarray) -> np.ndarray:
-    """Body on a coarse grid: the largest connected piece above ``BODY_HU``, holes of axial slices filled; bool."""
-    labels, count = ndimage.label(ndimage.binary_opening(hu > BODY_HU, iterations=1))
+    """Body on a coarse grid: what is above ``BODY_HU`` or enclosed by it in an axial slice, the largest piece; bool.
+
+    Holes are filled before the opening that cuts the table off, or the thin wall before a lung would go with it.
+    """
+    solid = hu > BODY_HU
+    for k in range(solid.shape[2]):
+        solid[:, :, k] = ndimage.binary_fill_holes(solid[:, :, k])
+    labels, count = ndimage.label(ndimage.binary_opening(solid, iterations=1))
     if count == 0:
         return np.ones(hu.shape, bool)
-    body = labels == np.bincount(labels.ravel())[1:].argmax() + 1
-    for k in range(body.shape[2]):
-        body[:, :, k] = ndimage.binary_fill_holes(body[:, :, k])
-    return body
+    return labels == np.bincount(labels.ravel())[1:].argmax() + 1
 
 
 def place_of(body: np.ndarray, spacing_mm: float) -> np.ndarray:
@@ -223,6 +225,8 @@ def locate(
     Raises:
         Cancelled: ``cancel`` was set.
     """
+    from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import
+
     config = net.config
     size = grid_size(ct.shape, ct.spacing_mm, config.spacing_mm)
     hu = resample(torch.from_numpy(ct.hu.astype(np.float32)), size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 
 from . import hub, hub_checkpoints
+from .answering.contract import Done, Intent, Piece, Step
+from .answering.conversation import Conversation
 from .config import ModelConfig, SegmenterConfig
 from .errors import Cancelled, PromptError
 from .localiser import Localiser
@@ -19,6 +22,7 @@ from .masks import PALETTE, Mask
 from .model_hub import HubModel
 from .prompts import Box, Point
 from .propagation import SlicePropagator
+from .report import Report, build_report
 from .segmenter import ObjectState, Progress, Segmenter
 from .slice_encoder import Sam2, SliceEncoder
 from .text_segmenter import TextSegmenter
@@ -166,6 +170,7 @@ class Case:
         self.masks: dict[str, Mask] = {}
         self.encoder = SliceEncoder(model.sam2, ct)
         self.finder = TextSegmenter(self)
+        self.conversation = Conversation(self.finder, remove=self.remove)
         self._segmenter = Segmenter(self.encoder, model.propagator)
         self._past: dict[str, list[_Step]] = {}
         self._future: dict[str, list[_Step]] = {}
@@ -240,13 +245,7 @@ class Case:
     ) -> Iterator[SegmentUpdate]:
         if mask_id is None:
             state = self._segmenter.start(points, box)
-            number = next(self._numbers)
-            mask = Mask.from_array(
-                np.zeros(self.ct.shape, dtype=bool),
-                id=f"m{number}",
-                name=name or f"Object {number}",
-                color=color or self.next_color(),
-            )
+            mask = Mask.from_array(np.zeros(self.ct.shape, dtype=bool), id="")
         else:
             mask = self._known(mask_id)
             state = self._state_of(mask_id, points, box)
@@ -258,6 +257,14 @@ class Case:
         progress: Progress | None = None
         try:
             for progress in self._segmenter.run(state, points, box, cancel):
+                if not mask.id and not progress.stopped:  # a run stopped before its first slice takes no number
+                    number = next(self._numbers)
+                    mask = replace(
+                        mask,
+                        id=f"m{number}",
+                        name=name or f"Object {number}",
+                        color=color or self.next_color(),
+                    )
                 changed = self._apply(array, progress)
                 mask = mask.with_array(array)
                 if progress.stage == "done":
@@ -340,6 +347,71 @@ class Case:
             if progress:
                 progress(update)
         return update.mask
+
+    # ---- words
+
+    def segment_text(
+        self,
+        text: str,
+        progress: Callable[[Step], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> list[Mask]:
+        """Segment what a text names or describes.
+
+        Args:
+            text: "both kidneys", "the organ that stores bile", "the larger kidney".
+            progress: called with each step.
+            cancel: set it to stop within one slice.
+
+        Returns:
+            One mask a structure, in the order spoken; empty when none is in the scan, known or wanted.
+
+        Raises:
+            Cancelled: ``cancel`` was set.
+        """
+        talk = Conversation(self.finder)
+        masks: dict[str, Mask] = {}
+        for piece in self._locked(talk.ask(text, cancel)):
+            if isinstance(piece, Step) and progress:
+                progress(piece)
+            if isinstance(piece, Done):
+                if piece.stopped:
+                    raise Cancelled("Stopped while looking for structures.")
+                for request in piece.answer.requests:
+                    if request.intent is not Intent.REFUSE:
+                        masks |= {i: talk.scene.mask(i) for i in request.structures if talk.scene.mask(i)}
+        return list(masks.values())
+
+    def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
+        """Answer a message about this CT: steps, masks and words as they come, ``Done`` at the end.
+
+        Masks land in ``masks``, where clicks can refine them; what was said is remembered for follow-up questions.
+        """
+        return self._locked(self.conversation.ask(text, cancel))
+
+    def report_stream(self, cancel: threading.Event | None = None) -> Iterator[Step | Report]:
+        """Write a report: steps as structures are looked for, the report at the end.
+
+        Raises:
+            Cancelled: ``cancel`` was set.
+        """
+        return self._locked(build_report(self.finder, cancel=cancel, scene=self.conversation.scene))
+
+    def report(
+        self, progress: Callable[[Step], None] | None = None, cancel: threading.Event | None = None
+    ) -> Report:
+        """The report at once; see ``report_stream``."""
+        report = None
+        for piece in self.report_stream(cancel):
+            if isinstance(piece, Report):
+                report = piece
+            elif isinstance(piece, Step) and progress:
+                progress(piece)
+        return report
+
+    def _locked(self, pieces: Iterator) -> Iterator:
+        with self._job, closing(pieces):
+            yield from pieces
 
     # ---- list of masks and history
 

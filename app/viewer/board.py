@@ -244,6 +244,12 @@ class Board:
         return wire.pack_delta(header, b"".join(payload))
 
     @property
+    def mask_ids(self) -> set[str]:
+        """Ids of the masks that are shown."""
+        with self._lock:
+            return set(self._entries)
+
+    @property
     def nbytes(self) -> int:
         """Bytes held beyond the CT and the masks themselves."""
         with self._lock:

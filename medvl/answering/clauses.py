@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from . import cues
 from .followup import Context
+from .lexicon import word_set
 from .mentions import Mention, find
 
 # a new clause begins at one of these words after a comma or "and"
-_STARTERS = frozenset(
-    ["segment", "outline", "delineate", "contour", "highlight", "mark", "draw", "show", "tell", "give", "how", "what", "is", "are", "does", "do", "where", "which", "any", "measure", "compare", "describe", "report", "list", "remove", "delete", "can", "could", "please", "write", "find", "has", "have", "why"]
+_STARTERS = word_set(
+    """
+    segment outline delineate contour highlight mark draw show tell give how what is are does do where which any
+    measure compare describe report list remove delete can could please write find has have why
+    """
 )
 
 
@@ -90,9 +94,21 @@ class Clause:
         return bool(cues.DECLINED.match(self.text))
 
     @property
+    def ordered(self) -> bool:
+        """Whether a verb orders a mask; in "is the liver visualized" it orders nothing."""
+        asks = self.words[0] in ("is", "are", "was", "were", "has", "have", "does", "do")
+        return bool(cues.SEGMENT_STRONG.search(self.text)) and not (asks and self.yes_no)
+
+    @property
     def which(self) -> bool:
         """Whether it asks which or what."""
-        return bool(cues.WHICH.search(" ".join(self.words[:4])))
+        for i, word in enumerate(self.words[:4]):
+            # "in which slices" asks, "the bone in which" tells
+            if cues.WHICH.fullmatch(word) and not (
+                i > 1 and self.words[i - 1] in ("in", "of", "with", "through", "by")
+            ):
+                return True
+        return False
 
     @property
     def side_claim(self) -> str:
@@ -122,6 +138,7 @@ def _is_list(words: list[str]) -> bool:
 
 def split(words: list[str]) -> list[list[str]]:
     """Clauses of a message: cut at full stops and question marks, and where "and" or a comma begins a new request."""
+    words = _without_tag(words)
     clauses: list[list[str]] = [[]]
     for i, word in enumerate(words):
         following = words[i + 1 :]
@@ -139,8 +156,14 @@ def split(words: list[str]) -> list[list[str]]:
     return [c for c in clauses if any(w.isalnum() or w.lstrip("-").isalnum() for w in c)]
 
 
+def _without_tag(words: list[str]) -> list[str]:
+    """A message without a closing ", isn't it?"."""
+    tagged = len(words) > 4 and words[-1] == "?" and words[-5] == "," and words[-3] == "not"
+    return [*words[:-5], "?"] if tagged and words[-2] in ("it", "they", "he", "she", "there") else words
+
+
 def _is_start(following: list[str]) -> bool:
-    """Whether a starter opens a request: "is" must be followed by a noun phrase, "do" not by "not" of the same request."""
+    """Whether a starter opens a request: "is" is followed by a noun phrase, and "do not" opens none."""
     word, after = following[0], following[1:2]
     if word in ("is", "are", "has", "have", "does", "do", "can", "could"):
         return bool(after) and after[0] not in (".", "?", "not", "of", "n")

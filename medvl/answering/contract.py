@@ -61,6 +61,8 @@ class Request:
         referring: the description a structure was found by ("the larger kidney"), else "".
         choose: how to choose one of ``structures`` when the words need the scan: ``larger``, ``smaller``, ``brighter``,
             ``darker``; else "".
+        which: of COMPARE that asks which of ``structures`` it is: ``larger``, ``smaller``, ``brighter``, ``darker``;
+            else "". What is asked next about "it" is about the one that the answer named.
     """
 
     intent: Intent
@@ -74,6 +76,7 @@ class Request:
     nearest: tuple[str, ...] = ()
     referring: str = ""
     choose: str = ""
+    which: str = ""
 
 
 @dataclass(frozen=True)

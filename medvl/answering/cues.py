@@ -7,13 +7,17 @@ named (``intent`` puts it there, so that "inferior vena cava" says nothing about
 from __future__ import annotations
 
 import re
+from functools import cache
+
+from .lexicon import word_set
 
 WORDS: set[str] = set()
 """Every whole word that a cue looks for: none of them is a misspelling."""
 
 
+@cache
 def cue(*alternatives: str) -> re.Pattern[str]:
-    """A pattern that finds any of the alternatives as whole words."""
+    """A pattern that finds any of the alternatives as whole words; compiled once."""
     forms = "|".join(alternatives)
     WORDS.update(re.findall(r"(?<![a-z\\])[a-z]{3,}(?![a-z*])", forms))
     WORDS.update(word + "s" for word in re.findall(r"(?<![a-z\\])([a-z]{3,})s\?", forms))
@@ -27,18 +31,22 @@ def cue(*alternatives: str) -> re.Pattern[str]:
 QUESTION_START = cue("is|are|was|were|does|do|did|has|have|had|can|could|would|will|should")
 WHICH = cue("which|what|who|whose")
 NEGATION = (
-    "do not|does not|did not|not|no need|no mask|never mind|never|without|except|excluding|exclude|skip|omit|leave out|leave|"
-    "apart from|besides|other than|instead of|rather than|neither|ignore|spare|all but|everything but|but not|forget about"
+    "do not|does not|did not|not|no need|no mask|never mind|never|without|except|excluding|exclude|skip|omit|"
+    "leave out|leave|"
+    "apart from|besides|other than|instead of|rather than|avoiding|sparing|neither|ignore|spare|all but|"
+    "everything but|but not|forget about"
 )
 NEGATIONS = cue(NEGATION)
 # ends what a negation reaches: "not the liver, the spleen", "no need for the kidneys, just the liver"
 NEGATION_ENDS = frozenset({",", ".", ";", "but", "just", "only", "instead", ":", "?", "!"})
 DECLINED = re.compile(r"(please |no , |and |but |so )*(do not|never|no need)\b(?! (you|we|i|they)\b)")
 EVERYTHING = cue(
-    "everything|all (the )?(organs|structures|parts|anatomy)|every (organ|structure)|all of (them|it)|whole anatomy|all"
+    "everything|oars?|organs at risk|all (the )?(organs|structures|parts|anatomy)|every (organ|structure)|"
+    "all of (them|it)|whole anatomy|all"
 )
 REGION_ALL = cue(
-    r"(all|every) (the )?(abdominal|thoracic|chest|pelvic|neck) (organ|structure)s?|(everything|all organs|all structures) "
+    r"(all|every) (the )?(abdominal|thoracic|chest|pelvic|neck) (organ|structure)s?|(everything|all organs|"
+    r"all structures)( you can (find|see|segment)| there is| visible)? "
     r"(in|of|inside|within) the (abdomen|belly|chest|thorax|pelvis|neck|head)|(abdominal|thoracic|pelvic) organs"
 )
 REGION_WORDS = {
@@ -49,7 +57,8 @@ REGION_WORDS = {
 # ---- verbs
 
 SEGMENT_STRONG = cue(
-    "segment*|outlin*|delineat*|contour*|highlight*|draw*|mask*|isolat*|annotat*|label*|paint*|trac(e|ing)|color*|mark|marked|"
+    "segment*|outlin*|delineat*|contour*|highlight*|draw*|mask*|isolat*|annotat*|label*|paint*|trac(e|ing)|"
+    "color*|mark|marked|"
     "mark up|pick out|extract*|visuali*|display*|overlay*|3d model"
 )
 SEGMENT_WEAK = cue("show*|see|find|give|get|want|like|need|love|have|let me|do|add|bring up|point out|now|locate")
@@ -61,25 +70,33 @@ REMOVE = cue(
 
 ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "slices": cue(
-        "slices?|slice (range|numbers?)|(which|what|in which|on which) (images|frames|cuts|levels|sections)|first and last slice"
+        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|"
+        "what|in which|on which) (images|frames|cuts|levels|sections)|"
+        "first and last slice"
     ),
     "count": cue("how many @|(count|number of)( the)? @"),
     "mean_hu": cue(
-        "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|brightness|radiodensit*|"
+        "(is|are|looks?) (the )?@ (so |very |too |rather )?(bright|dense|dark|white)|"
+        "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|"
+        "brightness|radiodensit*|"
         "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
     ),
     "diameter": cue(
-        "diameters?|how (wide|thick|broad)|width|caliber|thickness|across|big around|girth|circumference|bore"
+        "diameters?|how (wide|thick|broad)|width|caliber|thickness|across|big around|girth|circumference|"
+        "bore|radius|(longest|long|major|short|minor) axis"
     ),
     "extent": cue(
-        "how (long|tall|high)|length|height|dimensions?|extent|extents|craniocaudal*|from top to bottom|measurements|bounding box"
+        "how (long|tall|high)|how many (cm|mm|centimeters|millimeters)|length|height|dimensions?|extent|"
+        "extents|craniocaudal*|from top to bottom|measurements|bounding box"
     ),
     "volume": cue(
+        "how many voxels|number of voxels|"
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
         "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
     ),
     "position": cue(
-        "where|located?|location|positions?|positioned|(which|what) side|whereabouts"
+        "where|located?|location|positions?|positioned|(which|what) (side|half|quadrant)|midline|central|"
+        "centrally|deviated|whereabouts"
     ),
 }
 SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
@@ -88,28 +105,39 @@ STANDALONE_VOLUME = cue("volumes?|ml|cc|cm3|milliliters?|liters?")
 # ---- comparing and relating
 
 COMPARE = cue(
-    "compar*|versus|bigger|larger|smaller|brighter|darker|denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
-    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|density|attenuation|volume)|"
+    "(order|rank|sort)|by size|symmetr*|asymmetr*|same size|equal*|more (white|dense|bright|dark|radio*|"
+    "opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
+    "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
+    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|"
+    "density|attenuation|volume)|"
     "greater|in comparison|against"
 )
 BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
-WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin*")
+WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin|thinner|thinnest")
 
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
-        "distances?|how (far|close|distant|near)|close to|near|far from|gap|apart(?! from)|mm from|millimeters from|separat(ion|ed|es)|spacing between|how many mm"
+        "distances?|how (far|close|distant|near)|close to|near|far from|(room|space)( _){0,2} between|how "
+        "much (room|space) (is |there )*between|nearer|closer|farther|further away|gap|apart(?! from)|mm "
+        "from|"
+        "millimeters from|separat(ion|ed|es|e)|spacing between|how many mm"
     ),
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
     "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
     "side": cue(
-        r"(to the |on the )?(left|right)( hand)?( side)? (of|from)( the| its| his| her| it| that)?( @)?|(which|what) side of|sided to"
+        "(further|more|farther) (to the )?(left|right)|leftmost|rightmost|"
+        r"(to the |on the )?(left|right)( hand)?( side)? (of|from)( the| its| his| her| it| that)?( @)?|"
+        r"(which|what) side of|sided to"
     ),
     "above": cue(
         "above|below|under|beneath|underneath|higher|lower|superior|inferior|over|on top of|cranial|caudal|beyond"
     ),
-    "front": cue("in front of|behind|anterior|posterior|ventral|dorsal|at the back of|before"),
+    "front": cue(
+        "in front of|behind|anterior|posterior|ventral|dorsal|at the back of|before|deeper|further (back|front)"
+    ),
     "direction": cue(
-        "relative to|with respect to|relation|relationship|in (what|which) direction|direction|lateral|medial|in relation to|"
+        "relative to|with respect to|relation|relationship|in (what|which) direction|direction|lateral|"
+        "medial|in relation to|"
         "relat*|compared to where"
     ),
 }
@@ -123,12 +151,25 @@ CLAIMS: dict[str, re.Pattern[str]] = {
 }
 
 PRESENCE = cue(
-    "(is|are|was) there|any|(do|can|could) (you|we|i|one) (see|find|detect|identify|make out|spot|recogni*)|visible|seen|"
-    "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|still|complete*|whole|entire*|"
-    "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|image|picture|images|ct|study|volume)|make out|have|has|here|there"
+    "reach(es)?|extends?|beyond|outside|goes on|"
+    "(is|are|was) there|any|(do|can|could) (you|we|i|one) (see|find|detect|identify|make out|spot|recogni*)|"
+    "visible|seen|"
+    "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|(take|took|"
+    "taken|cut) out|resected|excised|removed|still|"
+    "complete*|whole|entire*|"
+    "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|"
+    "image|picture|images|ct|study|volume)|make out|have|has|here|there"
 )
-REMOVED_ORGAN = {"cholecystectomy": "gallbladder", "splenectomy": "spleen", "gastrectomy": "stomach", "nephrectomy": "kidneys",
-                 "laryngectomy": "larynx", "cystectomy": "urinary_bladder", "pneumonectomy": "lungs", "hepatectomy": "liver"}  # fmt: skip
+REMOVED_ORGAN = {
+    "cholecystectomy": "gallbladder",
+    "splenectomy": "spleen",
+    "gastrectomy": "stomach",
+    "nephrectomy": "kidneys",
+    "laryngectomy": "larynx",
+    "cystectomy": "urinary_bladder",
+    "pneumonectomy": "lungs",
+    "hepatectomy": "liver",
+}
 
 # ---- the scan itself
 
@@ -138,8 +179,10 @@ SCAN: dict[str, re.Pattern[str]] = {
         "(lowest|highest|min*|max*|smallest|largest) (and (the )?_ )?(hu|hounsfield*|intensit*|value*|voxel value*)"
     ),
     "spacing": cue(
-        "spacing|(voxel|pixel) (size|dimension|spacing)s?|resolution|(slice|section) (thickness|spacing|interval|distance)|"
-        "(how )?thick _ (the )?(slices|sections|cuts)|(slices|sections) (are )?thick|how thick"
+        "spacing|(voxel|pixel) (size|dimension|spacing)s?|resolution|(slice|section) (thickness|spacing|"
+        "interval|distance)|"
+        "(big|large|small) are the (voxels|pixels)|(how )?thick _ (the )?(slices|sections|cuts)|(slices|"
+        "sections) (are )?thick|how thick"
     ),
     "slices": cue(
         "(how many|number of|count|total|amount of)( (axial|total))? (slices|images|sections|cuts)|slice count"
@@ -148,29 +191,50 @@ SCAN: dict[str, re.Pattern[str]] = {
         "matrix( size)?|how many voxels|number of voxels|(image |scan |volume )?dimensions|shape|"
         "(size|big|large) (of |is )?(the |this )(scan|image|volume|ct|dataset|array)|in voxels"
     ),
-    "orientation": cue("orient*|ras|lps|las|which way|anatomical axes|axis order"),
+    "orientation": cue(
+        "orient*|(which|what)( image)? planes?|planes? (is|was|of)|(axial|coronal|sagittal)( plane| view| image| "
+        "section| slice)?|supine|prone|lying|patient (is )?position*|ras|lps|las|which way|anatomical axes|axis "
+        "order"
+    ),
     "contrast": cue(
-        "contrast|enhanced|unenhanced|enhancement|native|iodine|phase|arterial|venous|nephrographic|plain|cect|ncct|injected"
+        "contrast|enhanced|unenhanced|enhancement|native|iodine|phase|arterial|venous|nephrographic|plain|"
+        "cect|ncct|injected"
     ),
     "coverage": cue(
+        "(scan|image|volume|ct) (starts?|begins?|ends?|stops?)( and (starts?|begins?|ends?|stops?))?|"
+        "(ct|scan|image) of the (abdomen|chest|pelvis|head|neck|thorax|brain)|"
         "(which|what) (part|region|area|section)s?( of the body)?|body (part|region)|field of view|fov|cover*|coverage|"
         "(scan|image|it|volume|ct) (include*|go|goes|reach*|extend*|cover*|show*)( to| into)?( the)? "
-        "(pelvis|chest|abdomen|head|neck|thorax|belly|brain|legs)|(is|are) (it|this|that)( scan| ct)? (a|an) (chest|abdom*|head|neck|"
-        "thora*|pelvi*|whole body|brain)|(chest|abdom*|head|neck|thora*|pelvi*) (or|ct|scan)( _)*|what body|(include*|cover*|contain*|reach*|extend*|go|goes|going|show*)( _){0,4} (pelvis|chest|abdomen|head|neck|thorax|belly|legs)"
+        "(pelvis|chest|abdomen|head|neck|thorax|belly|brain|legs)|(is|are) (it|this|that)( scan| ct)? (a|an) "
+        "(chest|abdom*|head|neck|"
+        "thora*|pelvi*|whole body|brain)|(chest|abdom*|head|neck|thora*|pelvi*) (or|ct|scan)( _)*|what body|"
+        "(include*|cover*|contain*|reach*|extend*|go|goes|going|show*)( _){0,4} (pelvis|chest|abdomen|head|"
+        "neck|thorax|belly|legs)"
     ),
 }
 
 # ---- whole tasks
 
 REPORT = cue(
-    "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|picture)|summar*|overview|"
-    "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|show)( me)? about (this|the|my) "
+    "impression|conclusions?|"
+    "(tell|show)( me)? everything( about (this|the|my) (scan|ct|image))?|"
+    "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
+    "picture)|summar*|overview|"
+    "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|"
+    "show)( me)? about (this|the|my) "
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|interpret*( this| the| my) (scan|ct|image)|findings"
 )
 LIST = cue(
-    "(what|which) (organs?|structures?|anatomy|things|parts|classes|labels|masks|anatomical structures)|what (can|could|do) (you|i) "
+    "names? of (all |the )*(organs|structures)|(organs|structures) (that )?(you|i can)|supported (organs|structures)|"
+    "what (you|i|we|one) (can|could) (segment|find|see|ask)|what (can|could) be (segmented|found|seen|asked)|"
+    "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$|"
+    " (are|is|can|"
+    "could|do|does|did|were|in|have|has|you|visible|present|included|shown|found|known|there|here))|"
+    "(what|which) (organ|structure)( system)? (is|was|can|could|do|does|are|in|you)|what "
+    "(can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|what is (visible|in (this|the) (scan|image|picture))|"
-    "list( (me|all|the|every|of))*( (organs|structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
+    "name (one|some|the|all|a few)?( _)? ?(organs?|structures?)|list( (me|all|the|every|of))*( (organs|"
+    "structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
 )
 
 # ---- published rules
@@ -201,7 +265,8 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
     "pleural_effusion": cue(
-        "effusions?|pleural fluid|hydrothorax|fluid (around|in|on|at)( the)?( (left|right))? (lungs?|chest|pleura*)"
+        "effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( _){0,2} (lungs?|chest|"
+        "pleura*|thorax)"
     ),
     "splenomegaly": cue("splenomegaly"),
     "hepatomegaly": cue("hepatomegaly"),
@@ -210,58 +275,96 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
 STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
 CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
 FAT = cue("fat|fatty|lipid*")
-DILATED = cue("dilat*|ectas*|ectatic|widened|enlarged|too (wide|big|large)|bulg*|swollen|ballooned")
+DILATED = cue(
+    "(diameter|caliber|width) (is )?(ab)?normal|"
+    "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|dilat*|ectas*|ectatic|widened|"
+    "enlarged|too (wide|big|large)|bulg*|swollen|ballooned"
+)
 ENLARGED = cue(
-    "enlarged|enlargement|swollen|oversized?|too (big|large)|(abnormally|unusually|very|rather) (big|large)|look(s)? (too )?(big|large|enlarged)|"
+    "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|enlarged|enlargement|"
+    "swollen|oversized?|too (big|large)|(abnormally|unusually|very|rather) (big|large)|look(s)? (too )?(big|"
+    "large|enlarged)|"
     "bigger than normal|larger than normal|big|large|megaly"
 )
 ASYMMETRY = cue(
-    "symmetr*|asymmetr*|same size|equal( in)?( size)?|equally (big|large)|differ (in|by) (size|volume)|unequal|size difference"
+    "symmetr*|asymmetr*|same size|equal( in)?( size)?|equally (big|large)|differ (in|by) (size|volume)|"
+    "unequal|size difference"
 )
 
 # ---- what is not answered
 
 INJECTION = cue(
     "(ignore|disregard|forget|override|bypass)( (all|your|the|any|every|my|these|previous|prior|above|earlier|of))* "
-    "(instructions?|rules?|prompts?|guidelines|restrictions|directives)|system prompts?|your (system )?(prompt|instructions)|"
+    "(instructions?|rules?|prompts?|guidelines|restrictions|directives)|system prompts?|your (system "
+    ")?(prompt|instructions)|"
     "you are now|jailbreak|developer mode|act as (a|an|if)|reveal your|no restrictions|roleplay|do anything now"
 )
 EMERGENCY = cue(
-    "(chest|severe|terrible|strong|bad|acute) (\\w+ )?pain|trouble breathing|(can not|can hardly|cannot) breathe|emergency|ambulance|heart attack|"
+    "(chest|severe|terrible|strong|bad|acute) (\\w+ )?pain|trouble breathing|(can not|can hardly|cannot) "
+    "breathe|emergency|ambulance|heart attack|"
     "bleeding|suicid*|unconscious|short of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my _ hurts?"
 )
 MEDICATION = cue(
-    "dose of|dosage|mg|milligrams?|drugs?|medications?|medicines?|prescri*|pills?|tablets?|ibuprofen|paracetamol|acetaminophen|"
-    "aspirin|metformin|morphine|antibiotics?|insulin dose|painkillers?|opioids?|statins?|warfarin|steroids?|cortisone|vaccine"
+    "dose of|dosage|mg|milligrams?|drugs?|medications?|medicines?|prescri*|pills?|tablets?|ibuprofen|"
+    "paracetamol|acetaminophen|"
+    "aspirin|metformin|morphine|antibiotics?|insulin dose|painkillers?|opioids?|statins?|warfarin|steroids?|"
+    "cortisone|vaccine"
 )
 TREATMENT = cue(
-    "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|should (i|we|he|she|they) (do|have|get|see|go)|"
-    "what (should|can|shall) (i|we) do|(recommend|advise)( me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
+    "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|"
+    "should (i|we|he|she|they) (be(?! worried)|take|stop|start|eat|drink|avoid|do|have|get|see|go)|"
+    "what (should|can|shall) (i|we) do|what to do about|(i|we|he|she|they) should do|(recommend|advise)( "
+    "me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
 )
 PROGNOSIS = cue(
-    "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? (to live|left|live)|to live|"
-    "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|live|recover)|curable|get better|terminal"
+    "how many (days|weeks|months|years)( _){0,2} (have|left|live)|will (i|he|she|they) be|"
+    "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
+    "(to live|left|live)|to live|"
+    "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|"
+    "live|recover)|curable|get better|terminal"
 )
 PATIENT = cue(
-    "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) (patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
-    "(age|sex|gender|birthday|date of birth|address) of (the|this) (patient|person)|(man|male) or (a )?(woman|female)|which hospital|whose scan"
+    "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) "
+    "(patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
+    "(age|sex|gender|birthday|date of birth|address) of (the|this) (patient|person)|(female|male|woman|man) "
+    "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
-    "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|leuk(a)?emia|lymphoma|"
-    "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|broken|covid*|"
-    "tubercul*|pregnan*|disease*|disorder*|diagnos*|sick|ill|wrong with|worr(y|ied)|serious|abnormal*|healthy|normal|everything (ok|okay|fine|good|normal|all right|alright)|lesions?|nodules?|"
-    "mass|masses|cysts?|abscess*|thromb*|clots?|hemorrhag*|haemorrhag*|bleed*|hernia*|obstruct*|ischem*|infarct*|sarcoma|"
-    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|ileus|ascites|atelectas*|pneumothorax|suffer*|syndrome"
+    "illness*|"
+    "bad|harmless|alarming|concerning|"
+    "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|"
+    "leuk(a)?emia|lymphoma|"
+    "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|"
+    "broken|covid*|"
+    "tubercul*|pregnan*|disease*|disorder*|diagnos*|sick|ill|wrong with|worr(y|ied)|serious|abnormal*|"
+    "healthy|normal|everything (ok|okay|fine|good|normal|all right|alright)|lesions?|nodules?|"
+    "mass|masses|cysts?|abscess*|thromb*|clots?|hemorrhag*|haemorrhag*|bleed*|hernia*|obstruct*|ischem*|"
+    "infarct*|sarcoma|"
+    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|hypodens*|"
+    "hyperdens*|lucen*|opacit*|specks?|spots?|thickening|stranding|patholog*|adenopath*|o?edema|fluid around|"
+    "\\w{3,}itis|\\w{3,}oma|failure|insufficien*|hydroneph*|ileus|ascites|atelectas*|pneumothorax|suffer*|"
+    "syndrome"
 )
+HEALTH = cue("@ (still )?(ok|okay|fine|good|all right|alright)")
+MODALITY = cue(
+    "modality|(kind|type|sort) of (image|scan|imaging|picture)|(is|was) this (a|an) (ct|mri|mr|x ray|pet|"
+    "ultrasound)( _)?|(how|with what) (was|is) (this|the) (image|scan) (taken|made|acquired)"
+)
+UNMEASURED = cue("surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient")
+AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 OFF_TOPIC = cue(
-    "weather|jokes?|poems?|python|code|javascript|program|recipe|football|soccer|world cup|capital of|president|stock*|movies?|song|"
-    "music|translat*|solve|equation|math|news|politic*|election|restaurant|book me|appointment|flight|hotel|convert|email|essay|"
+    "haiku|limerick|rap|letter|sing|compose|riddle|trivia|"
+    "weather|jokes?|poems?|python|code|javascript|program|recipe|football|soccer|world cup|capital of|"
+    "president|stock*|movies?|song|"
+    "music|translat*|solve|equation|math|news|politic*|election|restaurant|book me|appointment|flight|hotel|"
+    "convert|email|essay|"
     "story|game|bitcoin|girlfriend|boyfriend|horoscope|lottery|travel|cook|lyrics|homework|google|facebook|sql|html"
 )
 
 # a question about the picture that no rule answers is no other subject
 DOMAIN = cue(
-    "scan*|ct|image|images|picture|patient|mask|masks|slices?|organs?|body|scanner|volume|contrast|voxels?|series|study|metal|"
+    "scan*|ct|image|images|picture|patient|mask|masks|slices?|organs?|body|scanner|volume|contrast|voxels?|"
+    "series|study|metal|"
     "white|dark|bright|thing|@|#"
 )
 
@@ -273,28 +376,51 @@ DEFINE = cue(
 )
 WHAT_IS = cue("what (is|are)|what")
 FUNCTION = cue(
-    "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ (good )?for|"
-    "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ for|tasks? of|what for|do(es)? @ do"
+    "what (the |a |an |my )?@ (does|do|is for|are for)|"
+    "what happens (in|inside) (the |a |an |my )?@|(point|use) of (the |a |an |my )?@|"
+    "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ "
+    "(good )?for|"
+    "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ "
+    "for|tasks? of|what for|do(es)? @ do"
 )
-UNKNOWN_FUNCTION = cue("what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of (the |a )?#")
-HOW_YOU_KNOW = cue("how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|derive)")
-DESCRIBE_ONE = cue("describe (the |this |my )?@|(tell me|say something|what do you know|information|info) (about|on) (the |this |my )?@|analyze (the |this |my )?@")
+UNKNOWN_FUNCTION = cue(
+    "what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of "
+    "(the |a )?#"
+)
+HOW_YOU_KNOW = cue(
+    "how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|"
+    "derive)"
+)
+DESCRIBE_ONE = cue(
+    "describe (the |this |my )?@|(tell me|say something|what do you know|information|info) (about|on) (the |this "
+    "|my )?@|analyze (the |this |my )?@"
+)
 NORMAL_SIZE = cue(
-    "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|typical (size|volume|hu|value)|"
+    "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|"
+    "typical (size|volume|hu|value)|"
     "(should|supposed to) (a |an |the |my )?@ (to )?be"
 )
 TOPICS: dict[str, re.Pattern[str]] = {
-    "left_right": cue("(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) (swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
-    "radiation": cue("radiation|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
+    "left_right": cue(
+        "(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) "
+        "(swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
+    "radiation": cue(
+        "radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"
+    ),
     "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
     "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
     "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
     "window": cue("window*|level setting"),
     "planes": cue("axial|coronal|sagittal|planes?|transverse|multiplanar"),
-    "hounsfield_unit": cue("hu|hounsfield*|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|black|bright|dark|gr(a|e)y)|(white|black) on (a )?ct"),
+    "hounsfield_unit": cue(
+        "hu|hounsfield*|attenuation|radiodensity|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|"
+        "black|bright|dark|gr(a|e)y)|"
+        "(white|black) on (a )?ct"),
     "voxel": cue("voxels?|pixels?|slice thickness|spacing|resolution|partial volume"),
     "artifact": cue("artifacts?|artefacts?|streaks?|noise|beam hardening"),
-    "measurement": cue("how (do|did|does|can|are) (you|it|this|the _)( _)? (calculate|compute|measure|determine|get|know|derive|obtain)*( _)*|volume (computed|calculated|measured)"),
+    "measurement": cue(
+        "how (do|did|does|can) (you|it|this|the _)( _)? (calculate|compute|measure|determine|get|derive|obtain)|"
+        "how (is|are|was|were)( _){1,4} (computed|calculated|measured|determined|obtained|derived)"),
     "steatosis": cue("steato*|fatty liver|nafld|masld"),
     "emphysema": cue("emphysem*|copd"),
     "aortic_aneurysm": cue("aneurysm*|aaa"),
@@ -316,20 +442,54 @@ TOPICS: dict[str, re.Pattern[str]] = {
 # ---- small talk; a message of nothing but such words and fillers
 
 CHAT: dict[str, re.Pattern[str]] = {
-    "privacy": cue("(sent|uploaded|stored|saved|shared) (to|on|with|in)( _)* (server|cloud|internet|anyone|anybody|company|disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
-    "identity": cue("who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|person|chatgpt|machine|real)|who (made|built|created|trained) you"),
-    "accuracy": cue("are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i (trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|mistakes?|errors?|confident)|i do not (believe|trust) you"),
-    "capabilities": cue("what (can|could) (you|i|this|it) (do|ask)( here| for me)?|help|how (do|can|does|should) (i|we|this|it) (use|work|start)( _)*|what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|instructions|what now|how (do|can) you help( _)*"),
+    "privacy": cue(
+        "(sent|uploaded|stored|saved|shared) (to|on|with|in)( _)* (server|cloud|internet|anyone|anybody|company|"
+        "disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
+    "identity": cue(
+        "who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|"
+        "person|chatgpt|machine|real)|who (made|built|created|trained) you"),
+    "accuracy": cue(
+        "are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| "
+        "that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i "
+        "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
+        "mistakes?|errors?|confident)|i do not (believe|trust) you"),
+    "capabilities": cue(
+        "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|(can you |could you )?help( me)?|how (do|"
+        "can|does|should) (i|we|this|it) "
+        "(use|work|start)( _)*|what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
+        "instructions|what now|how (do|can) you help( _)*"),
     "export": cue("(how (do|can) i )?(export|save|download)( _)*"),
     "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
-    "thanks": cue("thanks?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) (work|job|done|one)|perfect|awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
-    "greeting": cue("hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|servus|moin|how is it going|what is up"),
-    "acknowledge": cue("ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|right|oh"),
+    "thanks": cue(
+        "thanks?|(much )?appreciated?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) "
+        "(work|job|done|one)|perfect|"
+        "awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
+    "greeting": cue(
+        "yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
+        "servus|moin|how is it going|what is up"),
+    "acknowledge": cue(
+        "ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
+        "right|oh"),
 }  # fmt: skip
-FILLERS = frozenset(
-    ["a", "lot", "so", "very", "much", "there", "again", "you", "for", "the", "that", "this", "it", "to", "me", "my", "friend", "and", "please", ",", ".", "!", "?", ":", "today", "all", "help", "everyone", "just", "now", "dear", "bot"]
+FILLERS = word_set(
+    """
+    is a lot so very much there again you for the that this it to me my friend and please , . ! ? : today all help
+    everyone just now dear bot
+    """
 )
 
-FUNCTION_WORDS = frozenset(
-    ["a", "an", "the", "is", "are", "was", "were", "be", "am", "do", "does", "did", "can", "could", "will", "would", "should", "may", "might", "must", "have", "has", "had", "i", "you", "he", "she", "it", "we", "they", "me", "my", "your", "his", "her", "its", "our", "their", "this", "that", "these", "those", "of", "in", "on", "at", "to", "from", "for", "with", "by", "about", "as", "and", "or", "but", "not", "no", "what", "which", "who", "whose", "whom", "when", "where", "why", "how", "many", "much", "there", "here", "some", "any", "please", "tell", "give", "show", "make", "let", "us", "than", "then", "so", "if", "get", "up", "down", "out", "into", "over", "again", "also", "too", "just", "only", "want", "need", "like"]
+WHAT_IT_MEANS = cue(
+    "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
+    "that|so what"
+)
+THE_SCAN = cue("(the|that) (scan|image|picture|ct)")
+IN_SCAN = cue("in (this|the) (scan|image|picture|ct|volume|study)")
+
+FUNCTION_WORDS = word_set(
+    """
+    a an the is are was were be am do does did can could will would should may might must have has had i you he
+    she it we they me my your his her its our their this that these those of in on at to from for with by about
+    as and or but not no what which who whose whom when where why how many much there here some any please tell
+    give show make let us than then so if get up down out into over again also too just only want need like
+    """
 )

@@ -1,6 +1,6 @@
 """What earlier turns add to a message: "it", "both", "the other one", "the left", "and the spleen?".
 
-The history is what was asked, turn by turn, so nothing here needs an image: a request says which structures it was about.
+The history is what was asked, turn by turn, so nothing here needs an image: a request says what it was about.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Context:
         return found[-1] if found else None
 
     def two(self) -> tuple[str, ...]:
-        """What "both" and "each other" mean: the structures of the last request, or the last two asked about in turn."""
+        """What "both" and "each other" mean: those of the last request, or the last two asked about in turn."""
         last = self.last
         if last is None:
             return ()
@@ -148,7 +148,8 @@ class Context:
             last, structures=structures, unknown=unknown, nearest=nearest, referring="", choose="", topic=last.topic
         )
         if last.intent is Intent.RELATION and len(last.structures) == 2 and len(structures) == 1:
-            return replace(fresh, structures=(structures[0], last.structures[1]))
+            anchor = last.structures[structures[0] != last.structures[1]]
+            return replace(fresh, structures=(structures[0], anchor))
         if last.intent is Intent.COMPARE and len(structures) == 1:
             # after a comparison, one more structure is asked for the same quality
             return replace(fresh, intent=Intent.MEASURE, claim="")

@@ -6,61 +6,167 @@ thresholds come as facts, with their reference. ``text`` is the only way in.
 
 from __future__ import annotations
 
-from .vocabulary import GROUPS, STRUCTURES
+from .vocabulary import STRUCTURES
 
 _ANATOMY: dict[str, str] = {
-    "liver": "The liver lies in the right upper abdomen under the diaphragm. It makes bile, stores sugar, builds proteins of the blood and breaks down drugs and waste.",
-    "spleen": "The spleen lies in the left upper abdomen behind the stomach. It filters the blood, removes old red cells and takes part in the immune defence.",
-    "kidneys": "The kidneys lie on both sides of the spine behind the peritoneum. They filter the blood, make urine and regulate water, salts and blood pressure.",
-    "stomach": "The stomach lies in the left upper abdomen between esophagus and duodenum. It stores food, mixes it with acid and begins its digestion.",
-    "gallbladder": "The gallbladder lies under the liver. It stores and thickens bile and empties it into the duodenum after a meal.",
-    "pancreas": "The pancreas lies behind the stomach, its head in the loop of the duodenum. It makes digestive enzymes and hormones that control blood sugar, insulin among them.",
-    "aorta": "The aorta is the largest artery. It carries blood from the heart through chest and abdomen, where it runs in front of the spine, and divides into the arteries of the pelvis and legs.",
-    "heart": "The heart lies between the lungs, its tip to the left. It is a hollow muscle with four chambers that pumps blood through the lungs and the body.",
-    "lungs": "The lungs fill both sides of the chest. In them blood takes up oxygen and gives off carbon dioxide. The right lung has three lobes, the left two.",
-    "trachea": "The trachea, or windpipe, leads air from the larynx to the two main bronchi. It lies in front of the esophagus.",
-    "esophagus": "The esophagus, or gullet, carries food from the throat to the stomach. It lies behind the trachea and the heart.",
-    "urinary_bladder": "The urinary bladder lies low in the pelvis behind the pubic bone. It stores urine; its volume depends on how full it is at the time.",
-    "vertebral_column": "The vertebral column, or spine, carries the trunk and protects the spinal cord. It is built of vertebrae with discs between them.",
-    "other_bone": "By other bones this program means every bone outside the vertebral column, such as ribs, pelvis and shoulder blades.",
-    "bones": "Bones carry the body, protect organs and hold the marrow in which blood cells are made. On CT their dense outer layer looks white.",
-    "inferior_vena_cava": "The inferior vena cava is the large vein that brings blood from the legs and the abdomen back to the heart. It runs to the right of the aorta in front of the spine.",
-    "great_vessels": "The great vessels of the abdomen are the aorta, which carries blood away from the heart, and the inferior vena cava, which brings it back.",
-    "duodenum": "The duodenum is the first part of the small bowel. Bile and the juice of the pancreas reach the food in it.",
-    "brainstem": "The brainstem joins the brain to the spinal cord. It controls breathing, heartbeat and other functions that run without will.",
+    "liver":
+        "The liver lies in the right upper abdomen under the diaphragm. It makes bile, stores sugar, builds "
+        "proteins of the blood and breaks down drugs and waste.",
+    "spleen":
+        "The spleen lies in the left upper abdomen behind the stomach. It filters the blood, removes old red "
+        "cells and takes part in the immune defence.",
+    "kidneys":
+        "The kidneys lie on both sides of the spine behind the peritoneum. They filter the blood, make urine and "
+        "regulate water, salts and blood pressure.",
+    "stomach":
+        "The stomach lies in the left upper abdomen between esophagus and duodenum. It stores food, mixes it "
+        "with acid and begins its digestion.",
+    "gallbladder":
+        "The gallbladder lies under the liver. It stores and thickens bile and empties it into the duodenum "
+        "after a meal.",
+    "pancreas":
+        "The pancreas lies behind the stomach, its head in the loop of the duodenum. It makes digestive enzymes "
+        "and hormones that control blood sugar, insulin among them.",
+    "aorta":
+        "The aorta is the largest artery. It carries blood from the heart through chest and abdomen, where it "
+        "runs in front of the spine, and divides into the arteries of the pelvis and legs.",
+    "heart":
+        "The heart lies between the lungs, its tip to the left. It is a hollow muscle with four chambers that "
+        "pumps blood through the lungs and the body.",
+    "lungs":
+        "The lungs fill both sides of the chest. In them blood takes up oxygen and gives off carbon dioxide. The "
+        "right lung has three lobes, the left two.",
+    "trachea":
+        "The trachea, or windpipe, leads air from the larynx to the two main bronchi. It lies in front of the "
+        "esophagus.",
+    "esophagus":
+        "The esophagus, or gullet, carries food from the throat to the stomach. It lies behind the trachea and "
+        "the heart.",
+    "urinary_bladder":
+        "The urinary bladder lies low in the pelvis behind the pubic bone. It stores urine; its volume depends "
+        "on how full it is at the time.",
+    "vertebral_column":
+        "The vertebral column, or spine, carries the trunk and protects the spinal cord. It is built of "
+        "vertebrae with discs between them.",
+    "other_bone":
+        "By other bones this program means every bone outside the vertebral column, such as ribs, pelvis and "
+        "shoulder blades.",
+    "bones":
+        "Bones carry the body, protect organs and hold the marrow in which blood cells are made. On CT their "
+        "dense outer layer looks white.",
+    "inferior_vena_cava":
+        "The inferior vena cava is the large vein that brings blood from the legs and the abdomen back to the "
+        "heart. It runs to the right of the aorta in front of the spine.",
+    "great_vessels":
+        "The great vessels of the abdomen are the aorta, which carries blood away from the heart, and the "
+        "inferior vena cava, which brings it back.",
+    "duodenum":
+        "The duodenum is the first part of the small bowel. Bile and the juice of the pancreas reach the food in "
+        "it.",
+    "brainstem":
+        "The brainstem joins the brain to the spinal cord. It controls breathing, heartbeat and other functions "
+        "that run without will.",
     "spinal_cord": "The spinal cord runs in the canal of the spine and carries signals between the brain and the body.",
-    "parotids": "The parotid glands lie in front of and below the ears. They are the largest salivary glands and make saliva.",
-    "larynx": "The larynx, or voice box, lies in the neck above the trachea. It holds the vocal cords and keeps food out of the airway.",
+    "parotids":
+        "The parotid glands lie in front of and below the ears. They are the largest salivary glands and make "
+        "saliva.",
+    "larynx":
+        "The larynx, or voice box, lies in the neck above the trachea. It holds the vocal cords and keeps food "
+        "out of the airway.",
     "mandible": "The mandible is the lower jaw. It carries the lower teeth.",
     "body": "The body outline is the outer surface of the person, without table and air.",
 }  # fmt: skip
 
 _TOPICS: dict[str, str] = {
-    "hounsfield_unit": "The Hounsfield unit (HU) is the scale of CT. It tells how strongly tissue weakens X-rays, with water at zero and air at minus one thousand by definition. Fat lies a little below water, soft tissue a little above, and dense bone, calcium and metal far above, which is why they look white.",
-    "ct": "CT stands for computed tomography. An X-ray tube turns around the body, detectors measure how much passes through from every side, and a computer works out how strongly each small volume weakens the rays.",
-    "ct_mri": "CT measures how tissue weakens X-rays: it is fast and shows bone, lung and calcium well. MRI uses a magnetic field and radio waves, no X-rays, and tells soft tissues apart better. CT values are on a fixed scale, MRI values are not.",
-    "contrast": "A contrast agent with iodine, given into a vein, makes blood and well-supplied tissue brighter for a while, so that vessels and organs stand out. A scan without it is called native or non-contrast; some measurements, such as liver fat or bone density, are defined only there.",
-    "contrast_phase": "The phase tells how long after the injection was scanned. In the arterial phase the contrast is in the arteries, so the aorta is much brighter than the veins. In the portal venous phase it has reached the veins and the liver. Later it is excreted by the kidneys into the bladder.",
-    "window": "A window chooses which Hounsfield units are shown from black to white. A lung window is wide and low so that air and vessels of the lung can be told apart; a soft tissue window is narrow around the values of organs; a bone window is wide and high. It changes the picture, not the data.",
-    "planes": "Axial slices cut across the body from head to foot, coronal slices divide front from back, and sagittal slices divide left from right.",
-    "left_right": "By convention a CT is looked at from the feet of a person lying on the back, so the patient's right is on the left of the picture. Left and right in my answers are always the patient's.",
-    "voxel": "A voxel is one small box of the volume, as a pixel is one small square of a picture. Its size is the spacing of pixels and slices. The larger it is, the more tissues are mixed in one value.",
-    "artifact": "Artifacts are patterns that are not in the body: streaks from metal or dense contrast, blur from movement, noise from a low dose. They change Hounsfield units near them.",
-    "radiation": "CT uses X-rays, which carry a small risk that grows with the dose. The dose depends on the scanner, the region and the person, so doctors weigh it against what the scan is for. The dose is not stored in the volume that I read; please ask your doctor or the department about it.",
-    "segmentation": "Segmentation marks every voxel that belongs to a structure. The result is a mask: from it come volume, mean HU, diameters and the 3-D surface. A mask can be corrected with clicks.",
-    "measurement": "The volume is the number of voxels in the mask times the size of one voxel. Mean HU is the average over those voxels. Diameters and distances are taken between voxel positions in millimetres. All are computed from the masks, none is written by a language model.",
-    "system": "A small network finds structures in the volume, SAM 2 draws their edges, and the numbers are computed from the masks. Words are understood by rules over a vocabulary, or by the language model of the preset where it has one.",
-    "nifti_dicom": "DICOM is the format of scanners, one file a slice with a header. NIfTI, NRRD and MetaImage store a whole volume in one file. All of them can be opened here.",
-    "reference_ranges": "What is normal depends on age, sex and body size, so I state a threshold only with the publication it comes from. Ask, for instance, whether the spleen or the liver is enlarged; every other value is given as measured, without a judgement.",
-    "steatosis": "Steatosis, or fatty liver, is fat stored in the cells of the liver. Fat lowers the Hounsfield units, so it is judged by the attenuation of the liver on a scan without contrast.",
-    "liver_spleen_difference": "The difference between the attenuation of liver and spleen is used to judge liver fat, since fat lowers the liver and not the spleen. It is defined on scans without contrast.",
-    "emphysema": "Emphysema is a lasting loss of lung tissue that leaves enlarged air spaces. On CT it shows as lung of very low attenuation, and its share of the lung can be measured.",
-    "aortic_aneurysm": "An aneurysm is a lasting widening of an artery. In the aorta it is judged by the largest diameter across the vessel.",
-    "bone_density": "Osteoporosis is a loss of bone mass and strength; osteopenia is a lesser loss. The attenuation of the spongy bone in the vertebrae gives a hint of it, best on a scan without contrast, but the diagnosis rests on other examinations.",
-    "gallstones": "Gallstones are hard deposits formed from bile in the gallbladder. Only those with enough calcium are bright on CT; others cannot be seen, so a CT without stones does not exclude them.",
-    "renal_stones": "Kidney stones are crystals formed from urine. Nearly all of them are bright on CT, but contrast excreted by the kidneys can hide them.",
-    "pleural_effusion": "A pleural effusion is fluid between the lung and the chest wall. On CT it lies behind the lung in a person on the back, with values near those of water.",
-    "aortic_calcification": "Calcification of the aorta is calcium in its wall, a sign of atherosclerosis. It is much brighter than blood, unless contrast makes the blood as bright.",
+    "hounsfield_unit":
+        "The Hounsfield unit (HU) is the scale of CT. It tells how strongly tissue weakens X-rays, with water at "
+        "zero and air at minus one thousand by definition. Fat lies a little below water, soft tissue a little "
+        "above, and dense bone, calcium and metal far above, which is why they look white.",
+    "ct":
+        "CT stands for computed tomography. An X-ray tube turns around the body, detectors measure how much "
+        "passes through from every side, and a computer works out how strongly each small volume weakens the "
+        "rays.",
+    "ct_mri":
+        "CT measures how tissue weakens X-rays: it is fast and shows bone, lung and calcium well. MRI uses a "
+        "magnetic field and radio waves, no X-rays, and tells soft tissues apart better. CT values are on a "
+        "fixed scale, MRI values are not.",
+    "contrast":
+        "A contrast agent with iodine, given into a vein, makes blood and well-supplied tissue brighter for a "
+        "while, so that vessels and organs stand out. A scan without it is called native or non-contrast; some "
+        "measurements, such as liver fat or bone density, are defined only there.",
+    "contrast_phase":
+        "The phase tells how long after the injection was scanned. In the arterial phase the contrast is in the "
+        "arteries, so the aorta is much brighter than the veins. In the portal venous phase it has reached the "
+        "veins and the liver. Later it is excreted by the kidneys into the bladder.",
+    "window":
+        "A window chooses which Hounsfield units are shown from black to white. A lung window is wide and low so "
+        "that air and vessels of the lung can be told apart; a soft tissue window is narrow around the values of "
+        "organs; a bone window is wide and high. It changes the picture, not the data.",
+    "planes":
+        "Axial slices cut across the body from head to foot, coronal slices divide front from back, and sagittal "
+        "slices divide left from right.",
+    "left_right":
+        "By convention a CT is looked at from the feet of a person lying on the back, so the patient's right is "
+        "on the left of the picture. Left and right in my answers are always the patient's.",
+    "voxel":
+        "A voxel is one small box of the volume, as a pixel is one small square of a picture. Its size is the "
+        "spacing of pixels and slices. The larger it is, the more tissues are mixed in one value.",
+    "artifact":
+        "Artifacts are patterns that are not in the body: streaks from metal or dense contrast, blur from "
+        "movement, noise from a low dose. They change Hounsfield units near them.",
+    "radiation":
+        "CT uses X-rays, which carry a small risk that grows with the dose. The dose depends on the scanner, the "
+        "region and the person, so doctors weigh it against what the scan is for. The dose is not stored in the "
+        "volume that I read; please ask your doctor or the department about it.",
+    "segmentation":
+        "Segmentation marks every voxel that belongs to a structure. The result is a mask: from it come volume, "
+        "mean HU, diameters and the 3-D surface. A mask can be corrected with clicks.",
+    "measurement":
+        "The volume is the number of voxels in the mask times the size of one voxel. Mean HU is the average over "
+        "those voxels. Diameters and distances are taken between voxel positions in millimetres. All are "
+        "computed from the masks, none is written by a language model.",
+    "system":
+        "A small network finds structures in the volume, SAM 2 draws their edges, and the numbers are computed "
+        "from the masks. Words are understood by rules over a vocabulary, or by the language model of the preset "
+        "where it has one.",
+    "modality":
+        "Every volume opened here is read as a CT, with values in Hounsfield units. Other kinds of images, such "
+        "as MRI, are not meant for this program. How it was acquired is not stored in the volume itself.",
+    "nifti_dicom":
+        "DICOM is the format of scanners, one file a slice with a header. NIfTI, NRRD and MetaImage store a "
+        "whole volume in one file. All of them can be opened here.",
+    "reference_ranges":
+        "What is normal depends on age, sex and body size, so I state a threshold only with the publication it "
+        "comes from. Ask, for instance, whether the spleen or the liver is enlarged; every other value is given "
+        "as measured, without a judgement.",
+    "steatosis":
+        "Steatosis, or fatty liver, is fat stored in the cells of the liver. Fat lowers the Hounsfield units, so "
+        "it is judged by the attenuation of the liver on a scan without contrast.",
+    "liver_spleen_difference":
+        "The difference between the attenuation of liver and spleen is used to judge liver fat, since fat lowers "
+        "the liver and not the spleen. It is defined on scans without contrast.",
+    "emphysema":
+        "Emphysema is a lasting loss of lung tissue that leaves enlarged air spaces. On CT it shows as lung of "
+        "very low attenuation, and its share of the lung can be measured.",
+    "aortic_aneurysm":
+        "An aneurysm is a lasting widening of an artery. In the aorta it is judged by the largest diameter "
+        "across the vessel.",
+    "bone_density":
+        "Osteoporosis is a loss of bone mass and strength; osteopenia is a lesser loss. The attenuation of the "
+        "spongy bone in the vertebrae gives a hint of it, best on a scan without contrast, but the diagnosis "
+        "rests on other examinations.",
+    "gallstones":
+        "Gallstones are hard deposits formed from bile in the gallbladder. Only those with enough calcium are "
+        "bright on CT; others cannot be seen, so a CT without stones does not exclude them.",
+    "renal_stones":
+        "Kidney stones are crystals formed from urine. Nearly all of them are bright on CT, but contrast "
+        "excreted by the kidneys can hide them.",
+    "pleural_effusion":
+        "A pleural effusion is fluid between the lung and the chest wall. On CT it lies behind the lung in a "
+        "person on the back, with values near those of water.",
+    "aortic_calcification":
+        "Calcification of the aorta is calcium in its wall, a sign of atherosclerosis. It is much brighter than "
+        "blood, unless contrast makes the blood as bright.",
     "splenomegaly": "Splenomegaly means an enlarged spleen.",
     "hepatomegaly": "Hepatomegaly means an enlarged liver.",
     "cardiomegaly": "Cardiomegaly means an enlarged heart.",
@@ -71,35 +177,55 @@ _TOPICS: dict[str, str] = {
 _CHAT: dict[str, str] = {
     "greeting": "Hello. Ask me to segment a structure, to measure it, to compare or to describe this scan.",
     "thanks": "You are welcome.",
-    "export": "Masks, measurements and the report are saved from the page, masks as NIfTI or DICOM-SEG in the geometry of the file that came in. On the command line: python -m medvl segment and python -m medvl report.",
+    "export":
+        "Masks, measurements and the report are saved from the page, masks as NIfTI or DICOM-SEG in the geometry "
+        "of the file that came in. On the command line: python -m medvl segment and python -m medvl report.",
     "goodbye": "Goodbye.",
     "acknowledge": "All right. What would you like to look at next?",
-    "identity": "I am MedVL-SAM2, a research program for CT, not a doctor. I find structures, measure them and say where each number comes from. Research use only, not for diagnosis.",
-    "capabilities": "I can segment organs by name or description, measure volume, mean HU, diameters and slice ranges, compare structures, say how they lie to one another, check published signs such as liver fat or aortic diameter, read the scan's geometry, and write a report. Masks can be corrected with clicks.",
-    "accuracy": "Masks are made by a network and can be wrong, and every number inherits that. Please look at the outline; a wrong mask can be corrected with clicks and then measured again. Measured accuracy is in the model card.",
-    "privacy": "With the bundled preset the scan stays in the running program: nothing is sent to another service. If the page runs on another machine, your scan is on that machine while the session lasts.",
+    "identity":
+        "I am MedVL-SAM2, a research program for CT, not a doctor. I find structures, measure them and say where "
+        "each number comes from. Research use only, not for diagnosis.",
+    "capabilities":
+        "I can segment organs by name or description, measure volume, mean HU, diameters and slice ranges, "
+        "compare structures, say how they lie to one another, check published signs such as liver fat or aortic "
+        "diameter, read the scan's geometry, and write a report. Masks can be corrected with clicks.",
+    "accuracy":
+        "Masks are made by a network and can be wrong, and every number inherits that. Please look at the "
+        "outline; a wrong mask can be corrected with clicks and then measured again. Measured accuracy is in the "
+        "model card.",
+    "privacy":
+        "With the bundled preset the scan stays in the running program: nothing is sent to another service. If "
+        "the page runs on another machine, your scan is on that machine while the session lasts.",
 }  # fmt: skip
 
 _REFUSE: dict[str, str] = {
     "negated": "All right, I leave that out.",
-    "diagnosis": "I cannot diagnose or rule out a disease. I can measure structures and a few published signs, each with its source; what they mean is for a radiologist to say.",
+    "diagnosis":
+        "I cannot diagnose or rule out a disease. I can measure structures and a few published signs, each with "
+        "its source; what they mean is for a radiologist to say.",
     "treatment": "I cannot advise on treatment. Please ask the doctor who knows the whole case.",
     "prognosis": "I cannot say how an illness will go on. Please ask the doctor who knows the whole case.",
     "medication": "I cannot advise on drugs or doses. Please ask a doctor or a pharmacist.",
-    "emergency": "I cannot help with symptoms. If this is about you or someone near you, please call the emergency services or a doctor now.",
+    "emergency":
+        "I cannot help with symptoms. If this is about you or someone near you, please call the emergency "
+        "services or a doctor now.",
     "patient": "I do not know who the patient is, and I do not read names, age or sex from the file.",
     "injection": "I keep to what I am for: segmenting, measuring and describing this CT.",
     "off_topic": "That is outside what I do. I answer questions about this CT, its structures and CT in general.",
 }  # fmt: skip
 
 _UNKNOWN: dict[str, str] = {
-    "": "I did not understand that. Try for instance: segment the liver, how big is the spleen, is there a gallbladder, describe this scan.",
-    "beyond": "That I cannot tell from this volume. I can tell its voxel size, extent, contrast and region, and measure the structures I know.",
+    "":
+        "I did not understand that. Try for instance: segment the liver, how big is the spleen, is there a "
+        "gallbladder, describe this scan.",
+    "beyond":
+        "That I cannot tell from this volume. I can tell its voxel size, extent, contrast and region, and "
+        "measure the structures I know.",
     "antecedent": "Which structure do you mean? Please name it.",
 }  # fmt: skip
 
-TOPICS: frozenset[str] = frozenset(_ANATOMY | _TOPICS | _CHAT | _REFUSE)
-"""Every topic that ``text`` knows, and with them every id that ``Request.topic`` may hold beside ``"antecedent"``."""
+TOPICS: frozenset[str] = frozenset(_ANATOMY | _TOPICS | _CHAT | _REFUSE | _UNKNOWN) | frozenset(STRUCTURES)
+"""Every id that ``Request.topic`` may hold."""
 
 
 def text(topic: str) -> str:
@@ -115,10 +241,3 @@ def text(topic: str) -> str:
         if topic in table:
             return table[topic]
     return _UNKNOWN[""]
-
-
-def covers(structure: str) -> bool:
-    """Whether there is a text on a structure or group."""
-    return structure in _ANATOMY or (structure in STRUCTURES and STRUCTURES[structure].group in _ANATOMY) or (
-        structure in GROUPS and structure in _ANATOMY
-    )

@@ -1,8 +1,8 @@
 """Where a sentence names structures: phrases of the vocabulary, with their sides, and words that point back.
 
-``find`` reads words left to right, the longest phrase first, then gives each paired organ the side that is said with it:
-"right kidney", "kidney (left)", "right and left kidneys", "the right kidney, then the left". A side that tells where one
-thing lies to another ("to the left of the liver") belongs to no organ and is left alone.
+``find`` reads words left to right, the longest phrase first, then gives each paired organ the side said with it:
+"right kidney", "kidney (left)", "right and left kidneys", "the right kidney, then the left". A side that tells where
+one thing lies to another ("to the left of the liver") belongs to no organ and is left alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .lexicon import word_set
 from .normalise import STOP
 from .vocabulary import (
     GROUP_NAMES,
@@ -61,27 +62,52 @@ class Mention:
 PAIRED = frozenset(paired_groups())
 _SIDES: dict[str, Side] = {"right": "right", "left": "left"}
 _VERTEBRA = re.compile(r"[ctl]\d{1,2}|s[1-5]")
-_ORDINALS = frozenset(
-    ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "1st", "2nd", "3rd", "4th"]
+_ORDINALS = word_set(
+    """
+    first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth 1st 2nd 3rd 4th
+    """
 )
 _BETWEEN = frozenset({"and", "or", ",", "then", "plus", "versus", "to", "with"})
-_LIKE_THE = frozenset(["the", "a", "an", "my", "his", "her", "this", "that", "your", "their", "whole", "entire", "sided", "hand", "side", "lower", "upper"])
-_LOBE_WORDS = frozenset(["upper", "middle", "lower", "superior", "inferior", "right", "left"])
+_LIKE_THE = word_set(
+    """
+    the a an my his her this that your their whole entire sided hand side lower upper
+    """
+)
+_LOBE_WORDS = word_set(
+    """
+    upper middle lower superior inferior right left
+    """
+)
 _PRONOUNS = {
-    "it": 1, "its": 1, "them": 2, "they": 2, "their": 2, "both": 2, "these": 2, "those": 2, "this": 1, "that": 1, "itself": 1,
+    "it": 1, "its": 1, "them": 2, "they": 2, "their": 2, "both": 2, "these": 2, "those": 2, "this": 1,
+    "that": 1, "itself": 1,
 }  # fmt: skip
 _AFTER_POINTER = frozenset({"", "from", "with", "to", "and", "as", "again", "too", "in", "please", "one", "for", *STOP})
 
 
 # words of names that are ordinary English besides: a typo is not mended towards them
-_COMMON = frozenset(["field", "base", "tube", "lower", "upper", "outer", "outline", "back", "rest", "other", "remaining", "outside", "great", "large", "major", "vessels", "surface", "liens", "milts", "cavas", "loops", "noses", "stems", "bases", "discs", "clots", "cysts", "testis", "aria", "contour", "system", "structures", "tissue", "whole", "external", "bony", "mask", "table", "port", "stent", "drain", "growth", "lens", "masses", "lump", "septum", "nipple", "nipples", "hip", "hips", "eyes"])
+_COMMON = word_set(
+    """
+    field base tube lower upper outer outline back rest other remaining outside great large major vessels
+    surface liens milts cavas loops noses stems bases discs clots cysts testis aria contour system structures
+    tissue whole external bony mask table port stent drain growth lens masses lump septum nipple nipples hip
+    hips eyes
+    """
+)
+
+
+_POINTED = frozenset({"organ", "vessel", "structure", "gland", "bone", "tube", "mask", "region"})
 
 
 def _phrases() -> dict[tuple[str, ...], str | UnknownTerm]:
     table: dict[tuple[str, ...], str | UnknownTerm] = {}
 
     def add(text: str, target: str | UnknownTerm) -> None:
-        for form in (text, *([] if text.endswith("s") else [text + "s"]), *([text[:-1] + "ies"] if text.endswith(("ty", "my", "ry")) else [])):
+        for form in (
+            text,
+            *([] if text.endswith("s") else [text + "s"]),
+            *([text[:-1] + "ies"] if text.endswith(("ty", "my", "ry")) else []),
+        ):
             table.setdefault(tuple(form.split()), target)
 
     for structure in STRUCTURES.values():
@@ -113,7 +139,9 @@ def lexicon() -> frozenset[str]:
 
 def names_to_mend() -> frozenset[str]:
     """Words that spelling is mended towards: those of known structures, and names of one word."""
-    known = {word for phrase, target in PHRASES.items() if isinstance(target, str) or len(phrase) == 1 for word in phrase}
+    known = {
+        word for phrase, target in PHRASES.items() if isinstance(target, str) or len(phrase) == 1 for word in phrase
+    }
     return frozenset(known - _COMMON | ADJECTIVES.keys())
 
 
@@ -142,6 +170,7 @@ def _at(words: list[str], i: int) -> Mention | None:
                 return _unknown(words, i, i + n + 1, parts(target))
             return Mention(i, i + n, "known", parts(target), target)
         if target is not None:
+            n += words[i + n : i + n + 1] in (["bone"], ["bones"], ["muscle"], ["muscles"])
             return _unknown(words, i, i + n, target.nearest, target.lesion)
     word = words[i]
     following = words[i + 1] if i + 1 < len(words) else ""
@@ -158,10 +187,14 @@ def _at(words: list[str], i: int) -> Mention | None:
         if isinstance(organ, str) and organ in PAIRED:
             length = next(n for n in (3, 2, 1) if tuple(words[i + 1 : i + 1 + n]) in PHRASES)
             return Mention(i, i + 1 + length, "other", concept=organ)
-    if word == "other" and (following in ("one", "side", "ones", "organ") or following in _AFTER_POINTER):
+    if word in ("other", "opposite", "contralateral") and (
+        following in ("one", "side", "ones", "organ") or following in _AFTER_POINTER
+    ):
         return Mention(i, i + 1 + (following in ("one", "side", "ones", "organ")), "other")
     if word == "each" and following == "other":
         return Mention(i, i + 2, "pronoun", number=2)
+    if word in ("this", "that", "these", "those") and following.rstrip("s") in _POINTED:
+        return Mention(i, i + 2, "pronoun", number=_PRONOUNS[word])
     if word in ("this", "that", "these", "those") and following not in _AFTER_POINTER:
         return None
     if word == "both" and _next_known(words, i + 1):
@@ -179,7 +212,7 @@ def _next_known(words: list[str], i: int) -> bool:
 
 
 def _unknown(words: list[str], start: int, end: int, nearest: tuple[str, ...], lesion: bool = False) -> Mention:
-    """An unknown structure with the words before it that belong to it: "second lumbar vertebra", "left adrenal gland"."""
+    """An unknown structure with the words before it that belong to it: "left adrenal gland"."""
     lobe = words[end - 1] in ("lobe", "lobes")
     while start and (
         words[start - 1] in _ORDINALS or words[start - 1] in _SIDES or (lobe and words[start - 1] in _LOBE_WORDS)
@@ -198,7 +231,7 @@ def _sided(nearest: tuple[str, ...], said: set[Side]) -> tuple[str, ...]:
 
 
 def _join_parts(words: list[str], found: list[Mention]) -> list[Mention]:
-    """Joins "upper lobe" + "of the right lung", "head" + "of the pancreas", "lung" + "nodule", "nodule" + "in the lung"."""
+    """Joins "head" + "of the pancreas", "lung" + "nodule", "nodule" + "in the lung" to one unknown structure."""
     joined: list[Mention] = []
     for mention in found:
         start = _start_of_part(words, mention) if mention.kind == "known" else None
@@ -208,6 +241,14 @@ def _join_parts(words: list[str], found: list[Mention]) -> list[Mention]:
                 start = min(start, joined.pop().start)
             text = " ".join(words[start : mention.end])
             mention = Mention(start, mention.end, "unknown", text=text, nearest=_sided((mention.concept,), said))
+        elif (
+            _VERTEBRA.match(mention.text)
+            and joined
+            and joined[-1].concept == "vertebral_column"
+            and joined[-1].end == mention.start
+        ):
+            body = joined.pop()  # "vertebral body L1"
+            mention = replace(mention, start=body.start, text=" ".join(words[body.start : mention.end]))
         elif mention.lesion and joined and joined[-1].kind == "known" and joined[-1].end == mention.start:
             organ = joined.pop()
             while organ.start and words[organ.start - 1] in _SIDES:
@@ -233,6 +274,8 @@ def _start_of_part(words: list[str], mention: Mention) -> int | None:
         i -= 1
     if i < 2 or words[i - 1] != "of" or words[i - 2] not in PARTS:
         return None
+    if words[i - 2].startswith(("part", "portion")) and not set(words[i - 3 : i - 2]) & _LOBE_WORDS:
+        return None  # "is part of the liver cut off" asks for the liver
     i -= 2
     while i and words[i - 1] in _LOBE_WORDS:
         i -= 1
@@ -269,7 +312,9 @@ def _with_sides(words: list[str], found: list[Mention]) -> list[Mention]:
             ids = (on_side(mention.concept, side),)
             result.append(Mention(*span, "known", ids, mention.concept, side))
     for i in free:
-        if words[i] == "right" and i + 1 < len(words) and words[i + 1] in ("now", "away"):
+        following = words[i + 1] if i + 1 < len(words) else "?"
+        tag = following in ("?", ".") and words[i - 1 : i] == [","]  # "no gallbladder, right?"
+        if words[i] == "right" and (following in ("now", "away") or tag):
             continue
         end = i + 1 + (i + 1 < len(words) and words[i + 1] in ("one", "side", "ones"))
         result.append(Mention(i, end, "side", side=_SIDES[words[i]]))
@@ -293,21 +338,25 @@ def _sides_before(words: list[str], start: int, free: list[int]) -> list[int]:
     while i >= 0:
         if i in free:
             sides.insert(0, i)
-        elif (not (words[i] in _LIKE_THE and i - 1 >= 0) and not (sides and words[i] in _BETWEEN)) or (words[i] == "the" and not sides):
+        elif (not (words[i] in _LIKE_THE and i - 1 >= 0) and not (sides and words[i] in _BETWEEN)) or (
+            words[i] == "the" and not sides
+        ):
             break
         i -= 1
     return sides
 
 
 def _sides_after(words: list[str], end: int, free: list[int], found: list[Mention]) -> list[int]:
-    """Sides just after a noun: "kidney left", "kidney (right)", "kidney on the left side", "kidneys, left and right"."""
+    """Sides just after a noun: "kidney left", "kidney on the left side", "kidneys, left and right"."""
     taken = {m.start for m in found}
     sides: list[int] = []
     i = end
     while i < len(words) and i not in taken:
         if i in free:
             sides.append(i)
-        elif words[i] not in {*_LIKE_THE, "(", ")", ",", "on", "at", "of", "to", "and", "or", "only", "just"} or (words[i] == "and" and not sides):
+        elif words[i] not in {*_LIKE_THE, "(", ")", ",", "on", "at", "of", "to", "and", "or", "only", "just"} or (
+            words[i] == "and" and not sides
+        ):
             break
         i += 1
     return [] if i in taken and sides and _sides_before(words, i, free) else sides

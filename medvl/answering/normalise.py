@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
+from .lexicon import word_set
+
 STOP = frozenset({".", "?", "!", ";", ",", ":", "(", ")"})
 """Punctuation that is kept, each as a word of its own."""
 
@@ -51,13 +53,54 @@ _SHORTHAND = {
     "millilitres": "milliliters", "millilitre": "milliliter", "litres": "liters", "litre": "liter",
     "summarise": "summarize", "summarising": "summarize", "analyse": "analyze", "recognise": "recognize",
     "visualise": "visualize", "lk": "left kidney", "rk": "right kidney", "dissekt": "dissect",
-    "hus": "hu", "kidneys'": "kidneys", "avg": "average", "vol.": "volume", "diam": "diameter",
+    "hus": "hu", "kidneys'": "kidneys", "avg": "average", "vol.": "volume", "diam": "diameter", "diff": "difference",
 }  # fmt: skip
 """Short forms, Latin sides and British spellings, each for the one form the lexicons use."""
 
 # Ordinary words within one or two letters of a word of the lexicons: never mended.
-_ORDINARY = frozenset(
-    ["river", "lover", "lever", "liver's", "lived", "live", "lives", "living", "hear", "heard", "heat", "hearth", "chart", "start", "smart", "art", "part", "party", "long", "lung's", "lunge", "lunch", "hung", "sung", "song", "lump", "jump", "pump", "love", "leave", "leaves", "left", "right", "light", "night", "might", "sight", "fight", "tight", "spin", "spins", "pine", "spice", "spire", "spare", "space", "skin", "sink", "bring", "being", "bead", "been", "bean", "been", "bladed", "blade", "ladder", "border", "order", "older", "holder", "larger", "larder", "large", "target", "stone", "stored", "store", "story", "stories", "tone", "bone", "done", "gone", "one", "none", "note", "nose", "rose", "those", "these", "their", "there", "then", "than", "that", "this", "what", "when", "where", "were", "here", "hers", "his", "has", "had", "have", "having", "want", "went", "wait", "waist", "waste", "paste", "taste", "case", "cast", "last", "list", "lost", "least", "less", "lesson", "season", "reason", "region", "religion", "vision", "version", "person", "prison", "poison", "body", "bodies", "copy", "city", "pity", "pretty", "party", "mask", "task", "ask", "desk", "disk", "risk", "risks", "rock", "role", "rule", "rude", "side", "size", "sized", "wise", "wide", "wild", "will", "well", "wall", "wale", "tail", "tale", "tell", "tall", "tool", "cool", "call", "cell", "ball", "bell", "bill", "fill", "full", "fall", "fell", "feel", "feet", "meet", "meat", "seat", "beat", "heats", "bear", "wear", "year", "near", "dear", "fear", "rear", "clear", "clean", "cleaned", "mean", "means", "men", "man", "many", "any", "may", "make", "take", "lake", "cake", "bake", "wake", "wakes", "brake", "break", "bread", "read", "lead", "head", "heads", "dead", "deal", "real", "seal", "steal", "steel", "still", "skill", "spill", "spell", "smell", "small", "stall", "staff", "stuff", "stiff", "cliff", "offer", "over", "ever", "never", "even", "event", "seven", "given", "drive", "driven", "river", "rivers", "silver", "silvers", "delivers", "deliver", "delivery", "believe", "relieve", "receive", "archive", "active", "native", "nature", "mature", "future", "feature", "measure", "pleasure", "treasure", "pressure", "figure", "failure", "picture", "mixture", "moisture", "posture", "gesture", "texture", "structure", "strictures", "culture", "capture", "rapture", "sculpture", "furniture", "department", "apartment", "comment", "moment", "cement", "element", "document", "argument", "treat", "great", "grate", "rate", "late", "date", "data", "gate", "hate", "state", "statue", "status", "stats", "plate", "plane", "plan", "plant", "plans", "place", "palace", "pace", "page", "pages", "image", "images", "engine", "imagine", "magic", "music", "basic", "back", "pack", "lack", "track", "trick", "tricks", "trust", "truth", "tooth", "booth", "both", "bath", "path", "math", "month", "mouth", "south", "north", "earth", "worth", "birth", "third", "bird", "word", "world", "work", "worker", "works", "fork", "form", "from", "firm", "farm", "arm", "army", "harm", "charm", "warm", "worm", "storm", "sort", "short", "shirt", "shift", "shirt", "shorter", "sport", "spot", "port", "post", "most", "must", "just", "rust", "trust", "dust", "bust", "best", "test", "rest", "nest", "west", "guest", "quest", "request", "question", "queen", "green", "greed", "agree", "degree", "tree", "three", "free", "freeze", "sneeze", "breeze", "cheese", "cheek", "check", "chick", "thick", "think", "thing", "things", "king", "ring", "rings", "wing", "sing", "song", "sang", "bang", "gang", "hang", "rang", "range", "orange", "change", "chance", "dance", "fence", "hence", "pence", "since", "science", "silence", "absence", "presence", "present", "president", "resident", "evident", "student", "decent", "recent", "percent", "parent", "patent", "patient", "patience", "ancient", "client", "silent", "talent", "moral", "mural", "rural", "plural", "pleural", "normal", "formal", "format", "former", "farmer", "dormer", "corner", "stomachs", "cardio", "cards", "card", "hard", "yard", "ward", "word", "lord", "cord", "chord", "board", "hoard", "boat", "coat", "goat", "float", "bloat", "color", "collar", "dollar", "cellar", "cellars", "sailor", "tailor", "minor", "mirror", "error", "horror", "terror", "tremor", "trader", "reader", "leader", "header", "heading", "python", "joke", "jokes", "poem", "code", "capital", "country", "germany", "france", "paris", "weather", "football", "soccer", "recipe", "banana", "apple", "bread", "pirate", "morning", "evening", "afternoon", "tomorrow", "today", "yesterday", "week", "weeks", "time", "times", "tables", "table", "cable", "fable", "noble", "able", "sable", "stable", "double", "trouble", "bubble", "couple", "people", "purple", "simple", "sample", "example", "temple", "apple", "ripple", "triple", "principal", "name", "names", "game", "fame", "same", "shame", "frame", "flame", "blame", "lame", "tame", "came", "camel", "panel", "vessel", "tunnel", "channel", "final", "finally", "total", "totally", "vocal", "local", "focal", "social", "special", "spatial", "partial", "martial", "initial", "letter", "better", "butter", "bitter", "matter", "latter", "later", "water", "waiter", "writer", "winter", "printer", "pointer", "painter", "center", "enter", "inter", "international", "internal", "external", "eternal", "paternal", "maternal", "journal", "signal", "single", "jungle", "angle", "ankle", "uncle", "circle", "cycle", "title", "little", "bottle", "battle", "remote", "positive", "positional", "seems", "steps", "attention", "distinct", "contract", "contracts", "basis", "based", "cancel", "cancels", "vice", "costs", "resort", "summaries", "poly", "contrary", "deliberate", "interior", "lengthy", "ticket", "tickets", "piped", "liner", "liners", "vowel", "grand", "averaged", "delicate", "bonus", "sine", "spline", "outliers", "corollary", "threat", "miles", "pleas", "columnar", "depending", "described", "lies", "canvas", "slides", "descendant", "tested", "testes", "outlive", "remover", "highlighted", "outlined", "summarized", "sliced", "cattle", "settle", "kettle", "metal", "mental", "dental", "rental", "central", "control", "patrol", "petrol", "cholesterol"]
+_ORDINARY = word_set(
+    """
+    river lover lever liver's lived live lives living hear heard heat hearth chart start smart art part party
+    long lung's lunge lunch hung sung song lump jump pump love leave leaves left right light night might sight
+    fight tight spin spins pine spice spire spare space skin sink bring being bead been bean been bladed blade
+    ladder border order older holder larger larder large target stone stored store story stories tone bone done
+    gone one none note nose rose those these their there then than that this what when where were here hers his
+    has had have having want went wait waist waste paste taste case cast last list lost least less lesson season
+    reason region religion vision version person prison poison body bodies copy city pity pretty party mask task
+    ask desk disk risk risks rock role rule rude side size sized wise wide wild will well wall wale tail tale
+    tell tall tool cool call cell ball bell bill fill full fall fell feel feet meet meat seat beat heats bear
+    wear year near dear fear rear clear clean cleaned mean means men man many any may make take lake cake bake
+    wake wakes brake break bread read lead head heads dead deal real seal steal steel still skill spill spell
+    smell small stall staff stuff stiff cliff offer over ever never even event seven given drive driven river
+    rivers silver silvers delivers deliver delivery believe relieve receive archive active native nature mature
+    future feature measure pleasure treasure pressure figure failure picture mixture moisture posture gesture
+    texture structure strictures culture capture rapture sculpture furniture department apartment comment moment
+    cement element document argument treat great grate rate late date data gate hate state statue status stats
+    plate plane plan plant plans place palace pace page pages image images engine imagine magic music basic back
+    pack lack track trick tricks trust truth tooth booth both bath path math month mouth south north earth worth
+    birth third bird word world work worker works fork form from firm farm arm army harm charm warm worm storm
+    sort short shirt shift shirt shorter sport spot port post most must just rust trust dust bust best test rest
+    nest west guest quest request question queen green greed agree degree tree three free freeze sneeze breeze
+    cheese cheek check chick thick think thing things king ring rings wing sing song sang bang gang hang rang
+    range orange change chance dance fence hence pence since science silence absence presence present president
+    resident evident student decent recent percent parent patent patient patience ancient client silent talent
+    moral mural rural plural pleural normal formal format former farmer dormer corner stomachs cardio cards card
+    hard yard ward word lord cord chord board hoard boat coat goat float bloat color collar dollar cellar
+    cellars sailor tailor minor mirror error horror terror tremor trader reader leader header heading python
+    joke jokes poem code capital country germany france paris weather football soccer recipe banana apple bread
+    pirate morning evening afternoon tomorrow today yesterday week weeks time times tables table cable fable
+    noble able sable stable double trouble bubble couple people purple simple sample example temple apple ripple
+    triple principal name names game fame same shame frame flame blame lame tame came camel panel vessel tunnel
+    channel final finally total totally vocal local focal social special spatial partial martial initial letter
+    better butter bitter matter latter later water waiter writer winter printer pointer painter center enter
+    inter international internal external eternal paternal maternal journal signal single jungle angle ankle
+    uncle circle cycle title little bottle battle remote positive positional seems steps attention distinct
+    contract contracts basis based cancel cancels vice costs resort summaries poly contrary deliberate interior
+    lengthy ticket tickets piped liner liners vowel grand averaged delicate bonus sine spline outliers corollary
+    threat miles pleas columnar depending described lies canvas slides descendant tested testes outlive remover
+    highlighted outlined summarized sliced cattle settle kettle metal mental dental rental central control
+    patrol petrol cholesterol
+    """
 )
 
 
@@ -65,7 +108,18 @@ def fold(text: str) -> str:
     """Lower case, plain quotes and hyphens, no accents."""
     text = unicodedata.normalize("NFKC", text).lower()
     text = text.translate(
-        str.maketrans({"’": "'", "‘": "'", "`": "'", "–": "-", "—": ",", "…": ".", "&": " and ", "+": " and "})
+        str.maketrans(
+            {
+                "\u2019": "'",
+                "\u2018": "'",
+                "`": "'",
+                "\u2013": "-",
+                "\u2014": ",",
+                "\u2026": ".",
+                "&": " and ",
+                "+": " and ",
+            }
+        )
     )
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 

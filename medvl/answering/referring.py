@@ -1,6 +1,6 @@
-"""Structures found by a description: "the organ left of the stomach that filters blood", "the larger kidney".
+"""Structures found by a description: "the organ left of the stomach that filters blood".
 
-A description has a noun for a kind of thing ("organ", "vessel", "tube") or a paired organ, and says something of it: what
+A description has a noun for a kind of thing ("organ", "vessel", "tube") or a paired organ, and says of it what
 it does, what it looks like, where it lies, or how it compares. ``TRAITS`` tells what each structure is and does,
 ``PLACE`` where it lies in a body with organs in their usual places. Every structure that contradicts the description is
 out; of the others the one that most of the description fits is meant. What only the scan can tell (which is larger,
@@ -13,49 +13,97 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .lexicon import word_set
 from .mentions import PAIRED, Mention
 from .vocabulary import GROUPS, STRUCTURES
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What is known of a structure: ``kinds`` of thing it may be called, ``about``: what it does and looks like.
+    """What is known of a structure.
 
-    Each entry of ``about`` is a few word beginnings that must all occur, ``|`` between alternatives.
+    Attributes:
+        kinds: nouns that it may be called by.
+        about: what it does and looks like: entries set apart by ``;``, each a few word beginnings that must all occur,
+            ``|`` between alternatives.
+        size: rank of its usual size among organs, 0 smallest; no number is ever stated from it.
     """
 
     kinds: str
-    about: tuple[str, ...]
+    about: str
     size: int = 0
 
+    @property
+    def entries(self) -> list[list[str]]:
+        """``about`` taken apart."""
+        return [entry.split() for entry in self.about.split(";") if entry.strip()]
 
-# size: rank of the usual size among organs, 0 smallest; no number is stated from it
+
+_KIDNEY = (
+    "mak|produc|form|excret|secret urin; filter|clean blood|waste|plasma; bean; retroperiton; waste; dialys; "
+    "pair retroperiton; water|salt regulat|adjust|balanc"
+)
+_LUNG = "breath; oxygen|gas|air exchang|take|tak; respir; inhal; air fill|hold|contain; larg|bigg chest|thora; "
+_SAC = "organ sac bag pouch reservoir container"
+
 TRAITS: dict[str, Traits] = {
-    "liver": Traits("organ gland", ("detox", "mak|produc|secret bile", "gland larg|bigg|heavi", "glycogen", "diaphragm", "organ heavi", "organ larg|bigg abdom|belly", "cirrhosis", "drug|alcohol|toxin|poison break|clean|process|metabol"), 8),
-    "spleen": Traits("organ gland filter", ("filter|clean blood", "lymph", "immun", "red cell", "old|worn blood|cell", "platelet"), 4),
-    "right_kidney": Traits("organ filter", ("mak|produc|form|excret|secret urin", "filter|clean blood|waste|plasma", "bean", "retroperiton", "waste", "dialys", "pair retroperiton"), 4),
-    "left_kidney": Traits("organ filter", ("mak|produc|form|excret|secret urin", "filter|clean blood|waste|plasma", "bean", "retroperiton", "waste", "dialys", "pair retroperiton"), 4),
-    "stomach": Traits("organ sac bag pouch container", ("digest", "acid", "food end|after|stor|hold|land|mix|churn|swallow|go", "gastric", "hung"), 6),
-    "gallbladder": Traits("organ sac bag pouch reservoir container", ("bile stor|hold|keep|collect|concentrat|contain|reservoir|sac|bag|pouch", "gallstone", "pear"), 2),
-    "pancreas": Traits("organ gland", ("insulin", "enzym", "blood sugar", "diabet", "glucagon"), 3),
-    "aorta": Traits("vessel artery tube pipe", ("arter larg|main|bigg|big|great", "oxygen blood carr|distribut|deliver", "arter", "blood out|away heart", "vessel main|larg|bigg body|heart leav"), 3),
-    "heart": Traits("organ pump muscle", ("pump", "between lung", "beat", "circulat", "blood push|driv|propel", "four chamber"), 5),
-    "right_lung": Traits("organ", ("breath", "oxygen|gas|air exchang|take|tak", "respir", "three lobe", "larg|bigg chest|thora", "inhal", "air fill|hold|contain"), 9),
-    "left_lung": Traits("organ", ("breath", "oxygen|gas|air exchang|take|tak", "respir", "two lobe", "larg|bigg chest|thora", "inhal", "air fill|hold|contain"), 9),
-    "trachea": Traits("airway tube pipe", ("air throat|tube|pipe|carr|goes|go|conduct|bring|lead", "airway", "throat lung", "breath tube|pipe", "air lung"), 2),
-    "esophagus": Traits("tube pipe organ", ("food tube|pipe|carr|bring|transport|mov|goes|go|stomach", "swallow", "mouth stomach|throat"), 2),
-    "urinary_bladder": Traits("organ sac bag pouch reservoir container", ("urin|pee stor|collect|hold|reservoir|sac|bag|keep|contain|fill",), 3),
-    "vertebral_column": Traits("bone column", ("column", "protect cord", "upright", "support trunk|back|body", "bony"), 6),
-    "other_bone": Traits("", ()),
-    "inferior_vena_cava": Traits("vessel vein tube pipe", ("vein", "blood return|back|bring|drain heart|leg", "low deoxygenat"), 3),
-    "duodenum": Traits("organ tube", ("first|begin|start|upper bowel|intestin|gut", "after stomach"), 2),
-    "brainstem": Traits("organ nerve", ("connect brain cord", "brain cord", "brain low"), 1),
-    "spinal_cord": Traits("nerve bundle tube cord", ("nerve bundle|canal|spin|column|back", "spinal canal", "nerve"), 1),
-    "right_parotid": Traits("organ gland", ("saliva",), 1),
-    "left_parotid": Traits("organ gland", ("saliva",), 1),
-    "larynx": Traits("organ airway box", ("voice", "speak", "talk", "sing", "speech", "vocal"), 1),
-    "mandible": Traits("bone", ("lower teeth|tooth|jaw", "chew", "chin"), 2),
-}  # fmt: skip
+    "liver": Traits(
+        "organ gland",
+        "detox; mak|produc|secret bile; gland larg|bigg|heavi; glycogen; diaphragm; organ heavi; "
+        "organ larg|bigg abdom|belly; cirrhosis; drug|alcohol|toxin|poison break|clean|process|metabol",
+        8,
+    ),
+    "spleen": Traits(
+        "organ gland filter", "filter|clean blood; lymph; immun; red cell; old|worn blood|cell; platelet", 4
+    ),
+    "right_kidney": Traits("organ filter", _KIDNEY, 4),
+    "left_kidney": Traits("organ filter", _KIDNEY, 4),
+    "stomach": Traits(
+        "organ sac bag pouch container",
+        "digest; acid; food end|after|stor|hold|land|mix|churn|swallow|go; gastric; hung",
+        6,
+    ),
+    "gallbladder": Traits(
+        _SAC, "bile stor|hold|keep|collect|concentrat|contain|reservoir|sac|bag|pouch; gallstone; pear", 2
+    ),
+    "pancreas": Traits("organ gland", "insulin; enzym; blood sugar; diabet; glucagon", 3),
+    "aorta": Traits(
+        "vessel artery tube pipe",
+        "arter larg|main|bigg|big|great; oxygen blood carr|distribut|deliver; arter; blood out|away heart; "
+        "vessel main|larg|bigg body|heart leav",
+        3,
+    ),
+    "heart": Traits(
+        "organ pump muscle",
+        "pump; blood flow; between lung; beat; circulat; blood push|driv|propel; four chamber",
+        5,
+    ),
+    "right_lung": Traits("organ", _LUNG + "three lobe", 9),
+    "left_lung": Traits("organ", _LUNG + "two lobe", 9),
+    "trachea": Traits(
+        "airway tube pipe",
+        "air throat|tube|pipe|carr|goes|go|conduct|bring|lead; airway; throat lung; breath tube|pipe; air lung",
+        2,
+    ),
+    "esophagus": Traits(
+        "tube pipe organ",
+        "food tube|pipe|carr|bring|transport|mov|goes|go|stomach; swallow; mouth stomach|throat",
+        2,
+    ),
+    "urinary_bladder": Traits(_SAC, "urin|pee stor|collect|hold|reservoir|sac|bag|keep|contain|fill", 3),
+    "vertebral_column": Traits("bone column", "column; protect cord; upright; support trunk|back|body; bony", 6),
+    "other_bone": Traits("", ""),
+    "inferior_vena_cava": Traits(
+        "vessel vein tube pipe", "vein; blood return|back|bring|drain heart|leg; low deoxygenat", 3
+    ),
+    "duodenum": Traits("organ tube", "first|begin|start|upper bowel|intestin|gut; after stomach", 2),
+    "brainstem": Traits("organ nerve", "connect brain cord; brain cord; brain low", 1),
+    "spinal_cord": Traits("nerve bundle tube cord", "nerve bundle|canal|spin|column|back; spinal canal; nerve", 1),
+    "right_parotid": Traits("organ gland", "saliva", 1),
+    "left_parotid": Traits("organ gland", "saliva", 1),
+    "larynx": Traits("organ airway box", "voice; speak; talk; sing; speech; vocal", 1),
+    "mandible": Traits("bone", "lower teeth|tooth|jaw; chew; chin", 2),
+}
 
 # Usual places: x to the patient's left, y to the front, z to the head, about 2 cm a step.
 PLACE: dict[str, tuple[float, float, float]] = {
@@ -87,7 +135,8 @@ PLACE: dict[str, tuple[float, float, float]] = {
 _KINDS: dict[str, str] = {
     "organ": "organ", "organs": "organ", "gland": "gland", "glands": "gland", "vessel": "vessel", "vessels": "vessel",
     "artery": "artery", "arteries": "artery", "vein": "vein", "veins": "vein", "tube": "tube", "tubes": "tube",
-    "pipe": "pipe", "bone": "bone", "bones": "bone", "airway": "airway", "airways": "airway", "sac": "sac", "bag": "bag",
+    "pipe": "pipe", "bone": "bone", "bones": "bone", "airway": "airway", "airways": "airway", "sac": "sac",
+    "bag": "bag",
     "pouch": "pouch", "reservoir": "reservoir", "container": "container", "muscle": "muscle", "pump": "pump",
     "column": "column", "nerve": "nerve", "bundle": "bundle", "box": "box", "filter": "filter",
     "structure": "", "structures": "", "thing": "", "part": "", "one": "", "region": "", "tissue": "",
@@ -95,14 +144,14 @@ _KINDS: dict[str, str] = {
 """Nouns of a description, each with the kind it asks for; "" asks for none."""
 
 _SUPERLATIVE: dict[str, str] = {
-    **dict.fromkeys(
-        ["larger", "largest", "bigger", "biggest", "greater", "greatest", "widest", "wider", "heavier", "heaviest", "longer", "longest"], "larger"
-    ),
-    **dict.fromkeys(
-        ["smaller", "smallest", "tiniest", "narrower", "narrowest", "shorter", "shortest", "lighter", "thinner", "thinnest"], "smaller"
-    ),
-    **dict.fromkeys(["brighter", "brightest", "denser", "densest", "whiter", "whitest"], "brighter"),
-    **dict.fromkeys(["darker", "darkest", "blacker", "blackest"], "darker"),
+    word: choice
+    for choice, listed in {
+        "larger": "larger largest bigger biggest greater greatest wider widest heavier heaviest longer longest",
+        "smaller": "smaller smallest tiniest narrower narrowest shorter shortest lighter thinner thinnest",
+        "brighter": "brighter brightest denser densest whiter whitest",
+        "darker": "darker darkest blacker blackest",
+    }.items()
+    for word in listed.split()
 }
 _HIGH, _LOW = {"higher", "highest", "more", "most"}, {"lower", "lowest", "less", "least"}
 _LIGHT, _BULK = {"hu", "hounsfield", "density", "attenuation", "intensity"}, {"volume", "size", "diameter"}
@@ -111,7 +160,8 @@ _LIGHT, _BULK = {"hu", "hounsfield", "density", "attenuation", "intensity"}, {"v
 _RELATIONS: dict[tuple[str, ...], tuple[int, int]] = {
     ("left", "of"): (0, 1), ("left", "from"): (0, 1), ("left", "side", "of"): (0, 1), ("right", "of"): (0, -1),
     ("right", "side", "of"): (0, -1), ("right", "from"): (0, -1), ("front", "of"): (1, 1), ("anterior", "to"): (1, 1),
-    ("before",): (1, 1), ("behind",): (1, -1), ("posterior", "to"): (1, -1), ("back", "of"): (1, -1), ("above",): (2, 1),
+    ("before",): (1, 1), ("behind",): (1, -1), ("posterior", "to"): (1, -1), ("back", "of"): (1, -1),
+    ("above",): (2, 1),
     ("over",): (2, 1), ("superior", "to"): (2, 1), ("below",): (2, -1), ("under",): (2, -1), ("beneath",): (2, -1),
     ("underneath",): (2, -1), ("inferior", "to"): (2, -1),
 }  # fmt: skip
@@ -133,8 +183,11 @@ _REGIONS = {
     "pelvis": (-20, -8), "pelvic": (-20, -8), "neck": (14, 22), "head": (18, 30), "face": (18, 30), "thoracic": (6, 16),
     "retroperitoneum": (-8, 5),
 }  # fmt: skip
-_ANCHOR_LEADS = frozenset(
-    ["of", "from", "to", "behind", "above", "below", "under", "beneath", "underneath", "over", "between", "near", "beside", "by", "inside", "in", "into", "with", "before", "than", "after", "against", "on", "around", "towards", "toward", "leaving", "for"]
+_ANCHOR_LEADS = word_set(
+    """
+    of from to behind above below under beneath underneath over between near beside by inside in into with
+    before than after against on around towards toward leaving for
+    """
 )
 
 
@@ -157,14 +210,24 @@ class Referral:
     start: int
 
 
+# words that end a description backwards: it does not reach into "show me" or "how big is"
+_OUTSIDE = word_set(", . : and show segment me us is are was were of give tell how what which measure compare please")
+
+
+def _phrase(words: list[str]) -> str:
+    return " ".join(words).strip(" ?.!,;:")
+
+
 def superlative(words: list[str]) -> str:
     """``larger``, ``smaller``, ``brighter`` or ``darker`` if a word of comparison says so, else ""."""
     for i, word in enumerate(words):
         if word in _SUPERLATIVE:
             return _SUPERLATIVE[word]
+        if word in ("more", "most") and words[i - 1 : i] in (["weigh"], ["weighs"], ["measures"]):
+            return "larger"
         near = words[i + 1 : i + 3]
         if word in _HIGH | _LOW:
-            if _LIGHT & set(near) or "bright" in near or "dense" in near:
+            if _LIGHT & set(near) or any(w.startswith(("bright", "dens", "white", "radio", "opaque")) for w in near):
                 return "brighter" if word in _HIGH else "darker"
             if _BULK & set(near):
                 return "larger" if word in _HIGH else "smaller"
@@ -183,13 +246,13 @@ def describe(words: list[str], mentions: list[Mention], targetless: bool = False
 
 
 def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | None:
-    """ "The larger kidney", "the lung that has two lobes", "the kidney on the side of the liver"."""
+    """A pair narrowed down: "the larger kidney", "the lung that has two lobes", "the kidney beside the liver"."""
     for index, mention in enumerate(mentions):
         if mention.kind != "known" or mention.concept not in PAIRED or mention.side:
             continue
         # a description stands close: words before up to the article, words after up to the next thing asked for
         begin = mention.start
-        while begin and words[begin - 1] not in {",", ".", "and", "show", "segment"} and mention.start - begin < 5:
+        while begin and words[begin - 1] not in _OUTSIDE and mention.start - begin < 5:
             begin -= 1
         choose = superlative(words[begin : mention.start] + words[mention.end :])
         members = GROUPS[mention.concept]
@@ -206,23 +269,21 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
             if anchor in PLACE and abs(PLACE[anchor][0]) >= 1:
                 side = min(members, key=lambda id: abs(PLACE[id][0] - PLACE[anchor][0]))
                 used = frozenset(mentions.index(m) for m in anchors) | {index}
-                return Referral((side,), "", " ".join(words[begin:]), used, begin)
+                return Referral((side,), "", _phrase(words[begin:]), used, begin)
         if lead and lead[0] in {"that", "which", "with", "having", "whose", "of"}:
             scores = {id: _told(id, words[mention.end :]) for id in members}
             best = max(scores.values())
             chosen = tuple(id for id in members if scores[id] == best)
             if best and len(chosen) == 1:
                 used = {index} | {i for i, m in enumerate(mentions) if m.kind == "unknown" and m.start >= mention.end}
-                return Referral(chosen, "", " ".join(words[begin:]), frozenset(used), begin)
+                return Referral(chosen, "", _phrase(words[begin:]), frozenset(used), begin)
         if choose and not anchors:
-            return Referral(
-                members, choose, " ".join(words[begin : max(mention.end, begin + 1)]), frozenset({index}), begin
-            )
+            return Referral(members, choose, _phrase(words[begin : mention.end]), frozenset({index}), begin)
     return None
 
 
 def _kind_described(words: list[str], mentions: list[Mention], targetless: bool) -> Referral | None:
-    """ "The organ that stores bile", "the brightest vessel in front of the spine"."""
+    """A kind of thing described: "the organ that stores bile", "the brightest vessel in front of the spine"."""
     # "portal vein" is a name, "the vein that ..." a description, and so is "the bone that ..."
     named = {
         i
@@ -246,6 +307,9 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
     )
     anchors = [(i, m) for i, m in anchors if m.start < end]
     span = words[begin:end]
+    generic = any(m.kind == "unknown" and m.start <= start < m.end for m in mentions)
+    if generic and not [w for w in span if w.isalpha() and w not in ("the", "all", "please") and w != words[start]]:
+        return None  # "the arteries": a kind of thing and nothing said of it
     kind = _KINDS[words[start]] if heads else ""
     fits: dict[str, float] = {}
     for id, traits in TRAITS.items():
@@ -278,12 +342,17 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
     if len(ids) == 1 or best >= 4:  # what is known of the structure has accounted for "largest" already
         choose = ""
     used = frozenset(i for i, m in enumerate(mentions) if begin <= m.start < end)
-    return Referral(ids, choose, " ".join(span), used, begin)
+    return Referral(ids, choose, _phrase(span), used, begin)
 
 
 def _described_noun(words: list[str], mention: Mention) -> bool:
     """Whether a group's name is only the noun of a description: "the bone that carries the teeth"."""
-    return words[mention.start] == "bone" and words[mention.end : mention.end + 1] in (["that"], ["which"], ["in"], ["of"])
+    return words[mention.start] == "bone" and words[mention.end : mention.end + 1] in (
+        ["that"],
+        ["which"],
+        ["in"],
+        ["of"],
+    )
 
 
 def _leads(words: list[str], mention: Mention) -> bool:
@@ -301,8 +370,7 @@ def _leads(words: list[str], mention: Mention) -> bool:
 def _told(id: str, words: list[str]) -> int:
     """How much of what is said is known of a structure: entries that match, longer ones count more."""
     score = 0
-    for entry in TRAITS[id].about:
-        stems = entry.split()
+    for stems in TRAITS[id].entries:
         if all(any(w.startswith(stem) for w in words for stem in alternatives.split("|")) for alternatives in stems):
             score += len(stems)
     return score

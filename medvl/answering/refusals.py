@@ -1,4 +1,4 @@
-"""What is not answered: advice, diagnosis by another name, who the patient is, other subjects, orders to break rules."""
+"""What is not answered: advice, diagnosis, who the patient is, other subjects, orders to break rules."""
 
 from __future__ import annotations
 

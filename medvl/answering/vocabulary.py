@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .lexicon import names, word_set
+
 Region = Literal["head_neck", "chest", "abdomen", "pelvis", "body"]
 Side = Literal["left", "right", ""]
 
@@ -51,14 +53,10 @@ class Structure:
         return self.side != ""
 
 
-def _split(names: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in names.split(",") if name.strip())
-
-
 def _pair(base: str, group: str, region: Region, synonyms: str, adjectives: str = "") -> list[Structure]:
     """Right and left of a paired organ."""
     return [
-        Structure(f"{s}_{base}", f"{s} {base}", _split(synonyms), _split(adjectives), s, group, region)
+        Structure(f"{s}_{base}", f"{s} {base}", names(synonyms), names(adjectives), s, group, region)
         for s in ("right", "left")
     ]
 
@@ -73,7 +71,7 @@ def _one(
     tube: bool = False,
 ) -> Structure:
     name = id.replace("_", " ")
-    return Structure(id, name, (name, *_split(synonyms)), _split(adjectives), "", group, region, kind, tube)
+    return Structure(id, name, (name, *names(synonyms)), names(adjectives), "", group, region, kind, tube)
 
 
 _ALL: list[Structure] = [
@@ -116,7 +114,8 @@ _ALL: list[Structure] = [
     _one(
         "vertebral_column",
         "abdomen",
-        "spine, backbone, back bone, spinal column, vertebrae, vertebral bodies, vertebral body, vertebra, vertebras, columna vertebralis, ws, wirbelsaule, spines",
+        "spine, backbone, back bone, spinal column, vertebrae, vertebral bodies, vertebral body, vertebra, "
+        "vertebras, columna vertebralis, ws, wirbelsaule, spines",
         "vertebral",
         "bone",
         "bones",
@@ -132,7 +131,8 @@ _ALL: list[Structure] = [
     _one(
         "inferior_vena_cava",
         "abdomen",
-        "ivc, vena cava inferior, vena cava, inferior caval vein, caval vein, cava, postcava, inferior cava, inf vena cava",
+        "ivc, vena cava inferior, vena cava, inferior caval vein, caval vein, cava, postcava, inferior cava, "
+        "inf vena cava",
         "caval",
         "vessel",
         "great_vessels",
@@ -152,7 +152,8 @@ _ALL: list[Structure] = [
         "parotid",
         "parotids",
         "head_neck",
-        "parotid, parotid gland, parotis, parotides, glandula parotis, glandula parotidea, glandulae parotideae, parotid salivary gland",
+        "parotid, parotid gland, parotis, parotides, glandula parotis, glandula parotidea, glandulae "
+        "parotideae, parotid salivary gland",
     ),
     _one("larynx", "head_neck", "voice box, voicebox, laryngeal box", "laryngeal", "airway"),
     _one(
@@ -165,7 +166,8 @@ _ALL: list[Structure] = [
     _one(
         "body",
         "body",
-        "body outline, body surface, body contour, outline of the body, skin, skin surface, body mask, whole body, external contour, surface of the body, outer contour",
+        "body outline, body surface, body contour, outline of the body, skin, skin surface, body mask, whole "
+        "body, external contour, surface of the body, outer contour",
         "",
         "surface",
     ),
@@ -187,11 +189,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Parts of each group, right before left."""
 
 GROUP_NAMES: dict[str, tuple[str, ...]] = {
-    "bones": _split(
+    "bones": names(
         "bone, bones, skeleton, skeletal system, bony structures, osseous structures, ossa, all bones, bony skeleton"
     ),
-    "great_vessels": _split("great vessels, large vessels, big vessels, major vessels"),
-    "parotids": _split("salivary gland"),
+    "great_vessels": names("great vessels, large vessels, big vessels, major vessels"),
+    "parotids": names("salivary gland"),
 }
 """Names of groups that are not the plural of a paired organ."""
 
@@ -213,104 +215,140 @@ class UnknownTerm:
 
 UNKNOWN: tuple[UnknownTerm, ...] = (
     UnknownTerm(
-        _split("prostate, prostate gland, seminal vesicle, penis, testis, testes, testicle"), ("urinary_bladder",)
+        names("prostate, prostate gland, seminal vesicle, penis, testis, testes, testicle"), ("urinary_bladder",)
     ),
     UnknownTerm(
-        _split("uterus, womb, ovary, ovaries, cervix, vagina, fallopian tube, placenta, fetus"), ("urinary_bladder",)
+        names("uterus, womb, ovary, ovaries, cervix, vagina, fallopian tube, placenta, fetus"), ("urinary_bladder",)
     ),
-    UnknownTerm(_split("ureter, urethra"), ("kidneys", "urinary_bladder")),
+    UnknownTerm(names("ureter, urethra"), ("kidneys", "urinary_bladder")),
     UnknownTerm(
-        _split(
-            "colon, large bowel, large intestine, bowel, bowels, intestine, guts, rectum, sigmoid, sigmoid colon, caecum, cecum, appendix, vermiform appendix, transverse colon, ascending colon, descending colon, anus, mesentery, omentum"
+        names(
+            "colon, large bowel, large intestine, bowel, bowels, intestine, guts, rectum, sigmoid, sigmoid "
+            "colon, caecum, cecum, appendix, vermiform appendix, transverse colon, ascending colon, "
+            "descending colon, anus, mesentery, omentum"
         ),
         ("duodenum", "stomach"),
     ),
-    UnknownTerm(_split("small bowel, small intestine, ileum, jejunum"), ("duodenum",)),
+    UnknownTerm(names("small bowel, small intestine, ileum, jejunum"), ("duodenum",)),
     UnknownTerm(
-        _split(
-            "adrenal, adrenal gland, suprarenal gland, suprarenal, renal pelvis, renal cortex, renal medulla, renal sinus"
+        names(
+            "adrenal, adrenal gland, suprarenal gland, suprarenal, renal pelvis, renal cortex, renal "
+            "medulla, renal sinus"
         ),
         ("kidneys",),
     ),
     UnknownTerm(
-        _split(
-            "thyroid, thyroid gland, thyroid cartilage, epiglottis, vocal cord, pharynx, throat, hyoid, tongue, oral cavity, tonsil, tooth, teeth, submandibular gland, sublingual gland"
+        names(
+            "thyroid, thyroid gland, thyroid cartilage, epiglottis, vocal cord, pharynx, throat, hyoid, "
+            "tongue, oral cavity, tonsil, tooth, teeth, submandibular gland, sublingual gland"
         ),
         ("larynx", "mandible"),
     ),
     UnknownTerm(
-        _split(
-            "brain, cerebrum, cerebellum, cerebral hemisphere, pituitary, optic nerve, optic chiasm, chiasm, eye, eyes, eyeball, lens, cochlea, orbit, nose, sinuses, hippocampus, thalamus, white matter, grey matter, gray matter"
+        names(
+            "brain, cerebrum, cerebellum, cerebral hemisphere, encephalon, lateral ventricle, lateral "
+            "ventricles, pituitary, optic nerve, optic chiasm, chiasm, eye, eyes, eyeball, lens, cochlea, "
+            "orbit, nose, sinuses, hippocampus, thalamus, white matter, grey matter, gray matter"
         ),
         ("brainstem",),
     ),
-    UnknownTerm(_split("skull, cranium, maxilla, upper jaw"), ("mandible", "other_bone")),
+    UnknownTerm(names("skull, cranium, maxilla, upper jaw"), ("mandible", "other_bone")),
     UnknownTerm(
-        _split(
-            "rib, ribs, rib cage, ribcage, sternum, breastbone, clavicle, collarbone, collar bone, scapula, shoulder blade, humerus, femur, femora, femoral head, thigh bone, hip, hips, hip bone, pelvic bone, pelvis bone, pelvic bones, pelvis bones, bony pelvis, ilium, iliac bone, iliac crest, ischium, pubis, sacrum, os sacrum, coccyx, tailbone, tibia, fibula, knee, elbow, shoulder, shoulders, radius bone, ulna, patella"
+        names(
+            "rib, ribs, rib cage, ribcage, sternum, breastbone, clavicle, collarbone, collar bone, scapula, "
+            "shoulder blade, humerus, femur, femora, femoral head, thigh bone, hip, hips, hip bone, pelvic "
+            "bone, pelvis bone, pelvic bones, pelvis bones, bony pelvis, ilium, iliac bone, iliac crest, "
+            "ischium, pubis, sacrum, os sacrum, coccyx, tailbone, tibia, fibula, knee, elbow, shoulder, "
+            "shoulders, radius bone, ulna, patella"
         ),
         ("other_bone",),
     ),
     UnknownTerm(
-        _split(
-            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, l spine, lumbar vertebra, lumbar vertebrae, thoracic vertebra, thoracic vertebrae, cervical vertebra, cervical vertebrae, individual vertebra, individual vertebrae, single vertebra, single vertebrae, each vertebra, every vertebra, intervertebral disc, intervertebral disk, disc, discs, atlas vertebra, spinal canal, pedicle, facet joint"
+        names(
+            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, lumbar vertebra, "
+            "lumbar vertebrae, thoracic vertebra, thoracic vertebrae, cervical vertebra, cervical vertebrae, "
+            "individual vertebra, individual vertebrae, single vertebra, single vertebrae, each vertebra, "
+            "every vertebra, intervertebral disc, intervertebral disk, disc, discs, atlas vertebra, spinal "
+            "canal, pedicle, facet joint"
         ),
         ("vertebral_column",),
     ),
     UnknownTerm(
-        _split("bronchus, bronchi, bronchial tree, main bronchus, bronchiole, airways, carina"), ("trachea", "lungs")
+        names("bronchus, bronchi, bronchial tree, bronchial airway, main bronchus, bronchiole, airways, carina"),
+        ("trachea", "lungs"),
     ),
     UnknownTerm(
-        _split(
-            "upper lobe, middle lobe, lower lobe, lingula, lung lobe, lung lobes, lung segment, pleura, pleural space, lung apex, lung vessels, pulmonary vessels"
+        names(
+            "upper lobe, middle lobe, lower lobe, lingula, lung lobe, lung lobes, lung segment, pleura, "
+            "pleural space, lung apex, lung vessels, pulmonary vessels"
         ),
         ("lungs",),
     ),
     UnknownTerm(
-        _split(
-            "caudate lobe, quadrate lobe, liver lobe, liver lobes, liver segment, liver segments, hepatic lobe, couinaud segment, couinaud segments, bile duct, bile ducts, common bile duct, biliary tree, hepatic duct"
+        names(
+            "caudate lobe, quadrate lobe, liver lobe, liver lobes, liver segment, liver segments, hepatic "
+            "lobe, couinaud segment, couinaud segments, bile duct, bile ducts, common bile duct, biliary "
+            "tree, hepatic duct"
         ),
         ("liver", "gallbladder"),
     ),
     UnknownTerm(
-        _split(
-            "left atrium, right atrium, left ventricle, right ventricle, atrium, ventricle, atria, ventricles, heart chamber, heart chambers, myocardium, pericardium, septum, heart valve, mitral valve, aortic valve, tricuspid valve, coronary, coronary artery, coronary arteries, coronaries, coronary vessel, coronary calcification, coronary calcium, coronary artery calcification, coronary plaque"
+        names(
+            "left atrium, right atrium, left ventricle, right ventricle, atrium, ventricle, atria, "
+            "ventricles, heart chamber, heart chambers, myocardium, pericardium, septum, heart valve, mitral "
+            "valve, aortic valve, tricuspid valve, coronary, coronary artery, coronary arteries, coronaries, "
+            "coronary vessel, coronary calcification, coronary calcium, coronary artery calcification, "
+            "coronary plaque"
         ),
         ("heart",),
     ),
     UnknownTerm(
-        _split("superior vena cava, svc, brachiocephalic vein, azygos, azygos vein"), ("inferior_vena_cava", "heart")
+        names(
+            "superior vena cava, vena cava superior, superior cava, superior caval vein, svc, brachiocephalic "
+            "vein, azygos, azygos vein"
+        ),
+        ("inferior_vena_cava", "heart"),
     ),
     UnknownTerm(
-        _split("pulmonary artery, pulmonary arteries, pulmonary trunk, pulmonary vein, pulmonary veins"),
+        names("pulmonary artery, pulmonary arteries, pulmonary trunk, pulmonary vein, pulmonary veins"),
         ("heart", "aorta"),
     ),
     UnknownTerm(
-        _split(
-            "portal vein, vena portae, hepatic vein, hepatic veins, hepatic artery, splenic vein, splenic artery, mesenteric artery, mesenteric vein, superior mesenteric artery, superior mesenteric vein, celiac trunk, coeliac trunk, sma, smv, renal artery, renal vein, iliac artery, iliac arteries, iliac vein, iliac, iliacs, femoral artery, carotid, carotid artery, carotids, jugular vein, subclavian artery, vertebral artery, blood vessel, blood vessels, vessels, arteries, veins"
+        names(
+            "portal vein, vena portae, hepatic vein, hepatic veins, hepatic artery, splenic vein, splenic "
+            "artery, mesenteric artery, mesenteric vein, superior mesenteric artery, superior mesenteric "
+            "vein, celiac trunk, coeliac trunk, sma, smv, renal artery, renal vein, iliac artery, iliac "
+            "arteries, iliac vein, iliac, iliacs, femoral artery, carotid, carotid artery, carotids, jugular "
+            "vein, subclavian artery, vertebral artery, blood vessel, blood vessels, vessels, arteries, veins"
         ),
         ("aorta", "inferior_vena_cava"),
     ),
     UnknownTerm(
-        _split(
-            "muscle, muscles, psoas, psoas muscle, gluteus, gluteal muscle, autochthon, abdominal muscle, abdominal wall, abs, iliopsoas"
+        names(
+            "muscle, muscles, psoas, psoas muscle, gluteus, gluteal muscle, autochthon, abdominal muscle, "
+            "abdominal wall, abs, iliopsoas"
         ),
         ("vertebral_column", "body"),
     ),
-    UnknownTerm(_split("fat, visceral fat, subcutaneous fat, adipose tissue, body fat"), ("body",)),
-    UnknownTerm(_split("diaphragm"), ("lungs", "liver")),
-    UnknownTerm(_split("mediastinum, thymus"), ("heart", "trachea")),
-    UnknownTerm(_split("breast, breasts, mammary gland, nipple"), ("lungs", "body")),
-    UnknownTerm(_split("lymph node, lymph nodes, nodes, lymphadenopathy"), ()),
+    UnknownTerm(names("fat, visceral fat, subcutaneous fat, adipose tissue, body fat"), ("body",)),
+    UnknownTerm(names("diaphragm, hemidiaphragm, hemi diaphragm"), ("lungs", "liver")),
+    UnknownTerm(names("mediastinum, thymus"), ("heart", "trachea")),
+    UnknownTerm(names("breast, breasts, mammary gland, nipple"), ("lungs", "body")),
+    UnknownTerm(names("lymph node, lymph nodes, nodes"), ()),
     UnknownTerm(
-        _split(
-            "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, pacemaker, implant, prosthesis, port, drain, tube feeding"
+        names(
+            "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, "
+            "pacemaker, implant, prosthesis"
         ),
         ("body",),
     ),
     UnknownTerm(
-        _split(
-            "tumour, tumor, tumours, tumors, mass, masses, lesion, lesions, nodule, nodules, metastasis, metastases, mets, cyst, cysts, cancer, carcinoma, malignancy, abscess, hematoma, haematoma, thrombus, clot, polyp, growth, lump, neoplasm, adenoma, hemangioma, haemangioma, ascites, consolidation, infiltrate, atelectasis, fracture, hernia, gtv, ctv, ptv"
+        names(
+            "tumour, tumor, tumours, tumors, mass, masses, lesion, lesions, nodule, nodules, metastasis, "
+            "metastases, mets, cyst, cysts, cancer, carcinoma, malignancy, abscess, hematoma, haematoma, "
+            "thrombus, clot, polyp, growth, lump, neoplasm, adenoma, hemangioma, haemangioma, ascites, "
+            "lymphadenopathy, adenopathy, "
+            "consolidation, infiltrate, atelectasis, fracture, hernia, gtv, ctv, ptv"
         ),
         (),
         True,
@@ -318,13 +356,19 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
 )
 """What people ask for and no preset knows."""
 
-PARTS: frozenset[str] = frozenset(
-    ["lobe", "lobes", "head", "tail", "neck", "apex", "dome", "wall", "chamber", "chambers", "cortex", "medulla", "hilum", "tip", "segment", "segments", "half", "part", "parts", "portion", "quadrant", "root", "arch", "valve", "vessels", "surface", "edge", "border", "margin", "lumen"]
+PARTS: frozenset[str] = word_set(
+    """
+    lobe lobes head tail neck apex dome wall chamber chambers cortex medulla hilum tip segment segments half
+    part parts portion quadrant root arch valve vessels surface edge border margin lumen
+    """
 )
 """A part "of the liver" is not the liver: no preset segments parts."""
 
-PART_HEADS: frozenset[str] = frozenset(
-    ["vein", "veins", "artery", "arteries", "duct", "ducts", "nerve", "nerves", "muscle", "muscles", "ligament", "ligaments", "valve", "valves", "gland", "glands", "node", "nodes", "plexus", "fissure", "joint", "cartilage", "lobe", "lobes", "cortex", "capsule", "hilum", "vessels"]
+PART_HEADS: frozenset[str] = word_set(
+    """
+    vein veins artery arteries duct ducts nerve nerves muscle muscles ligament ligaments valve valves gland
+    glands node nodes plexus fissure joint cartilage lobe lobes cortex capsule hilum vessels
+    """
 )
 """After an adjective or another noun these name something of their own: "renal vein", "submandibular gland"."""
 

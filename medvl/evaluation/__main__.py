@@ -1,4 +1,4 @@
-"""``python -m medvl.evaluation interactive | speed``: tables on screen, JSON beside."""
+"""``python -m medvl.evaluation interactive | speed | vqa``: tables on screen, JSON beside."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..answering.intent import parse
 from ..errors import MedVLError
 from ..model import load
 from . import text
 from .cases import LabelledCase, abdomen_sample, labelled_cases
 from .interactive import Method, Ours, Result, run_case
 from .peers import LiteMedSAM, NaiveSam2
+from .question_set import load_questions, score
 from .speed import measure
 from .text import TextResult
 
@@ -50,10 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
     speed = commands.add_parser("speed", help="seconds from a click to its mask, on the bundled abdomen")
     speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
     speed.add_argument("--model", default="nano")
+    vqa = commands.add_parser("vqa", help="how well the questions of the question set are understood")
+    vqa.add_argument("--part", choices=("dev", "test"))
+    vqa.add_argument("--failures", action="store_true", help="list what was misunderstood in the dev part")
+    vqa.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
+    run = {"interactive": interactive, "speed": speed_table, "text": text_table, "vqa": question_table}[options.protocol]
     try:
-        protocols = {"interactive": interactive, "speed": speed_table, "text": text_table}
-        return protocols[options.protocol](options)
+        return run(options)
     except MedVLError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -102,6 +108,19 @@ def speed_table(options: argparse.Namespace) -> int:
     """Print the waits in seconds."""
     for name, seconds in measure(load(options.model), abdomen_sample(), tuple(options.shape)).items():
         print(f"{name:36s} {seconds:6.2f}")
+    return 0
+
+
+def question_table(options: argparse.Namespace) -> int:
+    """Print how well the parser understands the question set, dev and test part apart."""
+    scores = score(parse, load_questions(options.part))
+    for part, result in sorted(scores.items()):
+        print(part, "; ".join(f"{name} {value}" for name, value in result.row().items()))
+    if options.failures and "dev" in scores:  # the test part is kept unseen
+        for id, text, expected, got in scores["dev"].failures:
+            print(f"{id}: {text}\n  expected {expected}\n  got {got}")
+    if options.json:
+        options.json.write_text(json.dumps({part: result.row() for part, result in scores.items()}, indent=1))
     return 0
 
 

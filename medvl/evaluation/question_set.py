@@ -1,7 +1,8 @@
 """Questions on real cases with what they ask for, and how well a parser understands them.
 
-The wordings were written before the parser and apart from any training text. A third (``part`` = ``"test"``) was never
-looked at while the parser was tuned, so the two parts are told apart in every table.
+No wording comes from a training text or from a template. The first 670 were written before the parser; batches
+written later were scored once, blind, before they joined the dev part. The ``test`` part was never looked at while the parser
+was tuned, so the two parts are told apart in every table: dev shows what is covered, test what to expect.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Question:
         also: other readings that are as right.
         outcome: ``found``, ``absent`` or ``unlabelled`` in the reference, ``unknown`` to every preset, ``refuse``,
             ``answer`` where no structure is looked for, ``unclear``: the question should be asked back, ``mixed``.
-        checks: facts to be computed from the reference labels, each a dict of ``fact`` and ``structure`` or ``structures``.
+        checks: facts to be computed from the reference labels: ``fact`` and ``structure`` or ``structures``.
     """
 
     id: str
@@ -84,9 +85,9 @@ def history(parser: Parser, turns: Iterable[str]) -> list[tuple[Request, ...]]:
 
 
 def same(expected: Sequence[Request], got: Sequence[Request]) -> bool:
-    """Whether intents, structures, findings and choices are those expected; the order of structures counts in relations.
+    """Whether intents, structures, findings and choices are those expected; order counts in relations.
 
-    Of an unknown structure one word in common is enough: "left adrenal" and "adrenal gland" are the same mistake to answer.
+    Of an unknown structure one word in common is enough: "left adrenal" and "adrenal gland" are answered alike.
     """
     return len(expected) == len(got) and all(_same(e, g) for e, g in zip(expected, got, strict=True))
 
@@ -94,6 +95,8 @@ def same(expected: Sequence[Request], got: Sequence[Request]) -> bool:
 def _same(e: Request, g: Request) -> bool:
     ordered = e.intent is Intent.RELATION or (e.intent is Intent.COMPARE and e.claim != "")
     structures = e.structures == g.structures if ordered else set(e.structures) == set(g.structures)
+    if e.intent is Intent.REFUSE and e.topic != "negated":
+        structures = True  # what a refused question was about changes nothing in the answer
     unknown = bool(e.unknown) == bool(g.unknown) and all(
         any(set(words.split()) & set(other.split()) for other in g.unknown) for words in e.unknown
     )
@@ -190,9 +193,12 @@ def score(parser: Parser, questions: Iterable[Question], answerer: Answerer | No
         result.understood += right
         result.detail += any(same_detail(r, got) for r in readings)
         result.swapped += swapped(reading, got)
-        refuse, refused = (any(r.intent is Intent.REFUSE for r in requests) for requests in (question.expect, got))
+        # where one right reading is no refusal, refusing is neither demanded nor an error
+        refuse = all(any(r.intent is Intent.REFUSE for r in requests) for requests in readings)
+        may_refuse = any(any(r.intent is Intent.REFUSE for r in requests) for requests in readings)
+        refused = any(r.intent is Intent.REFUSE for r in got)
         result.refusals = (result.refusals[0] + refuse, result.refusals[1] + (refuse and refused))
-        result.false_refusals += refused and not refuse
+        result.false_refusals += refused and not may_refuse
         if not right:
             result.failures.append(
                 (question.id, " >> ".join((*question.previous, question.text)), question.expect, got)

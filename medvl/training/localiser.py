@@ -275,15 +275,10 @@ def train(
         losses.append(loss.item())
         dices.append(dice.numpy())
         if step % 50 == 0:
-            recent = np.concatenate(dices[-200:])
-            with np.errstate(all="ignore"):
-                by_class = [
-                    np.nanmean(recent[:, c]) if np.isfinite(recent[:, c]).any() else np.nan for c in range(1, count)
-                ]
-            words = " ".join(f"{n[:9]}:{d:.2f}" for n, d in zip(STRUCTURES, by_class, strict=True))
-            rate_s = (time.monotonic() - begin) / step
+            pace = (time.monotonic() - begin) / step
+            words = _by_structure(np.concatenate(dices[-200:]))
             logger.info(
-                "step %d (%.0f%%, %.2f s) loss %.3f | %s", step, 100 * share, rate_s, np.mean(losses[-50:]), words
+                "step %d (%.0f%%, %.2f s) loss %.3f | %s", step, 100 * share, pace, np.mean(losses[-50:]), words
             )
         if time.monotonic() - saved > 240:
             save(ema.module, output)

@@ -18,15 +18,14 @@ from app.sessions import SessionStore
 from app.ui import launch
 from tests import phantoms
 
-from .stand_in import StandInModel
+from .talking import TalkingModel
 
 
 @pytest.fixture(scope="module")
-def server(shelf_folder):
+def server(shelf_folder, phantom):
+    model = TalkingModel({name: phantom.organ(name) for name in ("liver", "spleen")})
     store = SessionStore(budget_bytes=10**9)
-    app, url, handlers, demo = launch(
-        StandInModel(), port=None, store=store, shelf=SampleShelf(shelf_folder), max_upload_mb=20
-    )
+    app, url, handlers, demo = launch(model, port=None, store=store, shelf=SampleShelf(shelf_folder), max_upload_mb=20)
     yield url, handlers, demo, app
     demo.close()
     store.shutdown()
@@ -46,9 +45,9 @@ def scan(phantom, tmp_path_factory):
 
 def test_only_the_contract_is_named(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(named) == {"/info", "/segment"}
+    assert set(named) == {"/info", "/segment", "/ask", "/report"}
     parameters = {p["parameter_name"]: p for p in named["/segment"]["parameters"]}
-    assert list(parameters) == ["ct", "points", "negative_points", "box"]
+    assert list(parameters) == ["ct", "points", "negative_points", "box", "text"]
     assert parameters["points"]["type"]["items"]["items"] == {"type": "integer"}
     assert parameters["box"]["parameter_has_default"]
 
@@ -81,9 +80,65 @@ def test_segment_by_box(client, scan, phantom):
     assert measured["volume_ml"] > 100
 
 
+def test_segment_by_text(client, scan, phantom):
+    stored = nib.load(scan)
+    liver, _ = phantoms.reorient(phantom.organ("liver"), phantom.affine, "SPR")
+    path, measured = client.predict(ct=[handle_file(scan)], text="the liver", api_name="/segment")
+    mask = nib.load(path)
+    np.testing.assert_allclose(mask.affine, stored.affine, atol=1e-3)
+    assert np.array_equal(np.asarray(mask.dataobj) > 0, liver)
+    assert measured["name"] == "Liver"
+    seed = [int(v) for v in np.argwhere(liver).mean(axis=0).round()]
+    _, refined = client.predict(ct=[handle_file(scan)], text="the liver", negative_points=[seed], api_name="/segment")
+    assert refined["name"] == "Liver"
+    assert refined["volume_ml"] < measured["volume_ml"]
+
+
+def test_segment_several_by_text(client, scan, phantom):
+    path, measured = client.predict(ct=[handle_file(scan)], text="liver and spleen", api_name="/segment")
+    labels = np.asarray(nib.load(path).dataobj)
+    names = {row["name"]: row["value"] for row in measured["labels"]}
+    for name in ("liver", "spleen"):
+        organ, _ = phantoms.reorient(phantom.organ(name), phantom.affine, "SPR")
+        assert np.array_equal(labels == names[name.capitalize()], organ)
+    assert [row["name"] for row in measured["objects"]] == ["Liver", "Spleen"]
+
+
+def test_ask(client, scan, phantom):
+    answer, facts, path = client.predict(ct=[handle_file(scan)], question="How big is the spleen?", api_name="/ask")
+    spleen, _ = phantoms.reorient(phantom.organ("spleen"), phantom.affine, "SPR")
+    assert np.array_equal(np.asarray(nib.load(path).dataobj) == 1, spleen)
+    (fact,) = facts["facts"]
+    assert fact["value"] == pytest.approx(spleen.sum() * 0.252)
+    assert f"{fact['value']:.0f} mL" in answer
+    assert facts["sentences"][0]["masks"] == ["Spleen"]
+    assert "not for diagnosis" in facts["notice"]
+
+
+def test_a_refusal_has_words_and_no_mask(client, scan):
+    answer, facts, path = client.predict(ct=[handle_file(scan)], question="the flux capacitor", api_name="/ask")
+    assert "do not know" in answer
+    assert facts["refused"]
+    assert path is None
+
+
+def test_report(client, scan):
+    markdown, report = client.predict(ct=[handle_file(scan)], api_name="/report")
+    assert "not for diagnosis" in markdown
+    for section in report["sections"].values():
+        for sentence in section:
+            assert sentence["text"] in markdown
+
+
 @pytest.mark.parametrize(
     ("prompts", "words"),
-    [({}, "Nothing to segment"), ({"points": [[1, 2, 999]]}, "outside"), ({"points": [[1, 2]]}, "three whole numbers")],
+    [
+        ({}, "Nothing to segment"),
+        ({"text": "the flux capacitor"}, "do not know"),
+        ({"text": "liver and spleen", "points": [[1, 2, 3]]}, "refine one mask"),
+        ({"points": [[1, 2, 999]]}, "outside"),
+        ({"points": [[1, 2]]}, "three whole numbers"),
+    ],
 )
 def test_bad_prompts_are_words(client, scan, prompts, words):
     with pytest.raises(AppError, match=words):
@@ -144,7 +199,22 @@ def test_routes_of_a_session(server):
     token = handlers.store.get("visitor").token
     assert httpx.get(f"{url}medvl/{token}/info").status_code == 200
     assert httpx.get(f"{url}medvl/{token}/export").status_code == 404
+    assert httpx.get(f"{url}medvl/{token}/report.md").status_code == 404
+    list(handlers.talk.write_report("visitor"))
+    for kind, media in (("md", "text/markdown"), ("html", "text/html"), ("json", "application/json")):
+        answer = httpx.get(f"{url}medvl/{token}/report.{kind}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(media)
+        assert answer.headers["content-disposition"] == f'attachment; filename="medvl-report.{kind}"'
+        assert "no-store" in answer.headers["cache-control"]
+    look = httpx.get(f"{url}medvl/{token}/report.html?view=1")
+    assert look.headers["content-disposition"].startswith("inline")
+    assert "script-src" not in look.headers["content-security-policy"]
+    assert "sandbox" in look.headers["content-security-policy"]
+    assert httpx.get(f"{url}medvl/{token}/report.exe").status_code == 404
+    assert httpx.get(f"{url}medvl/{'x' * 32}/report.md").status_code == 404
     assert httpx.get(f"{url}medvl/{'x' * 32}/info").status_code == 404
     assert httpx.get(f"{url}medvl/{'x' * 32}/export").status_code == 404
     handlers.store.close("visitor")
+    assert httpx.get(f"{url}medvl/{token}/report.md").status_code == 404
     assert httpx.get(f"{url}medvl/{token}/info").status_code == 404

@@ -141,6 +141,8 @@ def bladder():
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1600, 900)])
 def test_the_sample_opens_by_itself(visit, pictures, width, height):
     page = visit(width, height)
+    page.screenshot(path=pictures / f"open-{width}.png")
+    open_tab(page, "Scan")
     assert page.locator(".fp-title").inner_text() == "Abdomen and pelvis"
     assert "122" in page.locator(".fp-rows").inner_text()
     sizes = page.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]")
@@ -150,7 +152,6 @@ def test_the_sample_opens_by_itself(visit, pictures, width, height):
     assert viewer["width"] > 0.6 * width
     assert viewer["height"] > 0.85 * height
     assert "not for diagnosis" in page.locator("#foot").inner_text()
-    page.screenshot(path=pictures / f"open-{width}.png")
 
 
 def test_on_a_phone(visit, pictures):

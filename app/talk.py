@@ -1,0 +1,246 @@
+"""One method per thing that a visitor does in the chat and in the report, in the manner of ``handlers``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from medvl.answering.contract import MaskRef, Step
+from medvl.errors import Cancelled, PromptError
+
+from . import edits
+from .case_session import CaseSession
+from .chat import Turn
+from .chat_panel import chat_value
+from .inputs import clean_question, clean_sentence
+from .report_panel import report_value
+from .sessions import SessionStore
+from .updates import Updates, page, words
+from .viewer import viewer_value
+
+UPDATE_EVERY_S = 0.1
+STOPPED = "Stopped."
+PREEMPTED = "Stopped, because something else was begun."
+
+
+class Talk:
+    """What the chat's and the report's panels call.
+
+    Args:
+        store: the visitors' sessions.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        self.store = store
+
+    # ---- conversation
+
+    def ask(self, key: str, data: Any) -> Iterator[Updates]:
+        """A message was sent: ``{"text", "nonce"}``. It stops what runs and is answered piece by piece."""
+        session = self.store.get(key)
+        data = data if isinstance(data, dict) else {}
+        question = clean_question(data.get("text"))
+        yield from self._turn(session, session.chat.begin(question, str(data.get("nonce", ""))[:40]))
+
+    def act(self, key: str, data: Any) -> Iterator[Updates]:
+        """A button of the chat: ``retry``, ``clear``, ``report``, ``open`` (the report's tab), ``jump`` (to ``id``)."""
+        session = self.store.get(key)
+        data = data if isinstance(data, dict) else {}
+        op = data.get("op")
+        if op == "retry":
+            turn = session.chat.again()
+            if turn is not None:
+                yield from self._turn(session, turn)
+        elif op == "clear":
+            with session.job():
+                session.chat.clear()
+                session.case.forget_conversation()
+                yield page(session) | {"chat": chat_value(session)}
+        elif op == "report":
+            yield from self.write_report(key)
+        elif op == "open":
+            session.tab = "report"
+            yield {"tab": "report"}
+        elif op == "jump":
+            yield self.jump(key, data)
+        else:
+            yield {}
+
+    def jump(self, key: str, data: dict) -> Updates:
+        """Centre the viewer on a mask, which becomes the one that clicks refine; one that is gone says so."""
+        session = self.store.get(key)
+        mask_id = str(data.get("id"))
+        if mask_id not in session.case.masks:
+            raise PromptError("This mask does not exist any more. Ask for it again.")
+        edits.LOOKS["jump"](session, mask_id, data)
+        return page(session, busy=session.busy)
+
+    def _turn(self, session: CaseSession, turn: Turn) -> Iterator[Updates]:
+        yield {"chat": chat_value(session)}
+        try:
+            with session.job() as cancel:
+                try:
+                    yield from self._answer(session, turn, cancel)
+                except Cancelled:
+                    turn.end("stopped")
+                except Exception as error:
+                    turn.end("failed", words(error))
+                if turn.state == "stopped":
+                    turn.note = PREEMPTED if session.preempted else STOPPED
+                if not session.closed:
+                    _reconcile(session)
+                    yield page(session, busy=session.has_pending) | {"chat": chat_value(session)}
+                if turn.state == "done" and turn.report:
+                    # The answer has found everything already, so this only puts it together.
+                    yield from self._write(session, cancel)
+        finally:
+            if turn.state == "running":  # the visitor went away, or another job closed the scan
+                turn.end("stopped", STOPPED)
+
+    def _answer(self, session: CaseSession, turn: Turn, cancel: threading.Event) -> Iterator[Updates]:
+        """Pieces of the answer onto the page: news at once, growing words some times a second."""
+        last = 0.0
+        with closing(session.case.ask(turn.question, cancel)) as pieces:
+            for piece in pieces:
+                if session.closed:
+                    return
+                news = turn.take(piece)
+                now = time.monotonic()
+                if not news and now - last < UPDATE_EVERY_S:
+                    continue
+                last = now
+                if isinstance(piece, MaskRef):
+                    _bring(session, piece.mask.id, first=len(turn.masks) == 1)
+                    yield page(session, busy=True, status=_status(turn.steps.running)) | {"chat": chat_value(session)}
+                elif isinstance(piece, Step):
+                    status = _status(turn.steps.running)
+                    yield {
+                        "viewer": viewer_value(session.board, busy=True, status=status),
+                        "chat": chat_value(session),
+                    }
+                else:
+                    yield {"chat": chat_value(session)}
+        if turn.state == "running":
+            turn.end("stopped" if cancel.is_set() else "done")
+
+    # ---- report
+
+    def report(self, key: str, data: Any) -> Iterator[Updates]:
+        """A button of the report: ``write``, ``edit`` of the sentence ``index``, or ``jump`` to the mask ``id``."""
+        data = data if isinstance(data, dict) else {}
+        op = data.get("op")
+        if op == "write":
+            yield from self.write_report(key)
+        elif op == "edit":
+            yield self.edit_report(key, data)
+        elif op == "jump":
+            yield self.jump(key, data)
+        else:
+            yield {}
+
+    def write_report(self, key: str) -> Iterator[Updates]:
+        """Write the report anew, with progress; a report that was there stays until the new one is done."""
+        session = self.store.get(key)
+        session.report.begin()
+        session.tab = "report"
+        yield {"report": report_value(session), "tab": "report"}
+        with session.job() as cancel:
+            yield from self._write(session, cancel)
+
+    def _write(self, session: CaseSession, cancel: threading.Event) -> Iterator[Updates]:
+        state = session.report
+        state.begin()
+        last = 0.0
+        try:
+            with closing(session.case.report_stream(cancel)) as pieces:
+                for piece in pieces:
+                    if session.closed:
+                        return
+                    news = state.take(piece)
+                    now = time.monotonic()
+                    if not news and now - last < UPDATE_EVERY_S:
+                        continue
+                    last = now
+                    new_masks = news and _reconcile(session)
+                    shown = viewer_value(session.board, busy=True, status=_status(state.steps.running))
+                    more = page(session, busy=True) if new_masks else {}
+                    yield more | {"viewer": shown, "report": report_value(session)}
+            if state.state == "running":
+                state.end("stopped")
+        except Cancelled:
+            state.end("stopped")
+        except Exception as error:
+            state.end("failed", words(error))
+        finally:
+            if state.state == "running":  # the visitor went away
+                state.end("stopped", STOPPED)
+        if state.state == "stopped":
+            state.note = PREEMPTED if session.preempted else STOPPED
+        if not session.closed:
+            _reconcile(session)
+            yield page(session, busy=session.has_pending) | {"report": report_value(session)}
+
+    def edit_report(self, key: str, data: dict) -> Updates:
+        """The visitor's words for one sentence; they are in every file from now on.
+
+        Raises:
+            PromptError: there is no such sentence, or no words.
+        """
+        session = self.store.get(key)
+        index, text = data.get("index"), clean_sentence(data.get("text"))
+        try:
+            with session.lock:
+                session.report.edit(index if type(index) is int else -1, text)
+        except IndexError:
+            raise PromptError("This sentence does not exist any more.") from None
+        return {"report": report_value(session)}
+
+    def report_file(self, token: str, kind: str) -> bytes | None:
+        """The report of the session with this token as a file, for the download's route."""
+        session = self.store.by_token(token)
+        return session.report.file(kind) if session is not None else None
+
+
+def _show(session: CaseSession, mask_id: str) -> None:
+    """Put a mask of the case on the board, under the looks that it has."""
+    if mask_id in session.case.masks:
+        session.show(session.case.masks[mask_id])
+        session.board.style(mask_id, **session.styles.get(mask_id, {}))
+
+
+def _bring(session: CaseSession, mask_id: str, first: bool) -> None:
+    """Show a mask that an answer speaks of; clicks refine it from now on.
+
+    Args:
+        session: the visitor's.
+        mask_id: of a mask of the case.
+        first: the first one of its answer; if it is new too, the viewer goes there.
+    """
+    new = mask_id not in session.board.mask_ids
+    _show(session, mask_id)
+    session.activate(mask_id)
+    if first and new:
+        edits.focus(session, mask_id)
+
+
+def _reconcile(session: CaseSession) -> bool:
+    """Make the board show the case's masks: an answer may find or remove some beside those it names.
+
+    Returns:
+        True if something changed.
+    """
+    now = set(session.case.masks)
+    gone, new = session.board.mask_ids - now, now - session.board.mask_ids
+    for mask_id in gone:
+        edits.forget(session, mask_id)
+    for mask_id in sorted(new, key=list(session.case.masks).index):
+        _show(session, mask_id)
+    return bool(gone or new)
+
+
+def _status(step: Step | None) -> str:
+    """The viewer's line while the chat works."""
+    return step.label if step else "Answering"

@@ -1,0 +1,49 @@
+"""What every handler gives back: the page as it is now, and words for what went wrong."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Any
+
+from medvl.errors import MedVLError
+
+from . import panel, surface
+from .case_session import CaseSession
+from .chat_panel import chat_value
+from .report_panel import report_value
+from .viewer import viewer_value
+
+log = logging.getLogger(__name__)
+
+Updates = dict[str, Any]
+UNEXPECTED = "Something went wrong on the server. What you had is still there; please try again."
+
+
+def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
+    """Viewer and masks as they are now, what speaks of the masks, and the 3-D view if it is looked at."""
+    if session.closed:
+        return {}
+    updates = {"viewer": viewer_value(session.board, busy=busy, status=status), "masks": panel.masks_value(session)}
+    if session.chat.turns:
+        updates["chat"] = chat_value(session)
+    if session.report.report is not None:
+        updates["report"] = report_value(session)
+    if session.tab == "surface":
+        updates["surface"] = surface_figure(session)
+    return updates
+
+
+def surface_figure(session: CaseSession) -> Any:
+    """The visible masks in 3-D."""
+    visible = [m for m in session.case.masks.values() if session.styles.get(m.id, {}).get("visible", True)]
+    return surface.figure(visible, session.ct)
+
+
+def words(error: Exception) -> str:
+    """What the visitor reads. Only the package's own messages are made for that."""
+    if isinstance(error, MedVLError):
+        return str(error)
+    # Where it failed, not the message: that may hold a file's name.
+    log.error("A handler failed: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    return UNEXPECTED

@@ -1,0 +1,267 @@
+"""``Conversation``: words in, a stream of steps, masks and words out, with a memory for follow-up questions."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import Cancelled, MedVLError
+from . import contrast, guard, sentences, told_relations, told_scan
+from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Request, Sentence, Step, Words
+from .facts import REGIONS
+from .findings import FINDINGS
+from .looking import look
+from .scene import Scene
+from .vocabulary import STRUCTURES
+from .words import all_the
+
+if TYPE_CHECKING:
+    from ..report import Report
+
+Parse = Callable[[str, Sequence[Sequence[Request]]], tuple[Request, ...]]
+_DIRECT = frozenset({Intent.SEGMENT, Intent.MEASURE, Intent.COMPARE, Intent.PRESENCE, Intent.RELATION})
+_TOPICAL = frozenset({Intent.KNOWLEDGE, Intent.CHAT, Intent.REFUSE, Intent.UNKNOWN})
+
+
+class Conversation:
+    """A conversation about one CT.
+
+    Attributes:
+        finder: looks for structures.
+        scene: what was found so far, and what is measured on it.
+        report: the last report that was asked for here, None before.
+    """
+
+    def __init__(
+        self,
+        finder: Finder,
+        parse: Parse | None = None,
+        knowledge: Callable[[str], str] | None = None,
+        remove: Callable[[str], None] | None = None,
+    ) -> None:
+        """Begin a conversation.
+
+        Args:
+            finder: looks for structures in the CT.
+            parse: ``(text, requests of earlier turns) -> requests``; ``intent.parse`` if not given.
+            knowledge: ``topic -> text``; ``knowledge.text`` if not given.
+            remove: takes a mask out of the list by its id; without it the answer says where a person can.
+        """
+        self.finder = finder
+        self.scene = Scene(finder.ct)
+        self.report: Report | None = None
+        self._parse = parse
+        self._knowledge = knowledge
+        self._remove = remove
+        self._history: list[tuple[Request, ...]] = []
+        self._shown: set[str] = set()
+
+    @property
+    def history(self) -> tuple[tuple[Request, ...], ...]:
+        """Requests of each turn, oldest first; what was described is replaced by what was chosen."""
+        return tuple(self._history)
+
+    def clear(self) -> None:
+        """Forget what was said. What was found stays known: finding it again would give the same."""
+        self._history.clear()
+        self._shown.clear()
+        self.report = None
+
+    def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
+        """Answer one message.
+
+        Args:
+            text: what a person typed.
+            cancel: set it to stop within one slice or word.
+
+        Yields:
+            Steps of what is looked for, masks as they are found, words, and ``Done`` at the end, always.
+        """
+        teller = _Teller(cancel)
+        requests: list[Request] = []
+        refusals: list[bool] = []
+        stopped = False
+        try:
+            for request in self._understand(text):
+                requests.append(request)
+                try:
+                    answered, told = yield from self._answer(request, cancel, teller)
+                except Cancelled:
+                    raise
+                except MedVLError as error:
+                    answered, told = request, [Sentence(str(error), "scan")]
+                requests[-1] = answered
+                refusals.append(_refused(answered, told, self.scene))
+                yield from teller.tell(told, self.scene)
+        except Cancelled:
+            stopped = True
+        self._history.append(tuple(requests))
+        refused = bool(refusals) and all(refusals)
+        yield Done(Answer(tuple(requests), tuple(teller.told), refused), stopped)
+
+    # ---- understanding
+
+    def _understand(self, text: str) -> tuple[Request, ...]:
+        if self._parse is None:
+            from .intent import parse
+
+            self._parse = parse
+        return self._parse(text, self._history) or (Request(Intent.UNKNOWN),)
+
+    def _text(self, topic: str) -> str:
+        if self._knowledge is None:
+            from .knowledge import text
+
+            self._knowledge = text
+        return self._knowledge(topic)
+
+    # ---- one request
+
+    def _answer(
+        self, request: Request, cancel: threading.Event | None, teller: _Teller
+    ) -> Iterator[Piece]:  # a generator that returns (request as understood on this scan, sentences)
+        direct = request.intent in _DIRECT and not request.choose
+        announce = request.structures if direct else ()
+        for piece in look(self.scene, self.finder, self._needs(request), cancel, announce):
+            if not isinstance(piece, MaskRef) or teller.is_new(piece):
+                yield piece
+        if request.intent is Intent.REPORT:
+            return request, (yield from self._write_report(cancel))
+        told: list[Sentence] = []
+        structures = request.structures
+        if request.choose and len(structures) > 1:
+            chosen = sentences.choose(self.scene, request)
+            if chosen is not None:
+                which = sentences.chosen(self.scene, request, chosen)
+                told += [which] if which else []
+                told += sentences.missing(self.scene, structures)
+                structures = (chosen,)
+        elif request.referring and request.intent in _DIRECT:
+            which = sentences.chosen(self.scene, request, "")
+            told += [which] if which and len(structures) == 1 else []
+        told += self._tell(request, structures)
+        if request.unknown:
+            told.append(sentences.unknown(request))
+        return replace(request, structures=structures), told
+
+    def _needs(self, request: Request) -> tuple[str, ...]:
+        """Structures to look for."""
+        known = self.finder.known
+        if request.intent is Intent.FINDING and request.finding in FINDINGS:
+            rule = FINDINGS[request.finding]
+            return rule.needs + tuple(id for id in rule.helps if id in known)
+        if request.intent is Intent.SCAN:
+            if request.attribute == "contrast":
+                return tuple(id for id in contrast.STRUCTURES if id in known)
+            if request.attribute == "coverage":
+                return tuple(id for ids in REGIONS.values() for id in ids if id in known)
+        every = tuple(id for id in STRUCTURES if id in known and id != "body")
+        if request.intent is Intent.LIST:
+            return every
+        if request.intent is Intent.RELATION and request.relation == "nearest" and request.structures:
+            return request.structures + every
+        return request.structures if request.intent in _DIRECT else ()
+
+    def _tell(self, request: Request, structures: tuple[str, ...]) -> list[Sentence]:
+        scene, intent = self.scene, request.intent
+        if intent in _TOPICAL:
+            if intent is Intent.UNKNOWN and request.unknown:
+                return []
+            return [Sentence(self._text(request.topic), "knowledge")]
+        if intent is Intent.SCAN:
+            return told_scan.scan(scene, request.attribute)
+        if intent is Intent.FINDING and request.finding in FINDINGS:
+            return told_scan.finding(scene, request.finding)
+        if intent is Intent.LIST:
+            every = [id for id in STRUCTURES if id in self.finder.known and id != "body"]
+            return told_scan.known_list(scene, every)
+        if intent is Intent.REMOVE:
+            return self._take_out(structures)
+        if not structures:
+            return [] if request.unknown else [Sentence(self._text("antecedent"), "knowledge")]
+        if intent is Intent.SEGMENT:
+            return sentences.segmented(scene, structures)
+        if intent is Intent.MEASURE:
+            return sentences.measured(scene, request, structures)
+        if intent is Intent.PRESENCE:
+            return sentences.present(scene, structures)
+        if intent is Intent.COMPARE:
+            return told_relations.compared(scene, replace(request, structures=structures))
+        if intent is Intent.RELATION:
+            return told_relations.related(scene, request, self._needs(request))
+        return [Sentence(self._text(""), "knowledge")]
+
+    def _take_out(self, structures: tuple[str, ...]) -> list[Sentence]:
+        """Remove masks; without names, all that this conversation made."""
+        wanted = [id for id in (structures or self.scene.present) if self.scene.mask(id) is not None]
+        if self._remove is None:
+            return [
+                sentences.say(None, "masks are removed in the list of masks, each by its own button", source="scan")
+            ]
+        if not wanted:
+            what = f"of {all_the(structures)} " if structures else ""
+            return [sentences.say(None, f"there is no mask {what}to remove", source="scan")]
+        for id in wanted:
+            self._remove(self.scene.mask(id).id)
+            self.scene.forget(id)
+        return [sentences.say(None, f"I removed {all_the(wanted)}", source="scan")]
+
+    def _write_report(self, cancel: threading.Event | None) -> Iterator[Step | MaskRef]:
+        from ..report import Report, build_report
+
+        for piece in build_report(self.finder, cancel=cancel, scene=self.scene):
+            if isinstance(piece, Report):
+                self.report = piece
+            else:
+                yield piece
+        return list(self.report.sentences)
+
+
+class _Teller:
+    """Streams sentences word by word, each checked, none twice; announces each mask once."""
+
+    def __init__(self, cancel: threading.Event | None) -> None:
+        self.told: list[Sentence] = []
+        self._cancel = cancel
+        self._masks: dict[str, object] = {}
+
+    def is_new(self, ref: MaskRef) -> bool:
+        """Whether a mask was not announced yet."""
+        new = self._masks.get(ref.mask.id) is not ref.mask
+        self._masks[ref.mask.id] = ref.mask
+        return new
+
+    def tell(self, new: list[Sentence], scene: Scene) -> Iterator[Words | MaskRef]:
+        by_id = {mask.id: mask for mask in scene.masks(*scene.present)}
+        for sentence in map(guard.ensure, new):
+            if any(sentence.text == earlier.text for earlier in self.told):
+                continue
+            for id in sentence.mask_ids:
+                if id in by_id and self.is_new(MaskRef(by_id[id])):
+                    yield MaskRef(by_id[id])
+            number = len(self.told)
+            self.told.append(replace(sentence, text=""))
+            for word in re.findall(r"\s*\S+", sentence.text):
+                if self._cancel is not None and self._cancel.is_set():
+                    if not self.told[-1].text:
+                        self.told.pop()
+                    raise Cancelled("Stopped while answering.")
+                shown = word if self.told[-1].text or number == 0 else f" {word.lstrip()}"
+                self.told[-1] = replace(self.told[-1], text=self.told[-1].text + word)
+                yield Words(shown, number, sentence.source, sentence.mask_ids)
+
+
+def _refused(request: Request, told: list[Sentence], scene: Scene) -> bool:
+    """Whether nothing was segmented or measured for a request that wanted it."""
+    if request.intent in (Intent.REFUSE, Intent.UNKNOWN):
+        return True
+    if request.intent in (Intent.SEGMENT, Intent.MEASURE, Intent.COMPARE, Intent.RELATION):
+        return not any(scene.mask(id) is not None for id in request.structures)
+    if request.intent is Intent.PRESENCE:
+        return not request.structures
+    if request.intent is Intent.FINDING and request.finding in FINDINGS:
+        return not scene.masks(*FINDINGS[request.finding].needs)
+    return False

@@ -1,0 +1,43 @@
+"""How values are written: units and rounding, in one place, so that what is shown can be checked against the facts."""
+
+from __future__ import annotations
+
+from .contract import Fact
+
+
+def show(value: float | int | str | bool, unit: str = "") -> str:
+    """A value with its unit, as every answer and table writes it.
+
+    mL below 10 and mm below 100 have one decimal, like percentages below 10; everything else is whole, with a comma
+    between thousands. Other numbers keep up to three decimals.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if unit == "mL" and 0 < value < 0.05:
+        return "less than 0.1 mL"
+    places = decimals(value, unit)
+    text = f"{value:,.{places}f}"
+    if not unit and places:
+        text = text.rstrip("0").rstrip(".")
+    if text.lstrip("-0.,") == "":
+        text = text.lstrip("-")  # no minus before nothing
+    if unit == "%":
+        return f"{text}%"
+    return f"{text} {unit}" if unit else text
+
+
+def decimals(value: float | int, unit: str) -> int:
+    """Places after the point that ``show`` gives a number."""
+    if isinstance(value, int):
+        return 0
+    limit = {"mL": 10, "mm": 100, "%": 10, "HU": 0}.get(unit)
+    if limit is None:
+        return 3
+    return 1 if abs(value) < limit - 0.05 else 0
+
+
+def shown(fact: Fact) -> str:
+    """Value of a fact with its unit; "not measured" where there is none."""
+    return "not measured" if fact.value is None else show(fact.value, fact.unit)

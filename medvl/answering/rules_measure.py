@@ -1,0 +1,292 @@
+"""Rules for what is measured: findings, comparisons, relations, the scan itself, attributes of structures.
+
+Each rule gives the requests of a clause, or None for another rule to be asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import cues
+from .asking import about, imperative, pair_of, plain, referral_of
+from .clauses import Clause
+from .contract import Intent, Request
+from .mentions import Mention
+from .referring import superlative
+from .vocabulary import STRUCTURES
+
+
+def finding(clause: Clause) -> list[Request] | None:
+    """Signs with a published rule: named, or made of a word and an organ."""
+    strong = clause.ordered
+    found = [f for f, pattern in cues.FINDING_NAMES.items() if clause.says(pattern)]
+    if strong and found:
+        text = next(m.group() for f in found if (m := cues.FINDING_NAMES[f].search(clause.text)))
+        return [Request(Intent.SEGMENT, unknown=(text,), nearest=cues.FINDING_STRUCTURES[found[0]])]
+    ids = set(clause.structures)
+    if any(m.text.startswith("coronar") for m in clause.unknown):
+        found = []
+    else:
+        found += [f for f in _finding_of(clause, ids) if f not in found]
+    return [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found] or None
+
+
+def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
+    """Findings that the words and the structure make together: "stones" in the "kidneys"."""
+    kidneys = bool(ids & {"right_kidney", "left_kidney"})
+    if clause.says(cues.STONES):
+        found = (["gallstones"] if "gallbladder" in ids else []) + (["renal_stones"] if kidneys else [])
+        return found or ([] if ids else ["gallstones", "renal_stones"])
+    if clause.says(cues.CALCIUM) and (ids == {"aorta"} or not ids):
+        return ["aortic_calcification"]
+    if clause.says(cues.FAT) and "liver" in ids:
+        return ["steatosis"]
+    if ids == {"liver", "spleen"} and clause.has(cues.cue("difference|minus")) and clause.has(cues.BRIGHT):
+        return ["liver_spleen_difference"]
+    if ids == {"right_kidney", "left_kidney"} and clause.has(cues.ASYMMETRY):
+        return ["kidney_asymmetry"]
+    asked = "how" not in clause.words and "than" not in clause.words and not clause.which and len(ids) == 1
+    if asked and ids == {"aorta"} and clause.has(cues.DILATED):
+        return ["aortic_aneurysm"]
+    if (
+        asked
+        and clause.has(cues.ENLARGED)
+        and (
+            clause.yes_no
+            or not clause.has(cues.cue("big|large"))
+            or "too" in clause.words
+            or (clause.words[-1] == "?" and len(clause.words) <= 4)
+        )
+    ):
+        return [
+            f
+            for f, organ in (("splenomegaly", "spleen"), ("hepatomegaly", "liver"), ("cardiomegaly", "heart"))
+            if organ in ids
+        ]
+    return []
+
+
+def _where(finding: str, clause: Clause) -> tuple[str, ...]:
+    """Structures a finding is measured on; of a pair, the side that was said, with the organ or alone."""
+    all_of = cues.FINDING_STRUCTURES[finding]
+    if not all(STRUCTURES[id].paired for id in all_of):
+        return all_of
+    sides = {m.side for m in clause.mentions if m.side}
+    pointed = {id for m in clause.known for id in m.ids if not sides}
+    said = tuple(id for id in all_of if STRUCTURES[id].side in sides or id in pointed)
+    return said or all_of
+
+
+def choice(clause: Clause) -> list[Request] | None:
+    """The other choice of a pair that was asked about: "and the smaller one?"."""
+    last, choose = clause.context.last, superlative(clause.words)
+    if not choose or last is None or clause.mentions or clause.which or clause.yes_no or "than" in clause.words:
+        return None
+    ids = clause.context.two()
+    if len(ids) != 2 or last.claim:
+        return None
+    fresh = replace(last, structures=ids, choose=choose, claim="", which="", referring="")
+    return [
+        fresh
+        if last.intent in (Intent.MEASURE, Intent.SEGMENT)
+        else replace(fresh, intent=Intent.SEGMENT, attribute="")
+    ]
+
+
+_BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against")
+
+
+def compare(clause: Clause) -> list[Request] | None:
+    """Two structures by one attribute; a second one that is not said is taken from before or from the other side."""
+    if not clause.has(cues.COMPARE) or (imperative(clause) and superlative(clause.words)):
+        return None
+    if clause.has(cues.RELATIONS["distance"]) or (clause.has(cues.RELATIONS["above"]) and not _measured_word(clause)):
+        return None
+    # "how big is the larger kidney" describes one, "which kidney is larger" compares two
+    compared = clause.which or clause.yes_no or clause.has(_BOTH_NAMED)
+    if clause.explicit and not compared:
+        return None
+    if "than" in clause.words and any(c.isdigit() for c in clause.text.split("than", 1)[1]):
+        return None  # than a number: the value itself is asked for
+    ids = pair_of(clause)
+    if len(ids) < 2:
+        return None
+    last = clause.context.last
+    inherited = last.attribute if last and last.attribute in ("mean_hu", "diameter", "volume") else "volume"
+    if clause.has(cues.BRIGHT):
+        attribute = "mean_hu"
+    elif clause.has(cues.WIDE):
+        attribute = "diameter"
+    elif clause.has(cues.STANDALONE_VOLUME) or clause.has(cues.SIZE_ONLY):
+        attribute = "volume"
+    else:
+        attribute = inherited if last and (not clause.explicit or last.structures == ids[:1]) else "volume"
+        if last and last.attribute in ("mean_hu", "diameter", "volume") and len(clause.structures) == 1:
+            attribute = last.attribute
+        if superlative(clause.words) in ("brighter", "darker"):
+            attribute = "mean_hu"
+    again = last is not None and last.intent is Intent.COMPARE and last.claim and not clause.explicit
+    claim = superlative(clause.words) if clause.yes_no or "than" in clause.words or again else ""
+    both = {"larger", "smaller"} <= {superlative([w]) for w in clause.words}
+    claim = "" if clause.which or both else claim
+    which = superlative(clause.words) if clause.which and not clause.yes_no else ""
+    return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim, which=which)]
+
+
+def _measured_word(clause: Clause) -> bool:
+    """Whether "higher" and "lower" speak of a value, not of a place."""
+    return clause.has(cues.BRIGHT) or clause.has(cues.STANDALONE_VOLUME)
+
+
+def relation(clause: Clause) -> list[Request] | None:
+    """Where structures lie to each other."""
+    relation = next((r for r, pattern in cues.RELATIONS.items() if clause.has(pattern)), "")
+    if not relation or not clause.mentions or (imperative(clause) and not clause.which):
+        return None
+    if (
+        relation in ("nearest", "front", "above", "side")
+        and not (clause.which or clause.yes_no)
+        and referral_of(clause)
+    ):
+        return None
+    ids = clause.structures
+    if relation == "nearest" or (len(ids) == 1 and clause.which and relation in ("above", "front", "side", "touching")):
+        if len(ids) == 2:
+            return [Request(Intent.RELATION, ids, relation="touching", claim="touching")]
+        return [plain(clause, Intent.RELATION, relation="nearest")] if ids or clause.unknown else None
+    if len(ids) < 2 and len(clause.known) + len(clause.unknown) < 2:
+        ids = pair_of(clause)
+        if len(ids) < 2:
+            return None
+    ids = _subject_first(clause, ids)
+    claim = ""
+    if relation == "touching":
+        claim = "touching"
+    elif relation in ("side", "above", "front") and not clause.which:
+        sides = {"side": ("left", "right"), "above": ("above", "below"), "front": ("front", "behind")}[relation]
+        said = [c for c in sides if clause.has(cues.CLAIMS[c])]
+        claim = said[0] if len(said) == 1 else ""
+    return [replace(plain(clause, Intent.RELATION, relation=relation, claim=claim), structures=ids)]
+
+
+def _subject_first(clause: Clause, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """The one that is asked about before the one it is related to: "on which side of the aorta is the cava"."""
+    if len(clause.known) != 2 or len(ids) != 2 or not clause.which:
+        return ids
+    lead = [_lead(clause.words, m) for m in clause.known]
+    if lead[0] in ("of", "from", "to") and lead[1] not in ("of", "from", "to", "and"):
+        return ids[::-1]
+    return ids
+
+
+def _lead(sentence: list[str], mention: Mention) -> str:
+    i = mention.start
+    while i and sentence[i - 1] in ("the", "a", "an", "his", "her", "my"):
+        i -= 1
+    return sentence[i - 1] if i else ""
+
+
+def scan(clause: Clause) -> list[Request] | None:
+    """The volume itself: spacing, size, contrast, region, orientation."""
+    found = [(m.start(), name) for name, p in cues.SCAN.items() if (m := p.search(clause.masked))]
+    if clause.explicit:
+        found = [(at, name) for at, name in found if name == "contrast" and not clause.has(cues.BRIGHT)]
+        if not clause.has(cues.cue("phase|contrast|given|enhanced|unenhanced|scan")) or imperative(clause):
+            return None
+    elif clause.unknown or (clause.known and clause.has(cues.cue("it|its|them|they|both"))):
+        found = [
+            (at, n)
+            for at, n in found
+            if n in ("contrast", "orientation", "coverage") and not clause.has(cues.ATTRIBUTES["slices"])
+        ]
+        if clause.unknown and "contrast" not in clause.words:
+            return None
+    names = [name for _, name in sorted(found)]
+    if (
+        "size" in names
+        and "spacing" in names
+        and clause.has(cues.cue("(voxel|pixel) dimensions?"))
+        and "matrix" not in clause.words
+    ):
+        names.remove("size")
+    if len(names) > 1 and "orientation" in names and not clause.has(cues.cue("orient*|which way|ras|lps")):
+        names.remove("orientation")  # "axial slices" are counted, not placed
+    return [Request(Intent.SCAN, attribute=name) for name in dict.fromkeys(names)] or None
+
+
+def measure(clause: Clause) -> list[Request] | None:
+    """Attributes of structures, one request each; and on which side one lies."""
+    strong_verb = clause.ordered
+    found: list[tuple[int, str]] = []
+    for name, pattern in cues.ATTRIBUTES.items():
+        match = pattern.search(clause.masked)
+        if match and not (
+            strong_verb and name in ("position", "volume", "extent") and not clause.has(cues.STANDALONE_VOLUME)
+        ):
+            found.append((match.start(), name))
+    names = [name for _, name in sorted(found)]
+    if not names and clause.known and clause.has(cues.DESCRIBE_ONE) and not strong_verb:
+        return [about(clause, Intent.MEASURE, attribute=a) for a in ("volume", "mean_hu")]
+    if not names and clause.has(cues.COMPARE) and any(c.isdigit() for c in clause.text):
+        names = ["mean_hu" if clause.has(cues.BRIGHT) else "volume"]
+    referral = referral_of(clause)
+    asking = any(w in clause.words for w in ("how", "what", "measure", "tell", "which", ":")) or any(
+        p.search(clause.masked) and clause.masked[p.search(clause.masked).end() :].startswith(" of")
+        for p in cues.ATTRIBUTES.values()
+    )
+    if referral is not None and imperative(clause) and names == ["position"]:
+        return None
+    if referral is not None and referral.choose and not asking:
+        return None
+    if not clause.structures and not clause.unknown and referral is None:
+        asked = bool(names) and not clause.which and clause.context.last is not None
+        if (
+            names
+            and clause.context.last is not None
+            and (asked or "slices" in names or "position" in names or "mean_hu" in names)
+        ):
+            ids = clause.context.last.structures
+            last = clause.context.last
+            return [
+                Request(
+                    Intent.MEASURE, ids, attribute=_tube(n, ids, clause), choose=last.choose, referring=last.referring
+                )
+                for n in _reduce(names)
+            ]
+        return None
+    if not names:
+        side = clause.side_claim
+        if side and (clause.yes_no or "why" in clause.words or clause.words[-1] == "?") and clause.structures:
+            return [about(clause, Intent.MEASURE, attribute="position", claim=side)]
+        return None
+    request = about(clause, Intent.MEASURE)
+    if strong_verb and clause.words[0] not in ("how", "what", "which", "where") and not clause.yes_no:
+        # "liver: segment, volume, HU"
+        mask = replace(request, intent=Intent.SEGMENT)
+        return [mask, *(replace(request, attribute=_tube(n, request.structures, clause)) for n in _reduce(names))]
+    sides = {m.side for m in clause.mentions if m.kind == "side"}
+    claim = (
+        clause.side_claim
+        if len(sides) == 1 and "position" in names and (clause.yes_no or "why" in clause.words)
+        else ""
+    )
+    return [replace(request, attribute=_tube(n, request.structures, clause), claim=claim) for n in _reduce(names)]
+
+
+def _reduce(names: list[str]) -> list[str]:
+    """Attributes really asked for: "how many" beside slices counts slices, "where" beside a slice means the slice."""
+    if "slices" in names:
+        names = [n for n in names if n not in ("position", "extent", "count")]
+    if "count" in names:
+        return ["count"]
+    if "mean_hu" in names and "volume" not in names:
+        names = [n for n in names if n not in ("position",)]
+    if "diameter" in names or "extent" in names:
+        names = [n for n in names if n not in ("volume", "position")] if len(names) > 1 else names
+    return list(dict.fromkeys(names))
+
+
+def _tube(attribute: str, ids: tuple[str, ...], clause: Clause) -> str:
+    """The size of a tube is its diameter, unless its volume is asked for by that word."""
+    tube = bool(ids) and all(STRUCTURES[id].tube for id in ids)
+    return "diameter" if attribute == "volume" and tube and not clause.has(cues.STANDALONE_VOLUME) else attribute

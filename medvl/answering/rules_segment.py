@@ -1,0 +1,263 @@
+"""Rules for masks: show, leave out, forget, is it there; and what a short follow-up means.
+
+Each rule gives the requests of a clause, or None for another rule to be asked.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+
+from . import cues
+from .asking import WHICH_ONE, about, imperative, referral_of
+from .clauses import Clause
+from .contract import Intent, Request
+from .mentions import Mention
+from .referring import describe
+from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, parts
+
+
+def remove(clause: Clause) -> list[Request] | None:
+    """Masks to be forgotten: those named, those pointed to, or all."""
+    asks = clause.yes_no and clause.words[:2] not in (
+        ["can", "you"],
+        ["could", "you"],
+        ["would", "you"],
+        ["will", "you"],
+    )
+    if not clause.has(cues.REMOVE) or asks or "removed" in clause.words:
+        return None
+    if any(clause.negated(m) for m in clause.known):
+        return None
+    if clause.structures:
+        return [about(clause, Intent.REMOVE)]
+    last = clause.context.last
+    everything = clause.has(cues.EVERYTHING) or "masks" in clause.words
+    return [Request(Intent.REMOVE, () if everything or last is None else last.structures)]
+
+
+def declined(clause: Clause) -> list[Request] | None:
+    """An order not to: "do not measure the liver", "don't show the kidneys any more"."""
+    named = clause.known
+    if not clause.declined or not named or not all(clause.negated(m) for m in named):
+        return None
+    gone = tuple(dict.fromkeys(id for m in named for id in m.ids))
+    if clause.has(cues.cue("anymore|any more|any longer")):
+        return [Request(Intent.REMOVE, gone)]
+    return None if clause.has(cues.EVERYTHING) else [Request(Intent.REFUSE, gone, topic="negated")]
+
+
+def presence(clause: Clause) -> list[Request] | None:
+    """Whether a structure is there, whole, or was taken out."""
+    for operation, group in cues.REMOVED_ORGAN.items():
+        if operation in clause.words:
+            return [Request(Intent.PRESENCE, parts(group))]
+    if not (clause.known or clause.unknown):
+        return None
+    asks = (
+        clause.yes_no
+        or clause.has(cues.cue("any|visible|present|absent|missing|cut off|been removed|removed|resected"))
+        or clause.says(cues.CALCIUM)
+        or (clause.words[-1] == "?" and (clause.has(cues.IN_SCAN) or clause.has(cues.cue("no @"))))
+    )
+    if clause.ordered or not asks or clause.which:
+        return None
+    # "do the liver" is an order, "is the liver whole" a question
+    if clause.words[0] not in ("is", "are", "was", "were") and clause.yes_no and not clause.has(cues.PRESENCE):
+        return None
+    if clause.has(
+        cues.cue("(can|could|would) (i|you|we) (please )?(have|get|show|give|do|find|add)")
+    ) and not clause.has(cues.cue("can you find")):
+        return None
+    if clause.has(cues.cue("(can|could) (i|we) (have|get)|(find|show|give|get) (me|us)")):
+        return None
+    return [about(clause, Intent.PRESENCE)]
+
+
+def segment(clause: Clause) -> list[Request] | None:
+    """Masks to be made: named, described, everything of a region, everything but some, or the last request again."""
+    if clause.words[0] in ("why", "when", "who"):
+        return None
+    if clause.words[0] == "how" and clause.explicit and clause.words[1:2] != ["about"]:
+        return [Request(Intent.UNKNOWN, topic="beyond")]
+    region = cues.REGION_ALL.search(clause.text)
+    everything = clause.has(cues.EVERYTHING)
+    verb = clause.ordered or clause.says(cues.SEGMENT_WEAK)
+    denied = [m for m in clause.mentions if m.kind in ("known", "unknown") and clause.negated(m)]
+    if region:
+        wanted = next(regions for stem, regions in cues.REGION_WORDS.items() if stem in region.group())
+        organs_only = "organ" in region.group() and "chest" not in wanted
+        ids = tuple(
+            id for id in EVERYTHING
+            if _lies_in(id, wanted[0])
+            and STRUCTURES[id].kind != "bone"
+            and (not organs_only or STRUCTURES[id].kind == "organ")
+        )  # fmt: skip
+        gone = {id for m in denied for id in m.ids}
+        return [Request(Intent.SEGMENT, tuple(id for id in ids if id not in gone), referring=region.group())]
+    if denied:
+        return [_without(clause, denied, everything)]
+    if clause.says(cues.cue("body")) and not clause.mentions and verb and not everything:
+        return [Request(Intent.SEGMENT, ("body",))]
+    if everything and not clause.mentions and (verb or len(clause.words) <= 3):
+        return [Request(Intent.SEGMENT, EVERYTHING)]
+    if clause.says(cues.NEGATIONS) and not clause.mentions and clause.ordered:
+        return [Request(Intent.REFUSE, topic="negated")]
+    carried = _carried(clause)
+    if carried:
+        return carried
+    if (clause.which or clause.yes_no) and not verb and clause.words[1:2] != ["about"] and not clause.says(WHICH_ONE):
+        if clause.words[:2] in (["which", "is"], ["which", "are"]) and clause.known:
+            return [about(clause, Intent.SEGMENT)]  # "which is the left one": shown, it is told
+        if "between" in clause.words:
+            return None  # "what is between the lungs" describes something
+        return [Request(Intent.UNKNOWN, topic="beyond")] if clause.known else None
+    if clause.known and not clause.explicit and not verb and all(m.number == 1 and not m.concept for m in clause.known):
+        return [Request(Intent.UNKNOWN, topic="beyond")]  # "that is small": nothing is asked
+    if clause.known or clause.unknown or referral_of(clause) is not None:
+        return [_only(clause, about(_targets(clause), Intent.SEGMENT))]
+    return None
+
+
+def _lies_in(id: str, region: str) -> bool:
+    return STRUCTURES[id].region == region or (id == "aorta" and region == "chest")
+
+
+_PLACING = cues.cue(
+    "(inferior|superior|anterior|posterior|lateral|medial|adjacent|close|next) to( the| my| its| both)*|"
+    "(below|above|under|beneath|behind|near|beside|adjacent)( the| my| its| both)*|in front of( the)?|(left|"
+    "right) of( the)?"
+)
+
+
+def _targets(clause: Clause) -> Clause:
+    """The clause without mentions that only tell where its target lies: "the liver tissue above the kidneys"."""
+    kept = []
+    for mention in clause.mentions:
+        before = " ".join(clause.words[max(0, mention.start - 4) : mention.start])
+        placing = any(m.end() == len(before) for m in _PLACING.finditer(before))
+        if not (kept and placing):
+            kept.append(mention)
+    return replace(clause, mentions=kept) if referral_of(clause) is None else clause
+
+
+def _only(clause: Clause, request: Request) -> Request:
+    """What is said after "only" narrows what was said before it: "the lungs, but only the right one"."""
+    marks = [i for i, w in enumerate(clause.words) if w in ("only", "just")]
+    if marks and not request.referring:
+        after = tuple(dict.fromkeys(id for m in clause.known if m.start >= marks[0] for id in m.ids))
+        if after and set(after) < set(request.structures) and marks[0] > min(m.start for m in clause.known):
+            return replace(request, structures=after)
+    return request
+
+
+def _without(clause: Clause, denied: list[Mention], everything: bool) -> Request:
+    """What is left when some is not wanted: the rest, or everything else, or nothing."""
+    gone = {id for m in denied for id in m.ids}
+    wanted = [m for m in clause.known if m not in denied]
+    ids = tuple(dict.fromkeys(id for m in wanted for id in m.ids if id not in gone))
+    named_all = everything and not any(m.concept in GROUPS for m in wanted)
+    if named_all and not ids:
+        return Request(Intent.SEGMENT, tuple(id for id in EVERYTHING if id not in gone))
+    if ids:
+        unknown = [m for m in clause.unknown if m not in denied]
+        nearest = tuple(dict.fromkeys(id for m in unknown for id in m.nearest))
+        return Request(Intent.SEGMENT, ids, unknown=tuple(m.text for m in unknown), nearest=nearest)
+    return Request(Intent.REFUSE, tuple(dict.fromkeys(id for m in denied for id in m.ids)), topic="negated")
+
+
+def _carried(clause: Clause) -> list[Request] | None:
+    """The last request once more, with what is named now: "and the spleen?"."""
+    last = clause.context.last
+    ids = clause.structures
+    if last is None or not (ids or clause.unknown) or not clause.context.turns[:-1]:
+        return None
+    verb = clause.ordered or (clause.says(cues.SEGMENT_WEAK) and not clause.has(cues.cue("now|add|do")))
+    if verb or (last.intent is Intent.SEGMENT) or referral_of(clause) is not None:
+        return None
+    filler = cues.FUNCTION_WORDS | {
+        "@",
+        "#",
+        "same",
+        "meant",
+        "mean",
+        "other",
+        "total",
+        "together",
+        "sum",
+        "instead",
+        "sorry",
+        ",",
+        "?",
+        ".",
+        "!",
+        "now",
+        "next",
+        "one",
+        "side",
+        "well",
+        "actually",
+        "rather",
+        "each",
+        "combined",
+    }
+    if any(w not in filler for w in clause.masked.split()):
+        return None
+    carried = clause.context.carry(
+        ids, tuple(m.text for m in clause.unknown), tuple(id for m in clause.unknown for id in m.nearest)
+    )
+    if carried is None:
+        return None
+    if carried.intent is Intent.FINDING and not set(ids) <= set(cues.FINDING_STRUCTURES[carried.finding]):
+        enlarged = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly"}
+        if carried.finding in enlarged.values() and ids and ids[0] in enlarged:
+            return [replace(carried, finding=enlarged[ids[0]])]
+        return [Request(Intent.PRESENCE, ids)]
+    return [carried]
+
+
+def open_follow_up(clause: Clause) -> list[Request] | None:
+    """Nothing named, nothing to point to with: "how much?", "which ones?" go on about what was asked."""
+    last = clause.context.last
+    pointing = clause.mentions or any(w in clause.words for w in ("it", "them", "that", "this"))
+    if last is None:
+        asks = clause.ordered or clause.says(cues.SEGMENT_WEAK) or any(clause.has(p) for p in cues.ATTRIBUTES.values())
+        return [Request(Intent.UNKNOWN, topic="antecedent")] if pointing and asks else None
+    if (
+        clause.says(cues.cue("how much|how many|percent*|how severe|how bad|quantif*"))
+        and last.intent is Intent.FINDING
+    ):
+        return [last]
+    if clause.says(cues.AGAIN) and len(clause.words) <= 4:
+        return [last]
+    if clause.ordered and len(clause.words) <= 4:
+        return [Request(Intent.SEGMENT, last.structures, choose=last.choose, referring=last.referring)]
+    return None
+
+
+def named_like(clause: Clause) -> list[Request] | None:
+    """A noun that is no structure, "segment the flurb", with the names written most like it."""
+    match = cues.SEGMENT_STRONG.search(clause.text)
+    after = clause.text[match.end() :] if match else clause.text
+    rest = [w for w in after.split() if w not in cues.FUNCTION_WORDS and w.isalpha()]
+    region = next((r for w in rest for stem, r in cues.REGION_WORDS.items() if w.startswith(stem)), None)
+    if region and len(rest) == 1:
+        ids = tuple(id for id in EVERYTHING if STRUCTURES[id].region == region[0])
+        return [Request(Intent.SEGMENT, unknown=(rest[0],), nearest=ids)]
+    if not match or clause.says(cues.OFF_TOPIC):
+        return None
+    if not rest or len(rest) > 3:
+        return None
+    names = {s.name: s.id for s in STRUCTURES.values()}
+    near = difflib.get_close_matches(" ".join(rest), names, n=2, cutoff=0.6)
+    return [Request(Intent.SEGMENT, unknown=(" ".join(rest),), nearest=tuple(names[n] for n in near))]
+
+
+def described(clause: Clause) -> list[Request] | None:
+    """No noun for a kind of thing either: "what food goes through after the mouth" is still a description."""
+    if not (imperative(clause) or clause.which):
+        return None
+    referral = describe(clause.words, clause.mentions, targetless=True)
+    if referral is None:
+        return None
+    return [Request(Intent.SEGMENT, referral.ids, referring=referral.text, choose=referral.choose)]

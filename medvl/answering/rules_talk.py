@@ -1,0 +1,149 @@
+"""Rules for what needs no mask: small talk, general knowledge, report, list, and what is not answered.
+
+Each rule gives the requests of a clause, or None for another rule to be asked.
+"""
+
+from __future__ import annotations
+
+from . import cues
+from .asking import group_of, imperative, plain
+from .clauses import Clause
+from .contract import Intent, Request
+from .vocabulary import GROUPS, STRUCTURES
+
+
+def small_talk(clause: Clause) -> list[Request] | None:
+    """Nothing but greetings, thanks, questions about the program."""
+    if clause.known or clause.unknown:
+        return None
+    for topic, pattern in cues.CHAT.items():
+        match = pattern.search(clause.text)
+        if match:
+            rest = (clause.text[: match.start()] + " " + clause.text[match.end() :]).split()
+            if (
+                all(w in cues.FILLERS or any(p.fullmatch(w) for p in cues.CHAT.values()) for w in rest)
+                or topic == "privacy"
+            ):
+                return [Request(Intent.CHAT, topic=topic)]
+    return None
+
+
+def knowledge(clause: Clause) -> list[Request] | None:
+    """General questions: what a word means, what an organ does, what is normal, how it is measured."""
+    if clause.unknown and clause.has(cues.UNKNOWN_FUNCTION):
+        return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
+    if clause.has(cues.HOW_YOU_KNOW):
+        counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
+        return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]
+    if clause.words[0] == "why" and clause.has(cues.BRIGHT):
+        fed = any(STRUCTURES[id].kind == "vessel" or id in GROUPS["kidneys"] for id in clause.structures)
+        return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
+    if clause.has(cues.WHAT_IT_MEANS) and clause.context.turns[:-1] and clause.context.turns[-2]:
+        return _meaning(clause.context.turns[-2][-1])
+    here = any(w in clause.words for w in ("this", "here", "patient", "my", "your")) or clause.says(cues.THE_SCAN)
+    ids = clause.structures
+    if (
+        clause.has(cues.NORMAL_SIZE)
+        and not clause.yes_no
+        and (clause.which or "how" in clause.words or not clause.known)
+    ):
+        return [Request(Intent.KNOWLEDGE, ids, topic="reference_ranges")]
+    if ids and clause.has(cues.FUNCTION) and group_of(ids):
+        return [Request(Intent.KNOWLEDGE, ids, topic=group_of(ids))]
+    measurable = ids and any(clause.has(p) for p in cues.ATTRIBUTES.values())
+    content = [
+        w
+        for w in clause.masked.split()
+        if w not in cues.FUNCTION_WORDS and w not in (",", "?", ".", "!", "@", "exactly")
+    ]
+    if (
+        ids
+        and clause.explicit
+        and group_of(ids)
+        and clause.has(cues.WHAT_IS)
+        and not content
+        and clause.words[:2] in (["what", "is"], ["what", "are"])
+    ):
+        return [Request(Intent.KNOWLEDGE, ids, topic=group_of(ids))]
+    if clause.has(cues.TOPICS["measurement"]) and not clause.explicit:
+        return [Request(Intent.KNOWLEDGE, topic="measurement")]
+    first, second = clause.words[0], clause.words[1] if len(clause.words) > 1 else ""
+    defining = clause.has(cues.DEFINE) or first == "why"
+    if first in ("what", "how") and "the" not in clause.words[:3]:
+        defining = defining or second in ("is", "are") or (first == "how" and second in ("do", "does"))
+    if first in ("is", "are", "how", "does") and clause.says(cues.TOPICS["radiation"]):
+        defining = True
+    which_system = clause.which and clause.says(cues.TOPICS["system"])
+    if not (defining or which_system) or measurable:
+        return None
+    general = clause.says(cues.TOPICS["left_right"]) or clause.says(cues.TOPICS["radiation"])
+    if here and not which_system and not general:
+        return None
+    for topic, pattern in cues.TOPICS.items():
+        if clause.says(pattern) or clause.has(pattern):
+            return [Request(Intent.KNOWLEDGE, topic=topic)]
+    return None
+
+
+def _meaning(before: Request) -> list[Request] | None:
+    """What the answer to a request was about, explained."""
+    explained = {
+        "contrast": "contrast_phase",
+        "spacing": "voxel",
+        "orientation": "planes",
+        "hu_range": "hounsfield_unit",
+    }
+    if before.intent is Intent.FINDING:
+        return [Request(Intent.KNOWLEDGE, before.structures, topic=before.finding)]
+    if before.intent is Intent.SCAN and before.attribute in explained:
+        return [Request(Intent.KNOWLEDGE, topic=explained[before.attribute])]
+    if before.intent in (Intent.MEASURE, Intent.COMPARE):
+        topic = "hounsfield_unit" if before.attribute == "mean_hu" else "measurement"
+        return [Request(Intent.KNOWLEDGE, before.structures, topic=topic)]
+    return None
+
+
+def report(clause: Clause) -> list[Request] | None:
+    """The whole scan, described."""
+    if clause.has(cues.REPORT) and not clause.known and not clause.says(cues.DISEASE):
+        return [Request(Intent.REPORT)]
+    return None
+
+
+def disease(clause: Clause) -> list[Request] | None:
+    """Whether there is a disease, which is not answered; a lesion to be outlined is left to other rules."""
+    if not clause.says(cues.DISEASE) and not clause.has(cues.HEALTH):
+        return None
+    lesion = any(m.lesion for m in clause.unknown)
+    measured = any(clause.has(p) for p in cues.ATTRIBUTES.values())
+    if lesion and (imperative(clause) or measured or clause.masked.strip(" ?.") == "#"):
+        return None
+    return [Request(Intent.REFUSE, clause.structures, topic="diagnosis")]
+
+
+def list_known(clause: Clause) -> list[Request] | None:
+    """What can be found or segmented."""
+    relating = any(clause.has(p) for r, p in cues.RELATIONS.items() if r != "side") or clause.has(
+        cues.ATTRIBUTES["slices"]
+    )
+    if clause.has(cues.LIST) and not clause.known and not relating:
+        return [Request(Intent.LIST)]
+    return None
+
+
+def unmeasured(clause: Clause) -> list[Request] | None:
+    """A quality that nothing here measures."""
+    return [Request(Intent.UNKNOWN, topic="beyond")] if clause.has(cues.UNMEASURED) else None
+
+
+def outside(clause: Clause) -> list[Request] | None:
+    """Plain English about nothing of this subject is refused; what is no English is not understood."""
+    if clause.says(cues.OFF_TOPIC):
+        return [Request(Intent.REFUSE, topic="off_topic")]
+    if clause.says(cues.MODALITY):
+        return [Request(Intent.KNOWLEDGE, topic="modality")]
+    if clause.has(cues.DOMAIN):
+        return [Request(Intent.UNKNOWN, topic="beyond")]
+    common = [w for w in clause.words if w in cues.FUNCTION_WORDS]
+    asks = clause.words[0] in cues.FUNCTION_WORDS
+    return [Request(Intent.REFUSE, topic="off_topic")] if asks and len(common) >= 2 and len(clause.words) > 3 else None

@@ -1,0 +1,339 @@
+"""Facts to plain English: segmenting, measuring, presence, and what is not there or not known.
+
+Every sentence keeps its facts and the ids of its masks. Where there are several ways to say a thing, the structure and
+the attribute choose one, so that the same question gets the same answer.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from . import facts
+from .contract import Fact, Request, Sentence, Source
+from .numbers import shown
+from .scene import Scene
+from .vocabulary import GROUPS
+from .words import all_the, be, have, listing, sentence, the, verb
+
+
+def say(
+    scene: Scene | None, text: str, *said: Fact, structures: Sequence[str] = (), source: Source = "measured"
+) -> Sentence:
+    """A sentence with the masks of the structures it is about (of its facts, if none are named).
+
+    Args:
+        scene: where the masks are; None for a sentence without masks.
+        text: words; gets a capital, and a full stop where it has no end.
+        said: facts that its numbers come from.
+        structures: ids it is about.
+        source: where it comes from.
+    """
+    text = sentence(text.strip())
+    about = structures or tuple(dict.fromkeys(id for fact in said for id in fact.structures))
+    ids = tuple(mask.id for mask in scene.masks(*about)) if scene is not None else ()
+    return Sentence(text if text.endswith((".", "?", "!")) else f"{text}.", source, ids, said)
+
+
+def variant(key: str, options: Sequence[str]) -> str:
+    """One of several wordings, always the same for the same key."""
+    return options[zlib.crc32(key.encode()) % len(options)]
+
+
+def plain(sentence_facts: Sequence[Fact]) -> str:
+    """What is left to say when a text is not true to its facts: each fact by its name."""
+    parts = []
+    for fact in sentence_facts:
+        if fact.key == "rule":
+            continue
+        words = fact.key.removesuffix(f"_{fact.unit.lower()}").replace("_", " ")
+        parts.append(f"{words}{f' of {all_the(fact.structures)}' if fact.structures else ''}: {shown(fact)}")
+    return f"{sentence('; '.join(parts))}." if parts else "I have no measured value for that."
+
+
+# ---- what is not there
+
+
+def absent(structures: Sequence[str]) -> Sentence:
+    """Looked for, and not in the scan."""
+    it = "them" if len(structures) > 1 or structures[0] == "other_bone" else "it"
+    options = (
+        f"I looked for {all_the(structures)} and did not find {it} in this scan",
+        f"{all_the(structures)} could not be found in this scan, so there is no mask",
+    )
+    return say(None, variant(str(structures), options))
+
+
+def not_known(structures: Sequence[str]) -> Sentence:
+    """Named, but no class of the model that is loaded."""
+    text = (
+        f"{all_the(structures)} cannot be segmented by the model that is loaded, so I have no mask and no measurement"
+    )
+    return say(None, text, source="scan")
+
+
+def unknown(request: Request) -> Sentence:
+    """Words that name no known structure, and the nearest known names."""
+    what = listing([f'"{words}"' for words in request.unknown], "or")
+    said = tuple(Fact("said", words, source="knowledge") for words in request.unknown)
+    text = f"I cannot segment or measure {what}: {'none of them is' if len(said) > 1 else 'it is not'} among the structures I know"
+    if request.nearest:
+        near = tuple(dict.fromkeys(part for id in request.nearest for part in GROUPS.get(id, (id,))))
+        text += f"; the nearest that I know {'are' if len(near) > 1 else 'is'} {all_the(near)}"
+    return say(None, text, *said, source="knowledge")
+
+
+def missing(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
+    """What to say of those that have no mask."""
+    of = {status: [] for status in ("absent", "unknown")}
+    for id in structures:
+        found = scene.found(id)
+        if scene.mask(id) is None:
+            of["unknown" if found is not None and found.status == "unknown" else "absent"].append(id)
+    told = [absent(of["absent"])] if of["absent"] else []
+    return told + ([not_known(of["unknown"])] if of["unknown"] else [])
+
+
+# ---- what is there
+
+
+def segmented(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
+    """Structures now have masks: their volumes, and which are cut."""
+    there = [id for id in structures if scene.mask(id) is not None]
+    if not there:
+        return missing(scene, structures)
+    volumes = [facts.volume(scene, id)[0] for id in there]
+    if len(there) == 1:
+        least = "at least " if volumes[0].note else ""
+        text = variant(
+            there[0],
+            (
+                f"I segmented {the(there[0])}: {least}{shown(volumes[0])}",
+                f"here {be(there[0])} {the(there[0])}, with a volume of {least}{shown(volumes[0])}",
+                f"{the(there[0])} {be(there[0])} segmented, with a volume of {least}{shown(volumes[0])}",
+            ),
+        )
+    else:
+        parts = [f"{the(id)} ({'at least ' if v.note else ''}{shown(v)})" for id, v in zip(there, volumes, strict=True)]
+        text = f"I segmented {listing(parts)}"
+    told = [say(scene, text, *volumes)]
+    cut = [id for id in there if facts.cut_note(scene, id)]
+    if len(cut) == 1:
+        note = facts.cut_note(scene, cut[0]).removeprefix(f"{facts.AT_LEAST}, since it ")
+        note = note.replace("reaches", verb(cut[0], "reaches") if cut[0] != "other_bone" else "reach", 1)
+        told.append(say(scene, f"{the(cut[0])} {note} and may go on outside it", structures=cut))
+    elif cut:
+        told.append(say(scene, f"{all_the(cut)} reach a border of the scan and may go on outside it", structures=cut))
+    return told + missing(scene, structures)
+
+
+def chosen(scene: Scene, request: Request, structure: str) -> Sentence | None:
+    """Which of several was meant by "the larger kidney"; or what a description was taken for."""
+    if request.choose:
+        bright = request.choose in ("brighter", "darker")
+        values = [
+            facts.mean_hu(scene, id)[0] if bright else facts.volume(scene, id)[0]
+            for id in request.structures
+            if scene.mask(id) is not None
+        ]
+        if len(values) < 2:
+            return None
+        mine = next(f for f in values if f.structures == (structure,))
+        others = [f for f in values if f is not mine]
+        best = {"larger": "largest", "smaller": "smallest", "brighter": "brightest", "darker": "darkest"}
+        word = request.choose if len(values) == 2 else best[request.choose]
+        against = listing([f"{shown(f)} for {the(f.structures[0])}" for f in others])
+        return say(
+            scene,
+            f"the {word} is {the(structure)}: {shown(mine)} against {against}",
+            mine,
+            *others,
+            structures=(structure,),
+        )
+    if request.referring and request.structures:
+        said = Fact("said", request.referring, source="knowledge")
+        return say(
+            scene,
+            f'by "{request.referring}" I take you to mean {all_the(request.structures)}',
+            said,
+            structures=request.structures,
+        )
+    return None
+
+
+def choose(scene: Scene, request: Request) -> str | None:
+    """The structure that a request describes by size or brightness, None where none of them has a mask."""
+    there = [id for id in request.structures if scene.mask(id) is not None]
+    if not there:
+        return None
+    bright = request.choose in ("brighter", "darker")
+    value = (lambda id: scene.measure(id).mean_hu) if bright else (lambda id: scene.measure(id).volume_ml)
+    return (min if request.choose in ("smaller", "darker") else max)(there, key=value)
+
+
+def measured(scene: Scene, request: Request, structures: Sequence[str]) -> list[Sentence]:
+    """One attribute of one or several structures; a wrong premise is corrected."""
+    there = [id for id in structures if scene.mask(id) is not None]
+    told: list[Sentence] = []
+    if request.attribute == "count":
+        return counted(scene, structures)
+    for id in there:
+        values = facts.of_structure(scene, id, request.attribute or "volume")
+        told.append(_MEASURED[request.attribute or "volume"](scene, id, values, request.claim))
+    if request.attribute in ("", "volume") and len(there) == 2 and set(there) in [set(g) for g in GROUPS.values()]:
+        volumes = [facts.volume(scene, id)[0] for id in there]
+        total = Fact(
+            "total_volume_ml",
+            sum(v.value for v in volumes),
+            "mL",
+            tuple(there),
+            note=next((v.note for v in volumes if v.note), ""),
+        )
+        told.append(say(scene, f"together they have {'at least ' if total.note else ''}{shown(total)}", total))
+    return told + missing(scene, structures)
+
+
+def counted(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
+    """How many of what was asked for were found."""
+    number = facts.count(scene, tuple(structures))[0]
+    there = [id for id in structures if scene.mask(id) is not None]
+    if len(structures) == 1 and structures[0] in ("vertebral_column", "other_bone") and there:
+        text = f"{the(structures[0])} {be(structures[0])} one mask: single bones are not told apart, so I cannot count them"
+        return [say(scene, text, structures=there)]
+    if not there:
+        return missing(scene, structures)
+    return [say(scene, f"I found {shown(number)}: {all_the(there)}", number), *missing(scene, structures)]
+
+
+def present(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
+    """Whether structures are in the scan, and whether wholly."""
+    there = [id for id in structures if scene.mask(id) is not None]
+    if not there:
+        first, *rest = missing(scene, structures)
+        unknown_to_model = all((f := scene.found(id)) is not None and f.status == "unknown" for id in structures)
+        return [first if unknown_to_model else _prefixed("No: ", first), *rest]
+    told = []
+    for n, id in enumerate(there):
+        volume = facts.volume(scene, id)[0]
+        lead = "yes: " if n == 0 and len(there) == len(structures) else ""
+        if volume.note:
+            border = volume.note.removeprefix(f"{facts.AT_LEAST}, since it reaches ")
+            text = f"{lead}{the(id)} {be(id)} in this scan, but perhaps not all of it, since the mask reaches {border} (at least {shown(volume)})"
+        else:
+            text = f"{lead}{the(id)} {be(id)} in this scan, not cut by its borders ({shown(volume)})"
+        told.append(say(scene, text, volume))
+    return told + missing(scene, structures)
+
+
+def _prefixed(lead: str, told: Sentence) -> Sentence:
+    text = told.text if told.text.startswith("I ") else told.text[:1].lower() + told.text[1:]
+    return Sentence(lead + text, told.source, told.mask_ids, told.facts)
+
+
+# ---- one attribute of one structure
+
+
+def _volume(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    value = f"{_least(values[0])}{shown(values[0])}"
+    text = variant(
+        f"{id} volume",
+        (
+            f"{the(id)} {have(id)} a volume of {value}",
+            f"the volume of {the(id)} is {value}",
+            f"{the(id)} {verb(id, 'measures')} {value} in volume",
+        ),
+    )
+    return say(scene, text + _since(values[0]), *values)
+
+
+def _mean_hu(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    mean, sd = map(shown, values)
+    text = variant(
+        f"{id} hu",
+        (
+            f"{the(id)} {have(id)} a mean of {mean} (standard deviation {sd})",
+            f"the mean attenuation of {the(id)} is {mean}, with a standard deviation of {sd}",
+        ),
+    )
+    return say(scene, text, *values)
+
+
+def _diameter(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    of = {fact.key: fact for fact in values}
+    if "cross_diameter_mm" in of:
+        wide, at = of["cross_diameter_mm"], of["cross_slice"]
+        return say(
+            scene,
+            f"{the(id)} {be(id)} up to {shown(wide)} wide across, in slice {shown(at)} (counted from 0 at the feet)",
+            wide,
+            at,
+        )
+    longest = values[0]
+    text = variant(
+        f"{id} diameter",
+        (
+            f"the longest diameter of {the(id)} is {_least(longest)}{shown(longest)}",
+            f"{the(id)} {verb(id, 'measures')} {_least(longest)}{shown(longest)} at the longest",
+        ),
+    )
+    return say(scene, text + _since(longest), longest)
+
+
+def _extent(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    of = {fact.key: fact for fact in values}
+    parts = [
+        f"{_least(of[key])}{shown(of[key])} {words}"
+        for key, words in (
+            ("length_mm", "from top to bottom"),
+            ("width_mm", "from side to side"),
+            ("depth_mm", "from front to back"),
+        )
+    ]
+    note = next((f for f in values if f.note), values[0])
+    return say(scene, f"{the(id)} {verb(id, 'measures')} {listing(parts)}{_since(note)}", *values)
+
+
+def _slices(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    first, last, number, end = map(shown, values)
+    where = f"slice {first}" if first == last else f"slices {first} to {last}"
+    many = "slice" if values[2].value == 1 else "slices"
+    text = f"{the(id)} {verb(id, 'lies')} in {where}: {number} {many}, counted from 0 at the feet up to {end}"
+    return say(scene, text, *values)
+
+
+def _position(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    side, off, depth, level, at = values
+    own = f"{verb(id, 'lies')} {side_words(scene, id)}"
+    if claim in ("left", "right"):
+        lead = "yes: " if claim == side.value else "no: "
+        return say(scene, f"{lead}{the(id)} {own}", side, off)
+    deep = {"front": ", toward the front", "back": ", toward the back", "middle": ""}[depth.value]
+    text = f"{the(id)} {own}{deep}, in the {level.value} of the scan; the centre is in slice {shown(at)} (counted from 0 at the feet)"
+    return say(scene, text, *values)
+
+
+def side_words(scene: Scene, id: str) -> str:
+    """ "on the patient's left, its centre 80 mm from the midline"."""
+    side, off = facts.position(scene, id)[:2]
+    its = "their" if id == "other_bone" else "its"
+    if side.value != "midline":
+        return f"on the patient's {side.value}, {its} centre {shown(off)} from the midline"
+    return f"in the midline, {its} centre within {shown(off)} of it"
+
+
+def _least(fact: Fact) -> str:
+    return "at least " if fact.note.startswith(facts.AT_LEAST) else ""
+
+
+def _since(fact: Fact) -> str:
+    return fact.note.removeprefix(facts.AT_LEAST) if fact.note.startswith(facts.AT_LEAST) else ""
+
+
+_MEASURED = {
+    "volume": _volume,
+    "mean_hu": _mean_hu,
+    "diameter": _diameter,
+    "extent": _extent,
+    "slices": _slices,
+    "position": _position,
+}

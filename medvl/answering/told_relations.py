@@ -1,0 +1,221 @@
+"""Sentences about two structures: which is larger or brighter, how they lie to each other, how far apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import facts, relations
+from .contract import Fact, Request, Sentence
+from .numbers import shown
+from .scene import Scene
+from .sentences import missing, say
+from .vocabulary import STRUCTURES
+from .words import all_the, be, listing, the, verb
+
+_OPPOSITE = {"larger": "smaller", "smaller": "larger", "brighter": "darker", "darker": "brighter"}
+_WAY = {
+    "left": "to the left of",
+    "right": "to the right of",
+    "above": "above",
+    "below": "below",
+    "front": "in front of",
+    "behind": "behind",
+}
+_FURTHER = {
+    "left": "further to the patient's left",
+    "right": "further to the patient's right",
+    "above": "higher",
+    "below": "lower",
+    "front": "further forward",
+    "behind": "further back",
+}
+
+
+def compared(scene: Scene, request: Request) -> list[Sentence]:
+    """Which of two or more is larger, brighter or wider; a wrong supposition is denied."""
+    there = [id for id in request.structures if scene.mask(id) is not None]
+    gone = missing(scene, request.structures)
+    if len(there) < 2:
+        values = [_value(scene, id, request.attribute) for id in there]
+        alone = [
+            say(scene, f"there is nothing to compare {the(id)} with ({_of(v)})", v)
+            for id, v in zip(there, values, strict=True)
+        ]
+        return gone + alone
+    values = [_value(scene, id, request.attribute) for id in there]
+    bright = request.attribute == "mean_hu"
+    more = (
+        "brighter"
+        if bright
+        else "wider"
+        if values[0].key == "cross_diameter_mm"
+        else "longer"
+        if values[0].key in ("longest_diameter_mm", "length_mm")
+        else "larger"
+    )
+    if len(there) > 2:
+        ranked = sorted(values, key=lambda fact: -fact.value)
+        text = f"from the {more.removesuffix('r')}st to the least: " + listing(
+            [f"{the(f.structures[0])} ({_of(f)})" for f in ranked]
+        )
+        return [say(scene, text, *ranked), *gone]
+    a, b = values
+    told = []
+    if shown(a) == shown(b):
+        lead = "no: " if request.claim else ""
+        told.append(say(scene, f"{lead}{all_the(there)} are equal within rounding: {_of(a)} each", a, b))
+    else:
+        big, small = (a, b) if a.value > b.value else (b, a)
+        share = (
+            Fact("difference_percent", 100 * (big.value - small.value) / big.value, "%", tuple(there))
+            if not bright
+            else None
+        )
+        difference = Fact("difference", abs(a.value - b.value), a.unit, tuple(there))
+        lead = ""
+        if request.claim in _OPPOSITE:
+            supposed = a if request.claim in ("larger", "brighter") else b
+            lead = "yes: " if supposed is big else "no: "
+        first, second = (small, big) if (request.claim or request.which) in ("smaller", "darker") else (big, small)
+        word = (
+            {"larger": "smaller", "brighter": "darker", "wider": "narrower", "longer": "shorter"}[more]
+            if first is small
+            else more
+        )
+        text = f"{lead}{the(first.structures[0])} {be(first.structures[0])} {word} than {the(second.structures[0])}: {_of(first)} against {_of(second)}"
+        if share is not None:
+            text += f", a difference of {shown(share)}"
+            told.append(say(scene, text, a, b, share))
+        else:
+            told.append(say(scene, text, a, b, difference))
+    cut = [f for f in values if f.note.startswith(facts.AT_LEAST)]
+    if cut:
+        who = [f.structures[0] for f in cut]
+        told.append(
+            say(
+                scene,
+                f"{all_the(who)} {'reach' if len(who) > 1 else verb(who[0], 'reaches') if who[0] != 'other_bone' else 'reach'} the border of the scan, so the comparison holds only for what is in it",
+                structures=who,
+            )
+        )
+    return told + gone
+
+
+def _value(scene: Scene, id: str, attribute: str) -> Fact:
+    if attribute == "mean_hu":
+        return facts.mean_hu(scene, id)[0]
+    if attribute == "extent":
+        return facts.extent(scene, id)[0]
+    if attribute == "diameter":
+        values = facts.diameter(scene, id)
+        return next((f for f in values if f.key == "cross_diameter_mm"), values[0])
+    return facts.volume(scene, id)[0]
+
+
+def _of(fact: Fact) -> str:
+    return f"{'at least ' if fact.note.startswith(facts.AT_LEAST) else ''}{shown(fact)}"
+
+
+def related(scene: Scene, request: Request, candidates: Sequence[str] = ()) -> list[Sentence]:
+    """How structures lie to each other.
+
+    Args:
+        scene: with everything asked for looked for.
+        request: RELATION.
+        candidates: for ``nearest``, the structures to choose from.
+    """
+    there = [id for id in request.structures if scene.mask(id) is not None]
+    gone = missing(scene, request.structures)
+    if request.relation == "nearest":
+        return [*(_nearest(scene, id, candidates) for id in there[:1]), *gone]
+    if len(there) < 2:
+        return gone or [say(None, "name two structures, and I say how they lie to each other", source="knowledge")]
+    a, others = there[0], there[1:]
+    told = []
+    for b in others:
+        if request.relation == "distance":
+            told.append(_distance(scene, a, b))
+        elif request.relation == "touching":
+            told.append(_touching(scene, a, b, request.claim))
+        elif request.relation in relations.AXES:
+            told.append(_along(scene, a, b, request.relation, request.claim))
+        else:
+            told.append(_direction(scene, a, b))
+    return told + gone
+
+
+def _distance(scene: Scene, a: str, b: str) -> Sentence:
+    apart, centres = relations.distance(scene, a, b)
+    if relations.gap(scene, a, b).contact:
+        text = f"{all_the((a, b))} touch: their nearest voxels are neighbours, {shown(apart)} apart; their centres are {shown(centres)} apart"
+    else:
+        text = f"{all_the((a, b))} are {shown(apart)} apart at the nearest, and {shown(centres)} from centre to centre"
+    return say(scene, text, apart, centres)
+
+
+def _touching(scene: Scene, a: str, b: str, claim: str) -> Sentence:
+    apart = relations.distance(scene, a, b)[0]
+    if relations.gap(scene, a, b).contact:
+        text = f"{'yes: ' if claim else ''}{all_the((a, b))} touch, as far as their masks and this resolution tell"
+        return say(scene, text, structures=(a, b))
+    text = f"{'no: ' if claim else ''}{all_the((a, b))} do not touch; at the nearest they are {shown(apart)} apart"
+    voxel = Fact("largest_voxel_edge_mm", round(max(scene.ct.spacing_mm), 3), "mm", source="scan")
+    if apart.value <= 2.01 * voxel.value:
+        return say(
+            scene,
+            f"{text}, no more than two voxels ({shown(voxel)} each), so the outlines decide",
+            apart,
+            voxel,
+            Fact("voxels", 2),
+        )
+    return say(scene, text, apart)
+
+
+def _along(scene: Scene, a: str, b: str, relation: str, claim: str) -> Sentence:
+    fact = next(f for f in relations.direction(scene, a, b) if f.key == f"offset_{relation}_mm")
+    if not fact.note:
+        lead = "no: " if claim else ""
+        level = {"side": "from side to side", "front": "from front to back", "above": "in height"}[relation]
+        return say(
+            scene,
+            f"{lead}{all_the((a, b))} lie at about the same place {level}; their centres differ by {shown(fact)}",
+            fact,
+        )
+    lead = "" if not claim else "yes: " if claim == fact.note else "no: "
+    text = (
+        f"{lead}{the(a)} {verb(a, 'lies')} {_WAY[fact.note]} {the(b)}, its centre {shown(fact)} {_FURTHER[fact.note]}"
+    )
+    return say(scene, text.replace("its centre", "their centre") if a == "other_bone" else text, fact)
+
+
+def _direction(scene: Scene, a: str, b: str) -> Sentence:
+    used = [fact for fact in relations.direction(scene, a, b) if fact.note]
+    if not used:
+        centres = relations.distance(scene, a, b)[1]
+        return say(
+            scene, f"the centres of {all_the((a, b))} are at about the same place, {shown(centres)} apart", centres
+        )
+    ways = listing([_WAY[fact.note] for fact in used])
+    offsets = listing([f"{shown(fact)} {_FURTHER[fact.note]}" for fact in used])
+    return say(scene, f"{the(a)} {verb(a, 'lies')} {ways} {the(b)}: its centre is {offsets}", *used)
+
+
+def _nearest(scene: Scene, structure: str, candidates: Sequence[str]) -> Sentence:
+    order = [
+        (id, gap)
+        for id, gap in relations.nearest(scene, structure, tuple(candidates))
+        if id in STRUCTURES and id != "body"
+    ]
+    if not order:
+        return say(scene, f"no other structure was found to compare {the(structure)} with", structures=(structure,))
+    touching = [id for id, gap in order if gap.contact]
+    if touching:
+        text = f"{the(structure)} {verb(structure, 'touches') if structure != 'other_bone' else 'touch'} {all_the(touching)}"
+        if len(touching) > 1:
+            text += f"; the longest contact is with {the(touching[0])}"
+        return say(scene, text, structures=(structure, *touching))
+    id, gap = order[0]
+    fact = Fact("distance_mm", gap.mm, "mm", (structure, id))
+    return say(
+        scene, f"of the structures I know, {the(id)} {be(id)} nearest to {the(structure)}, {shown(fact)} away", fact
+    )

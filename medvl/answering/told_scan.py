@@ -1,0 +1,171 @@
+"""Sentences about the scan as a whole, and about findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import contrast, facts
+from .contract import Fact, Sentence
+from .findings import FINDINGS, Finding, Outcome
+from .numbers import shown
+from .scene import Scene
+from .sentences import say
+from .words import listing, name, the
+
+_DIRECTION = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "head", "I": "feet"}
+
+
+def scan(scene: Scene, attribute: str) -> list[Sentence]:
+    """What is known of the scan: spacing, size, contrast, orientation, coverage, HU range, slices."""
+    return _SCAN[attribute](scene) if attribute in _SCAN else [*_size(scene), *_spacing(scene)]
+
+
+def _spacing(scene: Scene) -> list[Sentence]:
+    values = facts.spacing(scene.ct)
+    sizes = " x ".join(shown(fact).removesuffix(" mm") for fact in values)
+    text = f"a voxel measures {sizes} mm (left-right, back-front, foot-head)"
+    return [say(scene, text, *values, source="scan")]
+
+
+def _size(scene: Scene) -> list[Sentence]:
+    values = facts.size(scene.ct)
+    voxels = " x ".join(shown(fact) for fact in values[:3])
+    sizes = " x ".join(shown(fact).removesuffix(" mm") for fact in values[3:])
+    text = f"the scan has {voxels} voxels (left-right, back-front, foot-head) and covers {sizes} mm"
+    return [say(scene, text, *values, source="scan")]
+
+
+def _orientation(scene: Scene) -> list[Sentence]:
+    codes, tilt = facts.orientation(scene.ct)
+    ways = listing([_DIRECTION[code] for code in codes.value])
+    text = f"the file's axes run toward {ways} ({codes.value}); the viewer shows the patient's right on the left of the picture"
+    told = [say(scene, text, codes, source="scan")]
+    if tilt.value >= 1:
+        told.append(
+            say(
+                scene,
+                f"its slices are tilted by up to {shown(tilt)} degrees against the body's axes",
+                tilt,
+                source="scan",
+            )
+        )
+    return told
+
+
+def _hu_range(scene: Scene) -> list[Sentence]:
+    low, high = facts.hu_range(scene.ct)
+    return [say(scene, f"the values go from {shown(low)} to {shown(high)}", low, high, source="scan")]
+
+
+def _slices(scene: Scene) -> list[Sentence]:
+    number, apart = facts.slice_count(scene.ct)
+    return [
+        say(scene, f"there are {shown(number)} axial slices, one every {shown(apart)}", number, apart, source="scan")
+    ]
+
+
+def contrast_told(scene: Scene) -> list[Sentence]:
+    """Contrast phase, the values it was read from, and the rule."""
+    fact = contrast.phase(scene)
+    levels = contrast.levels(scene)
+    if fact.value is None:
+        return [say(scene, f"the contrast phase could not be told: {fact.note}", fact)]
+    words = {
+        "none": "this looks like a scan without contrast",
+        "arterial": "this looks like an arterial phase: contrast was given",
+        "portal venous": "this looks like a portal venous phase: contrast was given",
+        "other": "contrast was given, but the phase is not clear",
+    }[fact.value]
+    values = listing([f"{name(level.structures[0])} {shown(level)}" for level in levels])
+    return [
+        say(scene, f"{words} (medians: {values})", fact, *levels),
+        say(None, "this is read from these values by a rule of this program, not from the file", fact),
+    ]
+
+
+def coverage(scene: Scene) -> list[Sentence]:
+    """Regions of the body in the scan."""
+    regions = facts.coverage(scene)
+    words = {value: [fact.note for fact in regions if fact.value == value] for value in ("yes", "partly", "no")}
+    parts = []
+    if words["yes"]:
+        parts.append(f"the scan shows the {listing(words['yes'])}")
+    if words["partly"]:
+        parts.append(f"{'and ' if parts else 'the scan shows '}a part of the {listing(words['partly'])}")
+    if not parts:
+        return [say(scene, "none of the structures I know was found, so I cannot tell which region this is", *regions)]
+    there = tuple(dict.fromkeys(id for fact in regions for id in fact.structures))
+    length = next(f for f in facts.size(scene.ct) if f.key == "size_z_mm")
+    told = [
+        say(scene, " ".join(parts) + f", over {shown(length)} from bottom to top", *regions, length, structures=there)
+    ]
+    if words["no"]:
+        told.append(
+            say(
+                scene,
+                f"of the {listing(words['no'], 'or')}, no structure that I know was found",
+                *regions,
+                structures=there,
+            )
+        )
+    return told
+
+
+_SCAN = {
+    "spacing": _spacing,
+    "size": _size,
+    "orientation": _orientation,
+    "hu_range": _hu_range,
+    "slices": _slices,
+    "contrast": contrast_told,
+    "coverage": coverage,
+}
+
+
+# ---- findings
+
+
+def finding(scene: Scene, id: str) -> list[Sentence]:
+    """A finding: values, what the published rule says, what limits it, and the source."""
+    rule = FINDINGS[id]
+    outcome = rule.of(scene)
+    told = outcome_told(scene, outcome, rule)
+    if rule.reference:
+        lead = "" if rule.reference.startswith("rule of") else "source: "
+        told.append(say(None, f"{lead}{rule.reference}", *_with(outcome.facts, rule.reference), source="knowledge"))
+    return told
+
+
+def outcome_told(scene: Scene, outcome: Outcome, rule: Finding) -> list[Sentence]:
+    """Values, meaning and limits, without the source."""
+    about = rule.needs
+    cited = _with(outcome.facts, rule.reference)  # thresholds in the words are those of the reference
+    told = []
+    if outcome.told:
+        told.append(say(scene, outcome.told, *cited))
+    if outcome.meaning:
+        told.append(say(scene, outcome.meaning, *cited, structures=about))
+    if outcome.limits:
+        told.append(say(scene, "; ".join(outcome.limits), *cited, structures=about))
+    return told
+
+
+def _with(cited: tuple[Fact, ...], reference: str) -> tuple[Fact, ...]:
+    if any(reference == fact.reference for fact in cited):
+        return cited
+    return (*cited, Fact("rule", None, reference=reference))
+
+
+# ---- lists
+
+
+def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
+    """What was found in this scan, what was not, after looking for everything known."""
+    there = [id for id in known if scene.mask(id) is not None]
+    gone = [id for id in known if scene.mask(id) is None]
+    told = []
+    if there:
+        told.append(say(scene, f"in this scan I found {listing([the(id) for id in there])}", structures=there))
+    if gone:
+        told.append(say(scene, f"I looked for {listing([the(id) for id in gone], 'and')} too, and did not find them"))
+    return told

@@ -1,0 +1,95 @@
+"""A report as one HTML file: no script, no link, pictures inside, printable on A4."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from typing import TYPE_CHECKING
+
+from .report import COLUMNS, EDITED, LOWER_BOUND, NOTICE, cells
+
+if TYPE_CHECKING:
+    from .report import Report, Section
+
+_STYLE = """
+@page { size: A4; margin: 16mm 15mm; }
+* { box-sizing: border-box; }
+body { font: 10.5pt/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; color: #1b1f24;
+  max-width: 180mm; margin: 10mm auto; padding: 0 5mm; background: #fff; }
+h1 { font-size: 18pt; margin: 0 0 2mm; }
+h2 { font-size: 13pt; margin: 6mm 0 2mm; border-bottom: 0.3mm solid #c9d1d9; padding-bottom: 1mm; break-after: avoid; }
+h3 { font-size: 11pt; margin: 3.5mm 0 0.5mm; break-after: avoid; }
+p { margin: 0 0 2mm; }
+.notice { background: #fff4d6; border-left: 1mm solid #b7791f; padding: 1.5mm 3mm; }
+table { border-collapse: collapse; width: 100%; font-size: 9.5pt; }
+th, td { text-align: right; padding: 1mm 2mm; border-bottom: 0.2mm solid #d8dee4; }
+td { white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+tr { break-inside: avoid; }
+.dot { display: inline-block; width: 2.6mm; height: 2.6mm; border-radius: 50%; margin-right: 1.6mm;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+.pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm; }
+figure { margin: 0; break-inside: avoid; }
+figure img { width: 100%; display: block; background: #000; max-height: 95mm; object-fit: contain; }
+figcaption, .small { font-size: 8.5pt; color: #57606a; }
+ol, ul { margin: 0 0 2mm; padding-left: 5mm; }
+@media print { body { margin: 0; padding: 0; max-width: none; } }
+"""
+_LISTS = frozenset({"Impression", "Not measured, not judged", "Sources"})
+
+
+def page(report: Report) -> str:
+    """The whole page. Every text is escaped."""
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8"><title>CT report</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>{_STYLE}</style></head><body>",
+        f'<h1>CT report</h1><p class="notice"><strong>{escape(NOTICE)}</strong></p>',
+    ]
+    small = {"Sources", "Not measured, not judged"}
+    parts += [_section(section) for section in report.sections if section.title not in small]
+    parts += [_table(report), _pictures(report)]
+    parts += [_section(section) for section in report.sections if section.title in small]
+    if report.edited:
+        parts.append(f'<p class="small">{escape(EDITED)}</p>')
+    return "\n".join([*filter(None, parts), "</body></html>"]) + "\n"
+
+
+def _section(section: Section) -> str:
+    if not section.sentences and section.level > 1:
+        return ""
+    tag = f"h{section.level + 1}"
+    head = f"<{tag}>{escape(section.title)}</{tag}>"
+    spans = [
+        f'<span data-masks="{escape(" ".join(told.mask_ids))}" data-source="{told.source}">{escape(told.text)}</span>'
+        for told in section.sentences
+    ]
+    if section.title in _LISTS:
+        small = ' class="small"' if section.title != "Impression" else ""
+        return f"{head}<ul{small}>{''.join(f'<li>{span}</li>' for span in spans)}</ul>"
+    return f"{head}<p>{' '.join(spans)}</p>" if spans else head
+
+
+def _table(report: Report) -> str:
+    if not report.table:
+        return ""
+    head = "".join(f"<th>{escape(title)}</th>" for title in ("Structure", *COLUMNS))
+    rows = "".join(
+        f'<tr><td><span class="dot" style="background:{escape(row.color)}"></span>{escape(row.name)}</td>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells(row))
+        + "</tr>"
+        for row in report.table
+    )
+    return f'<h2>Measurements</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p class="small">{escape(LOWER_BOUND)}</p>'
+
+
+def _pictures(report: Report) -> str:
+    if not report.pictures:
+        return ""
+    figures = "".join(
+        f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
+        f"<figcaption>{escape(picture.title)}</figcaption></figure>"
+        for picture in report.pictures
+    )
+    return f'<h2>Key slices</h2><div class="pictures">{figures}</div><p class="small">R and L are the patient\'s sides. Slices are counted from 0, axial ones from the feet, coronal ones from the back.</p>'

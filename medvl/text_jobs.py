@@ -1,0 +1,181 @@
+"""Jobs of words, from file to result, for the command line and the API: a question, a mask by name, a report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .answering.contract import Answer, Done, MaskRef, Step
+from .errors import Cancelled, PromptError
+from .export import save_label_map, save_mask
+from .jobs import NOTICE, box_from_source, point_from_source
+from .masks import Mask
+from .model import Case, MedVLSAM2
+from .readers import read_ct
+
+Progress = Callable[[Step], None]
+
+
+def ask_file(
+    model: MedVLSAM2,
+    source: str | Path,
+    question: str,
+    output: str | Path,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Read a CT, answer one message, write the masks that the answer speaks of.
+
+    Args:
+        model: from ``medvl.load``.
+        source: file, DICOM folder or zip.
+        question: the message.
+        output: NIfTI label map to write, in the input's geometry; not written when the answer has no mask.
+        progress: called with each tool step.
+        cancel: set it to stop.
+
+    Returns:
+        ``answer`` (text), ``refused``, ``sentences`` (text, source, names of its masks), ``facts`` (``Fact`` as a
+        dict), ``labels`` (as ``save_label_map`` gives them, [] when nothing was written) and the notice.
+
+    Raises:
+        CTReadError: the file is not one CT.
+        PromptError: the question is empty.
+        Cancelled: it was stopped.
+    """
+    ct = read_ct(source)
+    case = model.open(ct)
+    try:
+        answer, masks = _ask(case, question, progress, cancel)
+        labels = save_label_map(masks, ct, output) if masks else []
+        names = {mask.id: mask.name for mask in case.masks.values()}
+        facts = list(dict.fromkeys(fact for sentence in answer.sentences for fact in sentence.facts))
+        return {
+            "answer": answer.text,
+            "refused": answer.refused,
+            "sentences": [
+                {"text": s.text, "source": s.source, "masks": [names[i] for i in s.mask_ids if i in names]}
+                for s in answer.sentences
+            ],
+            "facts": [asdict(fact) for fact in facts],
+            "labels": labels,
+            "notice": NOTICE,
+        }
+    finally:
+        case.close()
+
+
+def segment_text_file(
+    model: MedVLSAM2,
+    source: str | Path,
+    text: str,
+    output: str | Path,
+    points: Sequence[Sequence[int]] = (),
+    negative_points: Sequence[Sequence[int]] = (),
+    box: Sequence[int] | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Read a CT, segment what the words name, refine it by prompts if there are any, and write it.
+
+    Args:
+        model: from ``medvl.load``.
+        source: file, DICOM folder or zip.
+        text: names or descriptions of structures.
+        output: NIfTI file to write, in the input's geometry: a mask, or a label map if there are several.
+        points: positive voxels, the file's own array order.
+        negative_points: voxels that do not belong to the object.
+        box: half-open ``I0 J0 K0 I1 J1 K1``.
+        progress: called with each tool step.
+        cancel: set it to stop.
+
+    Returns:
+        For one mask its measurements with name and notice, as ``segment_file`` gives them; for several ``objects``
+        (the same of each) and ``labels``.
+
+    Raises:
+        CTReadError: the file is not one CT.
+        PromptError: nothing was found (the message is the answer), or prompts were given for several masks.
+        Cancelled: it was stopped.
+    """
+    ct = read_ct(source)
+    prompts = [point_from_source(p, ct) for p in points]
+    prompts += [point_from_source(p, ct, positive=False) for p in negative_points]
+    frame = None if box is None else box_from_source(box, ct)
+    case = model.open(ct)
+    try:
+        answer, masks = _ask(case, text, progress, cancel)
+        if not masks:
+            raise PromptError(answer.text or "Nothing was found.")
+        if prompts or frame is not None:
+            if len(masks) > 1:
+                raise PromptError(f"Points and a box refine one mask, but '{text}' gave {len(masks)}.")
+            masks = [case.refine(masks[0], prompts, frame, cancel=cancel)]
+        measured = [{"name": mask.name, **mask.measure(ct).to_dict()} for mask in masks]
+        if len(masks) == 1:
+            save_mask(masks[0], ct, output)
+            return {**measured[0], "notice": NOTICE}
+        return {"objects": measured, "labels": save_label_map(masks, ct, output), "notice": NOTICE}
+    finally:
+        case.close()
+
+
+def report_file(
+    model: MedVLSAM2,
+    source: str | Path,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Any:
+    """Read a CT and write its report.
+
+    Args:
+        model: from ``medvl.load``.
+        source: file, DICOM folder or zip.
+        progress: called with each tool step.
+        cancel: set it to stop.
+
+    Returns:
+        The report: ``markdown()``, ``html()``, ``to_dict()``.
+
+    Raises:
+        CTReadError: the file is not one CT.
+        Cancelled: it was stopped.
+    """
+    case = model.open(read_ct(source))
+    report = None
+    try:
+        for piece in case.report_stream(cancel or threading.Event()):
+            if not isinstance(piece, Step | MaskRef):
+                report = piece
+            elif progress and isinstance(piece, Step):
+                progress(piece)
+    finally:
+        case.close()
+    if report is None:
+        raise Cancelled("Stopped before the report was written.")
+    return report
+
+
+def _ask(
+    case: Case, question: str, progress: Progress | None, cancel: threading.Event | None
+) -> tuple[Answer, list[Mask]]:
+    """The whole answer, and its masks as the case has them at the end."""
+    if not question.strip():
+        raise PromptError("Nothing was asked.")
+    spoken: dict[str, None] = {}
+    answer = None
+    for piece in case.ask(question, cancel or threading.Event()):
+        if isinstance(piece, MaskRef):
+            spoken[piece.mask.id] = None
+        elif isinstance(piece, Step) and progress:
+            progress(piece)
+        elif isinstance(piece, Done):
+            if piece.stopped:
+                raise Cancelled("Stopped before the answer was complete.")
+            answer = piece.answer
+    if answer is None:
+        raise Cancelled("Stopped before there was an answer.")
+    return answer, [case.masks[mask_id] for mask_id in spoken if mask_id in case.masks]

@@ -1,0 +1,183 @@
+"""A stand-in that talks: finds structures from labels it is given, measures them, and says so word by word.
+
+The understanding is a search for names, which is enough for what is tested here: the page. Its masks are real ones,
+from the bundled reference labels or the phantom's.
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+import time
+from dataclasses import dataclass, replace
+
+import nibabel as nib
+import numpy as np
+
+from app.scans import SAMPLES
+from medvl.answering.contract import Answer, Done, Fact, Intent, MaskRef, Request, Sentence, Step, Words
+from medvl.errors import Cancelled, PromptError
+from medvl.masks import PALETTE, Mask
+from medvl.model import _Step
+
+from .stand_in import StandInCase, StandInModel
+
+SAMPLE_LABELS = {"spleen": 1, "right kidney": 2, "left kidney": 3, "liver": 5, "urinary bladder": 21, "aorta": 52}
+
+
+def sample_structures() -> dict[str, np.ndarray]:
+    """Bool arrays of some structures of the bundled abdomen, by name."""
+    labels = np.asarray(nib.as_closest_canonical(nib.load(SAMPLES / "abdomen_labels.nii.gz")).dataobj)
+    return {name: labels == value for name, value in SAMPLE_LABELS.items()}
+
+
+class TalkingModel(StandInModel):
+    """``find_s``: how long finding a structure takes; ``word_s``: how long a word takes."""
+
+    def __init__(self, structures: dict[str, np.ndarray], slice_s=0.0, find_s=0.0, word_s=0.0) -> None:
+        super().__init__(slice_s)
+        self.folder = "/secret/path"
+        self.structures, self.find_s, self.word_s = structures, find_s, word_s
+
+    def open(self, ct):
+        return TalkingCase(self, ct)
+
+
+@dataclass(frozen=True)
+class StandInReport:
+    """What the page uses of a report."""
+
+    title: str
+    sections: dict[str, list[Sentence]]
+
+    @property
+    def sentences(self):
+        return [sentence for section in self.sections.values() for sentence in section]
+
+    def markdown(self):
+        parts = [f"## {name}\n\n" + "\n".join(s.text for s in given) for name, given in self.sections.items()]
+        return f"# {self.title}\n\n" + "\n\n".join(parts) + "\n\nResearch use only, not for diagnosis.\n"
+
+    def html(self):
+        return f"<!doctype html><title>{self.title}</title><pre>{html.escape(self.markdown())}</pre>"
+
+    def to_dict(self):
+        rows = {name: [{"text": s.text, "masks": list(s.mask_ids)} for s in g] for name, g in self.sections.items()}
+        return {"title": self.title, "sections": rows}
+
+    def with_text(self, changes):
+        number, sections = itertools.count(), {}
+        for name, given in self.sections.items():
+            sections[name] = [replace(s, text=changes.get(next(number), s.text)) for s in given]
+        return replace(self, sections=sections)
+
+
+class TalkingCase(StandInCase):
+    """``ask`` and ``report_stream`` on top of the stand-in's clicks."""
+
+    def __init__(self, model, ct) -> None:
+        super().__init__(model, ct)
+        self.found: dict[str, str] = {}
+        self.forgotten = 0
+
+    def forget_conversation(self):
+        self.forgotten += 1
+
+    def ask(self, text, cancel):
+        with self._job:
+            low = text.lower()
+            if "crash" in low:
+                raise RuntimeError(f"no file {self.model.folder}")
+            if "refuse loudly" in low:
+                raise PromptError("This cannot be answered here.")
+            if "forget the" in low:
+                for name in [n for n in self.found if n in low]:
+                    self.remove(self.found.pop(name))
+                yield from self._say([Sentence("It is gone.", "knowledge")], Intent.REMOVE, cancel)
+                return
+            if "describe" in low:
+                sentences = yield from self._find_all(list(self.model.structures), cancel)
+                yield from self._say(sentences, Intent.REPORT, cancel)
+                return
+            names = [name for name in self.model.structures if name in low]
+            if not names:
+                words = "I do not know this structure. It can be the liver or the spleen."
+                yield from self._say([Sentence(words, "knowledge")], Intent.UNKNOWN, cancel, refused=True)
+                return
+            sentences = yield from self._find_all(names, cancel)
+            slices = f"The scan has {self.ct.shape[2]} axial slices."
+            yield from self._say([*sentences, Sentence(slices, "scan")], Intent.SEGMENT, cancel)
+
+    def report_stream(self, cancel):
+        with self._job:
+            steps = self._find_all(list(self.model.structures), cancel)
+            while True:
+                try:
+                    piece = next(steps)
+                except StopIteration as end:
+                    sentences = end.value
+                    break
+                if isinstance(piece, Step):
+                    yield piece
+            technique = Sentence(f"CT of {self.ct.shape[2]} axial slices.", "scan")
+            yield StandInReport("CT report", {"Technique": [technique], "Findings": sentences})
+
+    def _find_all(self, names, cancel):
+        sentences = []
+        for name in names:
+            sentences += yield from self._find(name, cancel)
+        return sentences
+
+    def _find(self, name, cancel):
+        label = f"Segment {name}"
+        known = self.masks.get(self.found.get(name))
+        if known is None:
+            started = time.monotonic()
+            for part in range(5):
+                if cancel.is_set():
+                    raise Cancelled("Stopped.")
+                yield Step(label, None, part / 5)
+                time.sleep(self.model.find_s / 5)
+            number = next(self._numbers)
+            color = PALETTE[(number - 1) % len(PALETTE)]
+            known = Mask.from_array(self.model.structures[name], id=f"m{number}", name=name.capitalize(), color=color)
+            self._remember_new(known)
+            self.found[name] = known.id
+            yield Step(label, time.monotonic() - started, 1.0, f"{self._ml(known):.0f} mL")
+        yield MaskRef(known)
+        fact = Fact("volume_ml", self._ml(known), "mL", (name,))
+        words = f"The volume of the {name} is {self._ml(known):.0f} mL."
+        hu = f"Its mean attenuation is {known.measure(self.ct).mean_hu:.0f} HU."
+        return [Sentence(words, "measured", (known.id,), (fact,)), Sentence(hu, "measured", (known.id,))]
+
+    def segment_stream(self, points=None, box=None, mask_id=None, name=None, color=None, cancel=None):
+        # A mask of the chat has no prompts to grow from: clicks start from what it is.
+        adopted = mask_id is not None and not self.prompts(mask_id)
+        self.base = self.masks[mask_id].array if adopted else None
+        yield from super().segment_stream(points, box, mask_id, name, color, cancel)
+
+    def _goal(self, prompts):
+        if self.base is None:
+            return super()._goal(prompts)
+        added = [p for p in prompts if getattr(p, "positive", True)]
+        goal = self.base | super()._goal(added)
+        for point in (p for p in prompts if p not in added):
+            goal[tuple(slice(max(0, v - 4), v + 5) for v in point.ijk)] = False
+        return goal
+
+    def _remember_new(self, mask):
+        self._remember(mask.id, _Step(None, mask))
+
+    def _ml(self, mask):
+        return mask.voxels * self.ct.voxel_volume_ml
+
+    def _say(self, sentences, intent, cancel, refused=False):
+        for number, sentence in enumerate(sentences):
+            for at, word in enumerate(sentence.text.split(" ")):
+                if cancel.is_set():
+                    done = (*sentences[:number], replace(sentence, text=sentence.text[: len(word)]))
+                    yield Done(Answer((Request(intent),), done, refused), stopped=True)
+                    return
+                time.sleep(self.model.word_s)
+                yield Words((" " if at else "") + word, number, sentence.source, sentence.mask_ids)
+        yield Done(Answer((Request(intent),), tuple(sentences), refused))

@@ -1,0 +1,125 @@
+"""Every name finds its structure, and none finds another one."""
+
+from __future__ import annotations
+
+import pytest
+
+from medvl.answering.contract import Intent
+from medvl.answering.intent import parse
+from medvl.answering.vocabulary import (
+    EVERYTHING,
+    GROUP_NAMES,
+    GROUPS,
+    STRUCTURES,
+    UNKNOWN,
+    counterpart,
+    on_side,
+    paired_groups,
+    parts,
+)
+
+NAMES = [
+    (synonym, structure.id)
+    for structure in STRUCTURES.values()
+    if not structure.paired
+    for synonym in (*structure.synonyms, structure.name)
+    if synonym != "body"
+]
+PAIRED = [(synonym, s.group) for s in STRUCTURES.values() if s.side == "right" for synonym in s.synonyms]
+
+
+@pytest.mark.parametrize(("name", "id"), NAMES)
+def test_name_finds_its_structure(name, id):
+    (request,) = parse(f"segment the {name}")
+    assert (request.intent, request.structures, request.unknown) == (Intent.SEGMENT, (id,), ())
+
+
+@pytest.mark.parametrize(("name", "group"), PAIRED)
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_side_of_every_paired_name(name, group, side):
+    expected = (on_side(group, side),)
+    for text in (f"segment the {side} {name}", f"show the {name} on the {side}", f"{name} ({side})"):
+        (request,) = parse(text)
+        assert request.structures == expected, text
+
+
+@pytest.mark.parametrize(("name", "group"), PAIRED)
+def test_paired_name_without_side_means_both(name, group):
+    assert parse(f"outline the {name}")[0].structures == GROUPS[group]
+
+
+@pytest.mark.parametrize(("group", "names"), GROUP_NAMES.items())
+def test_group_names(group, names):
+    for name in names:
+        assert set(parse(f"segment the {name}")[0].structures) == set(GROUPS[group]), name
+
+
+@pytest.mark.parametrize("term", UNKNOWN, ids=lambda term: term.names[0])
+def test_unknown_term_gives_no_structure(term):
+    for name in term.names:
+        (request,) = parse(f"segment the {name}")
+        assert request.structures == (), name
+        assert request.unknown, name
+        assert set(request.nearest) <= set(STRUCTURES), name
+
+
+@pytest.mark.parametrize("adjective", sorted({a for s in STRUCTURES.values() for a in s.adjectives}))
+def test_adjective_means_the_organ_but_not_its_vein(adjective):
+    ids = {s.id for s in STRUCTURES.values() if adjective in s.adjectives}
+    assert set(parse(f"what is the {adjective} volume?")[0].structures) == ids
+    if adjective == "caval":
+        return  # the caval vein is the vena cava
+    (request,) = parse(f"segment the {adjective} vein")
+    assert request.structures == ()
+    assert request.unknown
+
+
+def test_typo_never_turns_one_structure_into_another():
+    """One slip in any name: the same structure, or none."""
+    for structure in STRUCTURES.values():
+        word = structure.id.split("_")[-1]
+        meant = {s.id for s in STRUCTURES.values() if s.id.split("_")[-1] == word}
+        for i in range(1, len(word) - 1):
+            for slip in (
+                word[:i] + word[i + 1 :],
+                word[:i] + word[i + 1] + word[i] + word[i + 2 :],
+                word[:i] + "x" + word[i:],
+            ):
+                got = {id for r in parse(f"segment the {slip}") for id in r.structures}
+                assert got <= meant, (slip, got)
+
+
+@pytest.mark.parametrize(
+    ("typo", "id"),
+    [
+        ("lver", "liver"),
+        ("spleeen", "spleen"),
+        ("pancrease", "pancreas"),
+        ("galbladder", "gallbladder"),
+        ("trachia", "trachea"),
+    ],
+)
+def test_common_typos_are_understood(typo, id):
+    assert parse(typo)[0].structures == (id,)
+
+
+@pytest.mark.parametrize(
+    "word", ["river", "lover", "supine", "chest", "long", "ileum", "ilium", "iliac artery", "atlas"]
+)
+def test_ordinary_and_other_words_become_no_structure(word):
+    assert all(not r.structures for r in parse(f"segment the {word}"))
+
+
+def test_groups_and_sides_are_consistent():
+    assert set(paired_groups()) == {"kidneys", "lungs", "parotids"}
+    assert "body" not in EVERYTHING
+    for id, structure in STRUCTURES.items():
+        assert structure.id == id
+        assert structure.paired == id.startswith(("left_", "right_"))
+        if structure.group:
+            assert id in parts(structure.group)
+        other = counterpart(id)
+        assert (other is None) != structure.paired
+        if other:
+            assert counterpart(other) == id
+            assert STRUCTURES[other].side != structure.side

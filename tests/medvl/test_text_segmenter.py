@@ -1,0 +1,128 @@
+"""Named structures to masks: bookkeeping, sides, edges, and the bundled abdomen against its reference labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medvl.evaluation.interactive import dice
+from medvl.geometry import SourceGeometry
+from medvl.localiser import CoarseMap, resample
+from medvl.masks import Mask
+from medvl.text_segmenter import coarse_probability, cut_sides, delineate
+from medvl.volume import CTVolume
+
+
+@pytest.fixture(scope="module")
+def case(model, abdomen):
+    return model.open(abdomen.ct)
+
+
+def blob(shape, centre, radius):
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1)
+    return ((grid - np.array(centre)) ** 2).sum(-1) <= radius**2
+
+
+def coarse_of(**structures: np.ndarray) -> CoarseMap:
+    shape = next(iter(structures.values())).shape
+    maps = np.stack([np.zeros(shape), *structures.values()]).astype(np.float16)
+    return CoarseMap(tuple(structures), maps, np.ones(shape, bool), (4.0, 4.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("liver", 0.88), ("spleen", 0.85), ("right_kidney", 0.80), ("left_kidney", 0.80)]
+)
+def test_organs_by_name(case, abdomen, name, least):
+    assert dice(case.finder.find(name).mask.array, abdomen.mask(name)) > least
+
+
+def test_right_is_right(case):
+    right = case.finder.find("right_kidney").mask.measure(case.ct).centroid_ras_mm
+    left = case.finder.find("left_kidney").mask.measure(case.ct).centroid_ras_mm
+    liver = case.finder.find("liver").mask.measure(case.ct).centroid_ras_mm
+    assert right[0] > left[0]
+    assert liver[0] > left[0]
+
+
+def test_what_is_not_in_the_scan_gets_no_mask(case):
+    before = set(case.masks)
+    for name in ("brainstem", "larynx", "mandible", "left_parotid", "trachea"):
+        found = case.finder.find(name)
+        assert (found.status, found.mask) == ("absent", None)
+    assert set(case.masks) == before
+
+
+def test_unknown_names_are_said_to_be_unknown(case):
+    assert case.finder.find("prostate").status == "unknown"
+
+
+def test_found_once_and_shared_with_the_list(case):
+    first = case.finder.find("spleen").mask
+    assert case.finder.find("spleen").mask is first
+    assert case.masks[first.id].name == "Spleen"
+
+
+def test_a_corrected_mask_is_the_one_that_counts_and_a_deleted_one_comes_back(case):
+    mask = case.finder.find("gallbladder").mask or case.finder.find("spleen").mask
+    name = mask.name.lower()
+    case.put(mask.with_block(mask.box, mask.block & (np.arange(mask.block.shape[0]) % 2 == 0)[:, None, None]))
+    corrected = case.finder.find(name).mask
+    assert corrected.id == mask.id
+    assert corrected.voxels < mask.voxels
+    case.remove(mask.id)
+    back = case.finder.find(name).mask
+    assert back.id in case.masks
+    assert back.voxels == corrected.voxels
+
+
+def test_sides_of_pairs_are_geometry():
+    shape = (40, 20, 20)
+    right, left = blob(shape, (30, 10, 10), 4), blob(shape, (9, 10, 10), 4)
+    # the network calls both of them right, the left one faintly
+    coarse = coarse_of(right_kidney=right * 0.9 + left * 0.8, left_kidney=left * 0.15)
+    assert dice(coarse_probability(coarse, "right_kidney") > 0.5, right) == 1.0
+    assert dice(coarse_probability(coarse, "left_kidney") > 0.5, left) == 1.0
+
+
+def test_faint_traces_are_no_structure():
+    assert coarse_probability(coarse_of(liver=blob((20, 20, 20), (10, 10, 10), 5) * 0.6), "liver") is None
+
+
+def test_only_the_largest_piece_of_an_organ_counts():
+    shape = (40, 20, 20)
+    big, small = blob(shape, (30, 10, 10), 5), blob(shape, (8, 10, 10), 3)
+    kept = coarse_probability(coarse_of(spleen=(big | small) * 0.95), "spleen") > 0.5
+    assert dice(kept, big) == 1.0
+
+
+def test_hu_move_a_blurred_edge_to_where_the_tissue_ends():
+    shape = (60, 60, 60)
+    organ = blob(shape, (31, 30, 29), 14)
+    rng = np.random.default_rng(1)
+    hu = (np.where(organ, 110, 20) + rng.normal(0, 15, shape)).astype(np.int16)
+    ct = CTVolume(hu, np.diag([1.5, 1.5, 1.5, 1.0]), SourceGeometry(shape, np.eye(4)))
+    import torch
+    from scipy import ndimage
+
+    coarse = ndimage.gaussian_filter(resample(torch.from_numpy(organ.astype(np.float32)), (22, 22, 22)).numpy(), 1.2)
+    scores = []
+    for by_hu in (False, True):
+        box, array = delineate(coarse, "spleen", ct, by_hu)
+        full = np.zeros(shape, bool)
+        full[box.slices] = array
+        scores.append(dice(full, organ))
+    assert scores[1] > scores[0]
+    assert scores[1] > 0.93
+
+
+def test_sides_that_a_mask_is_cut_at():
+    array = np.zeros((10, 10, 10), bool)
+    array[0, 3:5, 9] = True
+    assert cut_sides(Mask.from_array(array)) == ("L", "S")
+
+
+def test_body_holds_every_organ(case, abdomen):
+    body = case.finder.find("body").mask.array
+    organs = abdomen.labels > 0
+    assert (body & organs).sum() > 0.97 * organs.sum()
+    assert body.mean() < 0.9
