@@ -1,7 +1,7 @@
 """The public checkpoints behind the ``7b`` preset: where they are, under which licence, how they get here.
 
 Downloads go through huggingface_hub: they resume where they were cut off, show their progress and are kept in its
-cache. Without a network a folder that holds the files is enough (``checkpoints=``), or the cache (``HF_HUB_OFFLINE=1``).
+cache. Without a network a folder with the files is enough (``checkpoints=``), or the cache (``HF_HUB_OFFLINE=1``).
 """
 
 from __future__ import annotations

@@ -328,13 +328,17 @@ class Conversation:
     def _forward(self, embeds: Tensor, ids: list[int], want_state: bool = False) -> tuple[Tensor, Tensor | None]:
         """Read tokens; returns the logits ``[V]`` after the last one and, if wanted, its last hidden state ``[C]``."""
         model = self.lm.model
-        with self.lm.lock:
-            out = model(
-                inputs_embeds=embeds[None].to(self.lm.precision.dtype),
-                **{self._cache_argument: self._cache},
-                use_cache=True,
-                logits_to_keep=1,
-                output_hidden_states=want_state,
-            )
+        try:
+            with self.lm.lock:
+                out = model(
+                    inputs_embeds=embeds[None].to(self.lm.precision.dtype),
+                    **{self._cache_argument: self._cache},
+                    use_cache=True,
+                    logits_to_keep=1,
+                    output_hidden_states=want_state,
+                )
+        except Exception:
+            self.reset()  # some layers may have read the tokens and others not
+            raise
         self._held += ids
         return out.logits[0, -1], out.hidden_states[-1][0, -1] if want_state else None

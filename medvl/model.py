@@ -19,6 +19,7 @@ from .config import ModelConfig, SegmenterConfig
 from .errors import Cancelled, PromptError
 from .localiser import Localiser
 from .masks import PALETTE, Mask
+from .model_hub import HubModel
 from .prompts import Box, Point
 from .propagation import SlicePropagator
 from .report import Report, build_report
@@ -78,7 +79,7 @@ def load(
     return model
 
 
-class MedVLSAM2:
+class MedVLSAM2(HubModel):
     """Weights in memory. Stateless towards cases, so one instance serves all visitors.
 
     Attributes:
@@ -114,7 +115,7 @@ class MedVLSAM2:
             self.localiser.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 
     def notices(self) -> list[str]:
-        """What a person should see about the weights: how the language model is held, and licences of hub checkpoints."""
+        """For people: how the language model is held in memory and why, licences and use of hub checkpoints."""
         lines = [f"Language model: {self.vlm.lm.precision.reason}."] if self.vlm else []
         if self.source:
             lines += [hub_checkpoints.VLM.notice, hub_checkpoints.SAM2[self.source].notice]

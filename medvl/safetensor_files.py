@@ -10,6 +10,8 @@ from torch import Tensor
 
 from .errors import WeightsError
 
+MAPPED_BYTES = 128 * 2**20
+
 
 def checkpoint_files(folder: Path, stem: str = "model") -> list[Path]:
     """``stem.safetensors``, or the shards that its index names.
@@ -36,8 +38,16 @@ def tensors(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
 
     for file in files:
         with safe_open(file, framework="pt") as handle:
-            for name in handle.keys():  # noqa: SIM118 - it is no dict
-                yield name, handle.get_tensor(name)
+            names = list(handle.keys())
+        while names:
+            # Opened anew now and then: pages of the file that were read count as this process's memory until it closes.
+            with safe_open(file, framework="pt") as handle:
+                mapped = 0
+                while names and mapped < MAPPED_BYTES:
+                    value = handle.get_tensor(name := names.pop(0))
+                    mapped += value.nbytes
+                    yield name, value
+                    del value
 
 
 def check_keys(expected: set[str], found: set[str], what: str, optional: set[str] = frozenset()) -> None:

@@ -232,7 +232,8 @@ class ImageConversation:
                 said += token.text
                 yield token
         finally:
-            self.history.append((question, said))
+            if said:
+                self.history.append((question, said))
 
 
 def _renamed(name: str) -> str:
