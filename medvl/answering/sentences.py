@@ -146,7 +146,7 @@ def chosen(scene: Scene, request: Request, structure: str) -> Sentence | None:
         against = listing([f"{shown(f)} for {the(f.structures[0])}" for f in others])
         return say(
             scene,
-            f"the {word} is {the(structure)}: {shown(mine)} against {against}",
+            f"the {word} one is {the(structure)}: {shown(mine)} against {against}",
             mine,
             *others,
             structures=(structure,),

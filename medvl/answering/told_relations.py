@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from . import facts, relations
 from .contract import Fact, Request, Sentence
@@ -33,6 +34,8 @@ _FURTHER = {
 
 def compared(scene: Scene, request: Request) -> list[Sentence]:
     """Which of two or more is larger, brighter or wider; a wrong supposition is denied."""
+    if request.attribute == "mean_hu" and {request.claim, request.which} & {"larger", "smaller"}:
+        request = replace(request, attribute="volume")  # "which is larger" after a question about HU is about size
     there = [id for id in request.structures if scene.mask(id) is not None]
     gone = missing(scene, request.structures)
     if len(there) < 2:
@@ -150,8 +153,8 @@ def _distance(scene: Scene, a: str, b: str) -> Sentence:
     apart, centres = relations.distance(scene, a, b)
     if relations.gap(scene, a, b).contact:
         text = (
-            f"{all_the((a, b))} touch: their nearest voxels are neighbours, {shown(apart)} apart; their centres are "
-            f"{shown(centres)} apart"
+            f"{all_the((a, b))} touch; the centres of their nearest voxels are {shown(apart)} apart, their own "
+            f"centres {shown(centres)}"
         )
     else:
         text = f"{all_the((a, b))} are {shown(apart)} apart at the nearest, and {shown(centres)} from centre to centre"

@@ -76,6 +76,12 @@ def test_wrong_premises_are_denied():
     assert run(conversation, "is the bladder above the liver?")[1].text.startswith("No: the urinary bladder lies below")
 
 
+def test_larger_is_about_size_also_after_a_question_about_hu():
+    request = Request(Intent.COMPARE, ("left_kidney", "right_kidney"), attribute="mean_hu", which="larger")
+    told = run(Conversation(sample(), parse=lambda text, history: (request,)), "x")[1].text
+    assert told.startswith("The right kidney is larger than the left kidney")
+
+
 def test_follow_ups_and_a_chosen_structure_are_remembered():
     conversation = Conversation(sample())
     run(conversation, "segment the larger kidney")
