@@ -18,6 +18,10 @@ BACKGROUND = "#14171c"
 INK = "#9aa4b2"
 LETTER = "#ffd166"
 HEIGHT = 540
+LETTER_ROOM = 0.06  # of the longest side, between surfaces and letters
+# From the front, a little above: the patient's right is on the viewer's left, as in the planes. At this distance
+# Plotly's camera (45 degrees from top to bottom) sees a cube of one unit whole in a column 0.65 as wide as high.
+EYE = {"x": 0.42, "y": 2.55, "z": 0.38}
 AXES = (("x", "L", "R"), ("y", "P", "A"), ("z", "I", "S"))  # growing to the patient's right, front and head
 
 
@@ -66,14 +70,7 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
             )
         )
     plot.update_layout(
-        scene={f"{axis}axis": {"visible": False, "showspikes": False} for axis in "xyz"}
-        | {
-            "aspectmode": "data",
-            # From the front, a little above: the patient's right is on the viewer's left, as in the planes.
-            "camera": {"eye": {"x": 0.35, "y": 2.05, "z": 0.3}},
-            "bgcolor": BACKGROUND,
-            "annotations": _letters(plot),
-        },
+        scene=_scene(plot),
         paper_bgcolor=BACKGROUND,
         font={"color": INK, "size": 12, "family": "system-ui, sans-serif"},
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
@@ -94,13 +91,27 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
     return plot
 
 
-def _letters(plot: go.Figure) -> list[dict]:
-    """The patient's directions, written just outside the middle of each side of the box round all surfaces."""
+def _scene(plot: go.Figure) -> dict:
+    """Axes, camera and letters. The longest side of the box round all surfaces and letters is one unit of the scene,
+    so that the first picture holds all of it, also in a column that is narrower than high.
+    """
+    scene = {"bgcolor": BACKGROUND, "camera": {"eye": EYE}, "aspectmode": "manual"}
+    axes = {f"{axis}axis": {"visible": False, "showspikes": False} for axis in "xyz"}
     if not plot.data:
-        return []
+        return scene | axes | {"aspectratio": dict.fromkeys("xyz", 1.0)}
     low = np.array([min(float(trace[axis].min()) for trace in plot.data) for axis in "xyz"])
     high = np.array([max(float(trace[axis].max()) for trace in plot.data) for axis in "xyz"])
-    middle, room = (low + high) / 2, 0.06 * float((high - low).max())
+    room = LETTER_ROOM * float((high - low).max())
+    sides = high - low + 2 * room
+    for axis, below, above in zip("xyz", low - room, high + room, strict=True):
+        axes[f"{axis}axis"]["range"] = [float(below), float(above)]
+    ratio = dict(zip("xyz", (float(v) for v in sides / sides.max()), strict=True))
+    return scene | axes | {"aspectratio": ratio, "annotations": _letters(low, high, room)}
+
+
+def _letters(low: np.ndarray, high: np.ndarray, room: float) -> list[dict]:
+    """The patient's directions, written just outside the middle of each side of the box round all surfaces."""
+    middle = (low + high) / 2
     letters = []
     for number, (_, down, up) in enumerate(AXES):
         for letter, place in ((down, low[number] - room), (up, high[number] + room)):

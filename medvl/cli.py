@@ -1,4 +1,4 @@
-"""The command line: ``info`` and ``segment``; ``ask``, ``report`` and ``--text`` say that they are still to come.
+"""The command line: ``info``, ``segment``, ``ask`` and ``report``; ``--text`` says that it is still to come.
 
 Exit codes: 0 done, 1 the input or the prompt was wrong, 2 wrong usage or not available in this version, 130 stopped.
 """
@@ -34,24 +34,39 @@ def parser() -> argparse.ArgumentParser:
     segment.add_argument("--negative-point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
     segment.add_argument("--text", help="an organ's name (not available yet)")
     segment.add_argument("--name", help="name of the object")
-    segment.add_argument("--preset", default="nano", help="nano, or a folder with a model")
+    segment.add_argument("--preset", default="nano", help="nano, 7b, or a folder with a model")
+    segment.add_argument("--quantization", default="auto", choices=("auto", "4bit", "8bit", "none"))
+    segment.add_argument(
+        "--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-tiny, -small, -base-plus, -large, medsam2"
+    )
+    segment.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
     segment.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     segment.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
 
-    for name, what in (("ask", "answer a question about a CT"), ("report", "write a report")):
-        later = commands.add_parser(name, help=f"{what} (not available yet)")
-        later.add_argument("rest", nargs=argparse.REMAINDER)
+    ask = commands.add_parser("ask", help="answer a question about a CT", epilog=EPILOG)
+    ask.add_argument("ct", metavar="CT")
+    ask.add_argument("question", metavar="QUESTION", help='for instance "How large is the spleen?"')
+    ask.add_argument("--json", action="store_true", help="sentences with sources, masks and facts")
+
+    report = commands.add_parser("report", help="write a report", epilog=EPILOG)
+    report.add_argument("ct", metavar="CT")
+    report.add_argument("-o", "--output", metavar="OUT", help=".md, .html or .json; without it, Markdown on stdout")
+
+    for command in (ask, report):
+        command.add_argument("--preset", default="nano", help="nano, or a folder with a model")
+        command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+        command.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
     return main_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = parser().parse_args(argv)
-    if options.command in ("ask", "report"):
-        return _not_yet(f"`{options.command}`")
     if options.command == "segment" and options.text is not None:
         return _not_yet("`--text`")
     try:
+        if options.command in ("ask", "report"):
+            return _ask(options) if options.command == "ask" else _report(options)
         result = _info(options) if options.command == "info" else _segment(options)
     except MedVLError as error:
         print(f"medvl: {error}", file=sys.stderr)
@@ -77,7 +92,7 @@ def _segment(options: argparse.Namespace) -> dict:
     show = None if options.quiet or not sys.stderr.isatty() else _progress
     try:
         return segment_file(
-            load(options.preset, options.device),
+            load(options.preset, options.device, options.quantization, options.sam2, options.checkpoints),
             options.ct,
             options.output,
             options.point,
@@ -91,6 +106,39 @@ def _segment(options: argparse.Namespace) -> dict:
             print(file=sys.stderr)
 
 
+def _ask(options: argparse.Namespace) -> int:
+    from .answering.contract import Step, Words
+    from .model import load
+    from .talk import ask_file
+
+    def tell(piece: object) -> None:
+        if isinstance(piece, Words) and not options.json:
+            print(piece.text, end="", flush=True)
+        elif isinstance(piece, Step) and not options.quiet:
+            _step(piece)
+
+    answer = ask_file(load(options.preset, options.device), options.ct, options.question, tell)
+    print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else f"\n\n{answer['notice']}")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from .model import load
+    from .talk import report_file
+
+    tell = None if options.quiet else _step
+    report = report_file(load(options.preset, options.device), options.ct, options.output, tell)
+    if options.output is None:
+        print(report.markdown(), end="")
+    return 0
+
+
+def _step(step: object) -> None:
+    """One line on stderr for each step done."""
+    if step.seconds is not None:
+        print(f"{step.label}: {step.outcome}, {step.seconds:.1f} s", file=sys.stderr, flush=True)
+
+
 def _progress(update: object) -> None:
     print(f"\rslice {update.slices_done} of about {update.slices_expected} ", end="", file=sys.stderr, flush=True)
 
@@ -98,7 +146,7 @@ def _progress(update: object) -> None:
 def _not_yet(what: str) -> int:
     print(
         f"medvl: {what} is not available yet in this version. "
-        "What works: `info`, and `segment` with --box, --point and --negative-point.",
+        "What works: `info`, `ask`, `report`, and `segment` with --box, --point and --negative-point.",
         file=sys.stderr,
     )
     return NOT_YET

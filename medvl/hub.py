@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .errors import WeightsError
+from .hub_checkpoints import read_pt
 
 BUNDLED = Path(__file__).resolve().parent.parent / "assets"
 
@@ -25,17 +26,17 @@ def find_model(name: str) -> Path:
     for folder in (BUNDLED / name, Path(name)):
         if (folder / "config.json").is_file():
             return folder
-    if name == "7b":
-        raise WeightsError("The 7b preset (hub checkpoints on a GPU) is not in this version yet. Use --preset nano.")
-    raise WeightsError(f"No model {name!r}: it is neither the bundled preset 'nano' nor a folder with a config.json.")
+    raise WeightsError(f"No model {name!r}: it is neither a preset ('nano', '7b') nor a folder with a config.json.")
 
 
 def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
-    """All tensors of ``stem.safetensors``, or of the shards that ``stem.safetensors.index.json`` names.
+    """All tensors of ``stem.safetensors``, of the shards that ``stem.safetensors.index.json`` names, or of ``stem.pt``.
 
     Raises:
         WeightsError: a file is missing.
     """
+    if (folder / f"{stem}.pt").is_file():
+        return read_pt(folder / f"{stem}.pt")
     index = folder / f"{stem}.safetensors.index.json"
     names = (
         sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else [f"{stem}.safetensors"]

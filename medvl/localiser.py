@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.inferers import sliding_window_inference
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -226,6 +225,8 @@ def locate(
     Raises:
         Cancelled: ``cancel`` was set.
     """
+    from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import
+
     config = net.config
     size = grid_size(ct.shape, ct.spacing_mm, config.spacing_mm)
     hu = resample(torch.from_numpy(ct.hu.astype(np.float32)), size)

@@ -12,19 +12,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import hub
+from . import hub, hub_checkpoints
 from .answering.contract import Done, Intent, Piece, Step
 from .answering.conversation import Conversation
-from .config import ModelConfig
+from .config import ModelConfig, SegmenterConfig
 from .errors import Cancelled, PromptError
 from .localiser import Localiser
 from .masks import PALETTE, Mask
+from .model_hub import HubModel
 from .prompts import Box, Point
 from .propagation import SlicePropagator
 from .report import Report, build_report
 from .segmenter import ObjectState, Progress, Segmenter
 from .slice_encoder import Sam2, SliceEncoder
 from .text_segmenter import TextSegmenter
+from .vlm import ImageConversation, VisionLanguageModel
 from .volume import CTVolume
 
 HISTORY = 50  # undo steps kept for one object
@@ -37,26 +39,72 @@ def pick_device(device: str = "auto") -> torch.device:
     return torch.device(device)
 
 
-def load(name: str = "nano", device: str = "auto") -> MedVLSAM2:
+def load(
+    name: str = "nano",
+    device: str = "auto",
+    quantization: str = "auto",
+    sam2: str = "sam2.1-tiny",
+    checkpoints: str | Path | None = None,
+    revision: str = hub_checkpoints.REVISION,
+    sam2_revision: str = hub_checkpoints.REVISION,
+) -> MedVLSAM2:
     """Load a model.
 
     Args:
-        name: ``"nano"`` (bundled) or a folder with ``config.json`` and weights.
+        name: ``"nano"`` (bundled), ``"7b"`` (public checkpoints of the hub), or a folder with ``config.json`` and
+            weights.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        quantization: of the language model, where there is one: ``"4bit"``, ``"8bit"``, ``"none"``, or ``"auto"``: the
+            most precise one that fits into the free memory.
+        sam2: of ``7b``: a name in ``hub_checkpoints.SAM2``.
+        checkpoints: of ``7b``: a folder that holds the files; the hub is then not asked.
+        revision: of ``7b``: branch, tag or commit of the vision-language model on the hub.
+        sam2_revision: the same of SAM 2.
 
     Raises:
-        WeightsError: there is no such model, or its files are incomplete.
+        WeightsError: there is no such model, its files are incomplete, or the hub cannot be reached.
     """
-    return MedVLSAM2(hub.find_model(name), pick_device(device))
+    place = pick_device(device)
+    if name == "7b":
+        segmenter = hub_checkpoints.sam2_source(sam2, checkpoints, sam2_revision)
+        folder = hub_checkpoints.find(hub_checkpoints.VLM, checkpoints, revision)
+        model = MedVLSAM2(hub.find_model("nano"), place, segmenter)
+        model.source = sam2
+    else:
+        folder = hub.find_model(name)
+        model = MedVLSAM2(folder, place)
+        folder = folder / "vlm"
+    if name == "7b" or folder.is_dir():
+        model.vlm = VisionLanguageModel.load(folder, place, quantization)
+    return model
 
 
-class MedVLSAM2:
-    """Weights in memory. Stateless towards cases, so one instance serves all visitors."""
+class MedVLSAM2(HubModel):
+    """Weights in memory. Stateless towards cases, so one instance serves all visitors.
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    Attributes:
+        vlm: the vision-language model; None where a preset has none (``nano``).
+        source: name of the SAM 2 checkpoint of ``7b``, else None.
+    """
+
+    def __init__(
+        self, folder: Path, device: torch.device, segmenter: tuple[SegmenterConfig, Path] | None = None
+    ) -> None:
+        """Read a model folder.
+
+        Args:
+            folder: with ``config.json`` and weights.
+            device: of everything.
+            segmenter: another SAM 2 than the folder's, and the folder of its weights.
+        """
         self.config = ModelConfig.load(folder)
         self.device = device
-        self.sam2 = Sam2(self.config.segmenter, folder, device)
+        sam2_folder = folder
+        if segmenter:
+            self.config, sam2_folder = replace(self.config, name="7b", segmenter=segmenter[0]), segmenter[1]
+        self.sam2 = Sam2(self.config.segmenter, sam2_folder, device)
+        self.vlm: VisionLanguageModel | None = None
+        self.source: str | None = None
         self.propagator = SlicePropagator(self.config.propagator)
         hub.load_strict(self.propagator, hub.read_weights(folder, "propagator"), "the slice propagator")
         self.propagator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -65,6 +113,17 @@ class MedVLSAM2:
             self.localiser = Localiser(self.config.localiser)
             hub.load_strict(self.localiser, hub.read_weights(folder, "localiser"), "the localiser")
             self.localiser.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
+
+    def notices(self) -> list[str]:
+        """For people: how the language model is held in memory and why, licences and use of hub checkpoints."""
+        lines = [f"Language model: {self.vlm.lm.precision.reason}."] if self.vlm else []
+        if self.source:
+            lines += [hub_checkpoints.VLM.notice, hub_checkpoints.SAM2[self.source].notice]
+            lines.append(
+                "Med3DVLM knows no [SEG]: named structures are found by the bundled localiser, and what the language "
+                "model says is its reading of the image, not a measurement."
+            )
+        return lines
 
     def open(self, ct: CTVolume) -> Case:
         """Start working on a CT."""
@@ -117,6 +176,7 @@ class Case:
         self._future: dict[str, list[_Step]] = {}
         self._numbers = itertools.count(1)
         self._job = threading.Lock()
+        self._reading: ImageConversation | None = None
 
     @property
     def nbytes(self) -> int:
@@ -124,14 +184,25 @@ class Case:
         steps = [s for line in (*self._past.values(), *self._future.values()) for s in line]
         masks = {id(m.block): m.block.nbytes for m in (*self.masks.values(), *(s.mask for s in steps))}
         patches = {id(p): p.logits.nbytes for s in steps if s.state for p in s.state.slices.values()}
-        return self.encoder.nbytes + self.finder.nbytes + sum(masks.values()) + sum(patches.values())
+        read = self._reading.nbytes if self._reading else 0
+        return read + self.encoder.nbytes + self.finder.nbytes + sum(masks.values()) + sum(patches.values())
 
     def close(self) -> None:
         """Free everything."""
         self.encoder.clear()
+        self._reading = None
         self.masks.clear()
         self._past.clear()
         self._future.clear()
+
+    def reading(self) -> ImageConversation | None:
+        """The vision-language model's conversation about this scan; None where the preset has no such model.
+
+        The scan is encoded once. What it says is the model's own reading and not a measurement.
+        """
+        if self._reading is None and self.model.vlm is not None:
+            self._reading = self.model.vlm.conversation(self.model.vlm.see(self.ct))
+        return self._reading
 
     # ---- segmentation by prompts
 
@@ -174,13 +245,7 @@ class Case:
     ) -> Iterator[SegmentUpdate]:
         if mask_id is None:
             state = self._segmenter.start(points, box)
-            number = next(self._numbers)
-            mask = Mask.from_array(
-                np.zeros(self.ct.shape, dtype=bool),
-                id=f"m{number}",
-                name=name or f"Object {number}",
-                color=color or self.next_color(),
-            )
+            mask = Mask.from_array(np.zeros(self.ct.shape, dtype=bool), id="")
         else:
             mask = self._known(mask_id)
             state = self._state_of(mask_id, points, box)
@@ -192,6 +257,14 @@ class Case:
         progress: Progress | None = None
         try:
             for progress in self._segmenter.run(state, points, box, cancel):
+                if not mask.id and not progress.stopped:  # a run stopped before its first slice takes no number
+                    number = next(self._numbers)
+                    mask = replace(
+                        mask,
+                        id=f"m{number}",
+                        name=name or f"Object {number}",
+                        color=color or self.next_color(),
+                    )
                 changed = self._apply(array, progress)
                 mask = mask.with_array(array)
                 if progress.stage == "done":

@@ -60,7 +60,7 @@ def slice_png(
     drawn = Image.fromarray(picture.astype(np.uint8))
     _annotate(drawn, _LETTERS[axis], scale)
     buffer = io.BytesIO()
-    drawn.save(buffer, format="PNG", optimize=True)
+    drawn.save(buffer, format="PNG", compress_level=4)
     return buffer.getvalue()
 
 

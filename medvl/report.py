@@ -13,19 +13,21 @@ from .answering.findings import FINDINGS, Outcome
 from .answering.looking import look
 from .answering.numbers import shown
 from .answering.scene import Scene
-from .answering.sentences import missing, say
+from .answering.sentences import say
 from .answering.vocabulary import STRUCTURES
-from .answering.words import be, have, listing, name, sentence, the
+from .answering.words import all_the, be, have, listing, name, sentence, the
 
 if TYPE_CHECKING:
     from .masks import Mask
 
 NOTICE = "Research use only, not for diagnosis."
 NOT_LOOKED_FOR = (
-    "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than those "
-    "named, and everything else that is not named above."
+    "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than "
+    "those named, and everything else that is not named above."
 )
-UNDER_MASKS = "Structures were outlined automatically and every number is measured on these outlines: please check them."
+UNDER_MASKS = (
+    "Structures were outlined automatically and every number is measured on these outlines: please check them."
+)
 
 ORGANS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("Head and neck", ("brainstem", "spinal_cord", "right_parotid", "left_parotid", "mandible", "larynx"), ()),
@@ -42,8 +44,10 @@ ORGANS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 )
 """Headings of the findings, with the structures and the rules under each."""
 
-# Of these a volume says little (it depends on filling, or on how much of them the scan holds): the table has it.
-_NO_VOLUME = frozenset({"vertebral_column", "other_bone", "stomach", "duodenum", "esophagus", "trachea", "spinal_cord", "body"})
+# Of these volume and mean HU say little (filling, air, how much of them the scan holds): the table has them.
+_TABLE_ONLY = frozenset(
+    {"vertebral_column", "other_bone", "stomach", "duodenum", "esophagus", "trachea", "spinal_cord", "body"}
+)
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,9 @@ def write(scene: Scene, looked_for: Sequence[str]) -> Report:
     }
     sections = [Section("Technique", _technique(scene)), Section("Findings", ())]
     for title, structures, rules in ORGANS:
-        told = _organ(scene, [id for id in structures if id in looked_for], [r for r in rules if r in outcomes], outcomes)
+        told = _organ(
+            scene, [id for id in structures if id in looked_for], [r for r in rules if r in outcomes], outcomes
+        )
         if told:
             sections.append(Section(title, tuple(told), 2))
     sections.append(Section("Impression", _impression(scene, outcomes)))
@@ -253,7 +259,10 @@ def write(scene: Scene, looked_for: Sequence[str]) -> Report:
 def _technique(scene: Scene) -> tuple[Sentence, ...]:
     told = [*told_scan.scan(scene, "size"), *told_scan.scan(scene, "spacing"), *told_scan.coverage(scene)]
     phase = told_scan.contrast_told(scene)
-    notes = [Sentence(note if note.endswith(".") else f"{note}.", "scan", (), (Fact("note", note, source="scan"),)) for note in scene.ct.notes]
+    notes = [
+        Sentence(note if note.endswith(".") else f"{note}.", "scan", (), (Fact("note", note, source="scan"),))
+        for note in scene.ct.notes
+    ]
     return (*told, *phase, *notes, Sentence(UNDER_MASKS, "knowledge"))
 
 
@@ -261,38 +270,45 @@ def _organ(
     scene: Scene, structures: Sequence[str], rules: Sequence[str], outcomes: Mapping[str, Outcome]
 ) -> list[Sentence]:
     told = []
-    said_by_rule = {fact.key: fact for id in rules for fact in outcomes[id].facts}
-    for id in structures:
-        if scene.mask(id) is not None:
-            told += _described(scene, id, skip_volume=id in ("liver", "spleen") and "volume_ml" in said_by_rule)
+    there = [id for id in structures if scene.mask(id) is not None]
+    plain = [id for id in there if id in _TABLE_ONLY]
+    for id in there:
+        # The rules on liver and spleen tell volume and attenuation themselves.
+        if id not in plain and not (id == "liver" and "steatosis" in rules):
+            told += _described(scene, id, volume_too=id != "spleen")
+    if plain:
+        were = "were" if len(plain) > 1 or plain[0] == "other_bone" else "was"
+        told.append(say(scene, f"{all_the(plain)} {were} found", structures=plain))
+    told += [_width(scene, id) for id in there if id in ("inferior_vena_cava", "trachea") and _width(scene, id)]
     gone = [id for id in structures if scene.mask(id) is None]
-    told += missing(scene, gone) if gone else []
+    if gone:
+        were = "were" if len(gone) > 1 or gone[0] == "other_bone" else "was"
+        told.append(say(None, f"{all_the(gone)} {were} looked for and not found in this scan"))
     for id in rules:
         outcome = outcomes[id]
         if outcome.verdict in ("met", "not met", "borderline"):
-            told += told_scan.outcome_told(scene, outcome, FINDINGS[id].needs)
-        elif outcome.told:
-            told += told_scan.outcome_told(scene, replace(outcome, limits=(), meaning=""), FINDINGS[id].needs)
+            told += told_scan.outcome_told(scene, outcome, FINDINGS[id])
+        elif outcome.told and id != "liver_spleen_difference":  # with contrast the difference says nothing
+            told += told_scan.outcome_told(scene, replace(outcome, limits=(), meaning=""), FINDINGS[id])
     return told
 
 
-def _described(scene: Scene, id: str, skip_volume: bool) -> list[Sentence]:
-    """What is said of any organ: size and attenuation, a lower bound named as such."""
+def _described(scene: Scene, id: str, volume_too: bool) -> list[Sentence]:
+    """Size and attenuation of an organ; a lower bound is named as such."""
     values: list[Fact] = []
     parts: list[str] = []
-    volume = facts.volume(scene, id)[0]
-    if id not in _NO_VOLUME and not skip_volume:
+    if volume_too:
+        volume = facts.volume(scene, id)[0]
         values.append(volume)
         parts.append(f"a volume of {'at least ' if volume.note else ''}{shown(volume)}")
     mean, sd = facts.mean_hu(scene, id)
-    values += [mean, sd]
     parts.append(f"a mean of {shown(mean)} (standard deviation {shown(sd)})")
-    told = [say(scene, f"{the(id)} {have(id)} {listing(parts)}", *values)]
-    if id in ("inferior_vena_cava", "trachea"):
-        wide = next((f for f in facts.diameter(scene, id) if f.key == "cross_diameter_mm"), None)
-        if wide is not None:
-            told.append(say(scene, f"it {be(id)} up to {shown(wide)} wide across", wide))
-    return told
+    return [say(scene, f"{the(id)} {have(id)} {listing(parts)}", *values, mean, sd)]
+
+
+def _width(scene: Scene, id: str) -> Sentence | None:
+    wide = next((f for f in facts.diameter(scene, id) if f.key == "cross_diameter_mm"), None)
+    return say(scene, f"{the(id)} {be(id)} up to {shown(wide)} wide across", wide) if wide is not None else None
 
 
 def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence, ...]:
@@ -302,11 +318,15 @@ def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence
             words = outcome.short
             if outcome.told:
                 words = f"{words}: {outcome.told}"
-            told.append(say(scene, words, *outcome.facts))
+            told.append(say(scene, words, *outcome.facts, Fact("rule", None, reference=FINDINGS[id].reference)))
     judged = [FINDINGS[id].name.lower() for id, o in outcomes.items() if o.verdict == "not met"]
     if judged:
         told.append(
-            say(None, f"{'no other rule' if told else 'no rule'} that could be applied to this scan is met ({listing(judged)})", source="measured")
+            say(
+                None,
+                f"no {'other ' if told else ''}rule that could be applied to this scan is met ({listing(judged)})",
+                source="measured",
+            )
         )
     if not outcomes or not (told or judged):
         told.append(say(None, "no published rule could be applied to this scan", source="measured"))
@@ -319,11 +339,23 @@ def _limits(scene: Scene, outcomes: Mapping[str, Outcome], looked_for: Sequence[
     for id, outcome in outcomes.items():
         if outcome.verdict in ("measured", "not assessable") and outcome.limits:
             told.append(
-                say(scene, f"{FINDINGS[id].name}: {'; '.join(outcome.limits)}", *outcome.facts, structures=FINDINGS[id].needs)
+                say(
+                    scene,
+                    f"{FINDINGS[id].name}: {'; '.join(outcome.limits)}",
+                    *outcome.facts,
+                    Fact("rule", None, reference=FINDINGS[id].reference),
+                    structures=FINDINGS[id].needs,
+                )
             )
     not_known = [id for id in STRUCTURES if id not in looked_for and id != "body"]
     if not_known:
-        told.append(say(None, f"not known to the model and not looked for: {listing([name(id) for id in not_known])}", source="scan"))
+        told.append(
+            say(
+                None,
+                f"not known to the model and not looked for: {listing([name(id) for id in not_known])}",
+                source="scan",
+            )
+        )
     told.append(Sentence(NOT_LOOKED_FOR, "knowledge"))
     return tuple(told)
 
@@ -333,8 +365,17 @@ def _sources(outcomes: Mapping[str, Outcome]) -> tuple[Sentence, ...]:
     for id in outcomes:
         rule = FINDINGS[id]
         if rule.reference:
-            told.append(Sentence(f"{rule.name}: {sentence(rule.reference)}.", "knowledge", (), (Fact("rule", None, reference=rule.reference),)))
-    told.append(Sentence(f"Contrast phase: {contrast.RULE}", "knowledge", (), (Fact("rule", None, reference=contrast.RULE),)))
+            told.append(
+                Sentence(
+                    f"{rule.name}: {sentence(rule.reference)}.",
+                    "knowledge",
+                    (),
+                    (Fact("rule", None, reference=rule.reference),),
+                )
+            )
+    told.append(
+        Sentence(f"Contrast phase: {contrast.RULE}", "knowledge", (), (Fact("rule", None, reference=contrast.RULE),))
+    )
     return tuple(told)
 
 

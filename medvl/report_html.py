@@ -22,7 +22,8 @@ h3 { font-size: 11pt; margin: 3.5mm 0 0.5mm; break-after: avoid; }
 p { margin: 0 0 2mm; }
 .notice { background: #fff4d6; border-left: 1mm solid #b7791f; padding: 1.5mm 3mm; }
 table { border-collapse: collapse; width: 100%; font-size: 9.5pt; }
-th, td { text-align: right; padding: 1mm 2mm; border-bottom: 0.2mm solid #d8dee4; white-space: nowrap; }
+th, td { text-align: right; padding: 1mm 2mm; border-bottom: 0.2mm solid #d8dee4; }
+td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 tr { break-inside: avoid; }
 .dot { display: inline-block; width: 2.6mm; height: 2.6mm; border-radius: 50%; margin-right: 1.6mm;
@@ -34,6 +35,9 @@ figcaption, .small { font-size: 8.5pt; color: #57606a; }
 ol, ul { margin: 0 0 2mm; padding-left: 5mm; }
 @media print { body { margin: 0; padding: 0; max-width: none; } }
 """
+_COUNTED = (
+    "R and L are the patient's sides. Slices are counted from 0, axial ones from the feet, coronal ones from the back."
+)
 _LISTS = frozenset({"Impression", "Not measured, not judged", "Sources"})
 
 
@@ -80,15 +84,17 @@ def _table(report: Report) -> str:
         + "</tr>"
         for row in report.table
     )
-    return f'<h2>Measurements</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p class="small">{escape(LOWER_BOUND)}</p>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<h2>Measurements</h2>{table}<p class="small">{escape(LOWER_BOUND)}</p>'
 
 
 def _pictures(report: Report) -> str:
     if not report.pictures:
         return ""
     figures = "".join(
-        f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
+        f'<figure><img alt="{escape(picture.title)}" '
+        f'src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
         f"<figcaption>{escape(picture.title)}</figcaption></figure>"
         for picture in report.pictures
     )
-    return f'<h2>Key slices</h2><div class="pictures">{figures}</div><p class="small">R and L are the patient\'s sides. Slices are counted from 0, axial ones from the feet, coronal ones from the back.</p>'
+    return f'<h2>Key slices</h2><div class="pictures">{figures}</div><p class="small">{_COUNTED}</p>'

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from .errors import PromptError
+from .memory_propagation import MemoryPropagation
 from .plane_masks import SlicePrompts, iou_of
 from .planes import Patch, PlaneFrame
 from .prompts import Box, Point
@@ -48,6 +49,7 @@ class Segmenter:
     def __init__(self, encoder: SliceEncoder, propagator: SlicePropagator, fusion: Fusion | None = None) -> None:
         self.ct = encoder.ct
         self.slices = SliceSegmenter(encoder, propagator, fusion)
+        self.memory = MemoryPropagation(self.slices) if encoder.sam2.has_memory else None
 
     # ---- prompts -------------------------------------------------------------------------------------------------
 
@@ -191,6 +193,9 @@ class Segmenter:
         self, state: ObjectState, touched: list[int], cancel: threading.Event
     ) -> Iterator[tuple[int, ObjectState]]:
         """Carry the touched slices outwards, both directions in turn, yielding each slice that was predicted."""
+        if self.memory and self.memory.suits(state):
+            yield from self.memory.propagate(state, cancel)
+            return
         low, high = state.limits or (0, self.ct.shape[state.axis])
         pending = deque((self._walk(i, step, low, high, state), True) for i in touched for step in (1, -1))
         while pending and not cancel.is_set():

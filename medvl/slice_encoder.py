@@ -19,6 +19,7 @@ from torch import Tensor
 from . import hub
 from .config import SegmenterConfig
 from .errors import WeightsError
+from .video_segmenter import OVERRIDES, has_memory
 from .volume import CTVolume
 
 # (level, width) in HU; which one a slice is shown in depends on what was prompted.
@@ -77,10 +78,12 @@ class Sam2:
             config.sam2_config,
             ckpt_path=None,
             device="cpu",
-            hydra_overrides_extra=[f"++model.image_size={config.image_size}"],
+            hydra_overrides_extra=[f"++model.image_size={config.image_size}", *OVERRIDES],
             apply_postprocessing=False,
         )
-        hub.load_strict(self.net, hub.read_weights(folder, config.weights), "SAM 2", MEMORY_MODULES)
+        weights = hub.read_weights(folder, config.weights)
+        self.has_memory = has_memory(weights)
+        hub.load_strict(self.net, weights, "SAM 2", () if self.has_memory else MEMORY_MODULES)
         self.net = self.net.float().to(device).eval().requires_grad_(False)
         if device.type == "cpu":
             self.net.image_encoder.to(memory_format=torch.channels_last)
@@ -103,7 +106,9 @@ class Sam2:
         return Features(embedding.half(), tuple(f.half() for f in out["backbone_fpn"][:-1]))
 
     @torch.inference_mode()
-    def decode(self, features: Features, points: Tensor, labels: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
+    def decode(
+        self, features: Features, points: Tensor, labels: Tensor, masks: Tensor | None, extra: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Masks for a batch of prompts on one slice.
 
         Args:
@@ -111,6 +116,7 @@ class Sam2:
             points: ``[B, N, 2]`` (x, y) in pixels of the resized picture; box corners have labels 2 and 3.
             labels: ``[B, N]``: 1 positive, 0 negative, 2 and 3 box corners, -1 padding.
             masks: ``[B, 1, s*4, s*4]`` logits of an earlier mask, or None.
+            extra: ``[B, N, 256]`` prompts that are no points (``seg_token.SegHead.prompts``), or None.
 
         Returns:
             Logits ``[B, 4, s*4, s*4]`` (the single-mask output, then the three of the ambiguous one) and predicted
@@ -118,6 +124,8 @@ class Sam2:
         """
         net, batch = self.net, points.shape[0]
         sparse, dense = net.sam_prompt_encoder(points=(points, labels), boxes=None, masks=masks)
+        if extra is not None:
+            sparse = torch.cat([sparse, extra.to(sparse.dtype)], dim=1)
         logits, iou, _, _ = net.sam_mask_decoder.predict_masks(
             image_embeddings=features.embedding.float(),
             image_pe=net.sam_prompt_encoder.get_dense_pe(),

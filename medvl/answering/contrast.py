@@ -19,8 +19,8 @@ VENOUS_GAP_HU = 80.0
 LIVER_VENOUS_HU = 80.0
 RULE = (
     "Rule of this program, on medians inside the organs: blood of aorta or vena cava above 85 HU, a kidney above 75 HU "
-    "or the spleen above 85 HU means contrast; arterial if the aorta is at least 180 HU and the liver is below 80 HU or "
-    "the vena cava 80 HU darker than the aorta; portal venous if the liver is at least 80 HU and the aorta is below "
+    "or the spleen above 85 HU means contrast; arterial if the aorta is at least 180 HU and the liver is below 80 HU "
+    "or the vena cava 80 HU darker than the aorta; portal venous if the liver is at least 80 HU and the aorta is below "
     "the arterial limit or near the vena cava."
 )
 

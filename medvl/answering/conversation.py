@@ -198,7 +198,9 @@ class Conversation:
         """Remove masks; without names, all that this conversation made."""
         wanted = [id for id in (structures or self.scene.present) if self.scene.mask(id) is not None]
         if self._remove is None:
-            return [sentences.say(None, "masks are removed in the list of masks, each by its own button", source="scan")]
+            return [
+                sentences.say(None, "masks are removed in the list of masks, each by its own button", source="scan")
+            ]
         if not wanted:
             what = f"of {all_the(structures)} " if structures else ""
             return [sentences.say(None, f"there is no mask {what}to remove", source="scan")]

@@ -46,7 +46,7 @@ EVERYTHING = cue(
 )
 REGION_ALL = cue(
     r"(all|every) (the )?(abdominal|thoracic|chest|pelvic|neck) (organ|structure)s?|(everything|all organs|"
-    r"all structures) "
+    r"all structures)( you can (find|see|segment)| there is| visible)? "
     r"(in|of|inside|within) the (abdomen|belly|chest|thorax|pelvis|neck|head)|(abdominal|thoracic|pelvic) organs"
 )
 REGION_WORDS = {
@@ -70,11 +70,13 @@ REMOVE = cue(
 
 ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "slices": cue(
-        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|what|in which|on which) (images|frames|cuts|levels|sections)|"
+        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|"
+        "what|in which|on which) (images|frames|cuts|levels|sections)|"
         "first and last slice"
     ),
     "count": cue("how many @|(count|number of)( the)? @"),
     "mean_hu": cue(
+        "(is|are|looks?) (the )?@ (so |very |too |rather )?(bright|dense|dark|white)|"
         "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|"
         "brightness|radiodensit*|"
         "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
@@ -88,11 +90,13 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "extents|craniocaudal*|from top to bottom|measurements|bounding box"
     ),
     "volume": cue(
+        "how many voxels|number of voxels|"
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
         "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
     ),
     "position": cue(
-        "where|located?|location|positions?|positioned|(which|what) side|midline|central|centrally|deviated|whereabouts"
+        "where|located?|location|positions?|positioned|(which|what) (side|half|quadrant)|midline|central|"
+        "centrally|deviated|whereabouts"
     ),
 }
 SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
@@ -101,23 +105,27 @@ STANDALONE_VOLUME = cue("volumes?|ml|cc|cm3|milliliters?|liters?")
 # ---- comparing and relating
 
 COMPARE = cue(
-    "symmetr*|asymmetr*|same size|equal*|more (white|dense|bright|dark|radio*|opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
+    "(order|rank|sort)|by size|symmetr*|asymmetr*|same size|equal*|more (white|dense|bright|dark|radio*|"
+    "opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
     "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
     "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|"
     "density|attenuation|volume)|"
     "greater|in comparison|against"
 )
 BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
-WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin*")
+WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin|thinner|thinnest")
 
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
-        "distances?|how (far|close|distant|near)|close to|near|far from|nearer|closer|farther|further away|gap|apart(?! from)|mm from|"
+        "distances?|how (far|close|distant|near)|close to|near|far from|(room|space)( _){0,2} between|how "
+        "much (room|space) (is |there )*between|nearer|closer|farther|further away|gap|apart(?! from)|mm "
+        "from|"
         "millimeters from|separat(ion|ed|es|e)|spacing between|how many mm"
     ),
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
     "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
     "side": cue(
+        "(further|more|farther) (to the )?(left|right)|leftmost|rightmost|"
         r"(to the |on the )?(left|right)( hand)?( side)? (of|from)( the| its| his| her| it| that)?( @)?|"
         r"(which|what) side of|sided to"
     ),
@@ -143,9 +151,11 @@ CLAIMS: dict[str, re.Pattern[str]] = {
 }
 
 PRESENCE = cue(
+    "reach(es)?|extends?|beyond|outside|goes on|"
     "(is|are|was) there|any|(do|can|could) (you|we|i|one) (see|find|detect|identify|make out|spot|recogni*)|"
     "visible|seen|"
-    "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|(take|took|taken|cut) out|resected|excised|removed|still|"
+    "present|presence|absent|missing|exist*|included?|contain*|field of view|fov|been removed|(take|took|"
+    "taken|cut) out|resected|excised|removed|still|"
     "complete*|whole|entire*|"
     "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|"
     "image|picture|images|ct|study|volume)|make out|have|has|here|there"
@@ -206,6 +216,8 @@ SCAN: dict[str, re.Pattern[str]] = {
 # ---- whole tasks
 
 REPORT = cue(
+    "impression|conclusions?|"
+    "(tell|show)( me)? everything( about (this|the|my) (scan|ct|image))?|"
     "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
     "picture)|summar*|overview|"
     "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|"
@@ -213,8 +225,11 @@ REPORT = cue(
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|interpret*( this| the| my) (scan|ct|image)|findings"
 )
 LIST = cue(
-    "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$| (are|is|can|"
-    "could|do|does|were|in|have|has|you|visible|present|included|shown|found|known|there|here))|"
+    "names? of (all |the )*(organs|structures)|(organs|structures) (that )?(you|i can)|supported (organs|structures)|"
+    "what (you|i|we|one) (can|could) (segment|find|see|ask)|what (can|could) be (segmented|found|seen|asked)|"
+    "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$|"
+    " (are|is|can|"
+    "could|do|does|did|were|in|have|has|you|visible|present|included|shown|found|known|there|here))|"
     "(what|which) (organ|structure)( system)? (is|was|can|could|do|does|are|in|you)|what "
     "(can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|what is (visible|in (this|the) (scan|image|picture))|"
@@ -250,7 +265,8 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
     "pleural_effusion": cue(
-        "effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( _){0,2} (lungs?|chest|pleura*|thorax)"
+        "effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( _){0,2} (lungs?|chest|"
+        "pleura*|thorax)"
     ),
     "splenomegaly": cue("splenomegaly"),
     "hepatomegaly": cue("hepatomegaly"),
@@ -260,6 +276,7 @@ STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
 CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
 FAT = cue("fat|fatty|lipid*")
 DILATED = cue(
+    "(diameter|caliber|width) (is )?(ab)?normal|"
     "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|dilat*|ectas*|ectatic|widened|"
     "enlarged|too (wide|big|large)|bulg*|swollen|ballooned"
 )
@@ -295,10 +312,12 @@ MEDICATION = cue(
 )
 TREATMENT = cue(
     "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|"
-    "should (i|we|he|she|they) (do|have|get|see|go)|"
-    "what (should|can|shall) (i|we) do|what to do about|(i|we|he|she|they) should do|(recommend|advise)( me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
+    "should (i|we|he|she|they) (be(?! worried)|take|stop|start|eat|drink|avoid|do|have|get|see|go)|"
+    "what (should|can|shall) (i|we) do|what to do about|(i|we|he|she|they) should do|(recommend|advise)( "
+    "me)?|radiation dose should|(cure|heal) (it|this|me|him|her)"
 )
 PROGNOSIS = cue(
+    "how many (days|weeks|months|years)( _){0,2} (have|left|live)|will (i|he|she|they) be|"
     "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
     "(to live|left|live)|to live|"
     "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|"
@@ -311,6 +330,8 @@ PATIENT = cue(
     "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
+    "illness*|"
+    "bad|harmless|alarming|concerning|"
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|"
     "leuk(a)?emia|lymphoma|"
     "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|"
@@ -332,6 +353,7 @@ MODALITY = cue(
 UNMEASURED = cue("surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient")
 AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 OFF_TOPIC = cue(
+    "haiku|limerick|rap|letter|sing|compose|riddle|trivia|"
     "weather|jokes?|poems?|python|code|javascript|program|recipe|football|soccer|world cup|capital of|"
     "president|stock*|movies?|song|"
     "music|translat*|solve|equation|math|news|politic*|election|restaurant|book me|appointment|flight|hotel|"
@@ -354,6 +376,8 @@ DEFINE = cue(
 )
 WHAT_IS = cue("what (is|are)|what")
 FUNCTION = cue(
+    "what (the |a |an |my )?@ (does|do|is for|are for)|"
+    "what happens (in|inside) (the |a |an |my )?@|(point|use) of (the |a |an |my )?@|"
     "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ "
     "(good )?for|"
     "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ "
@@ -380,14 +404,17 @@ TOPICS: dict[str, re.Pattern[str]] = {
     "left_right": cue(
         "(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) "
         "(swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
-    "radiation": cue("radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"),
+    "radiation": cue(
+        "radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"
+    ),
     "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
     "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
     "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
     "window": cue("window*|level setting"),
     "planes": cue("axial|coronal|sagittal|planes?|transverse|multiplanar"),
     "hounsfield_unit": cue(
-        "hu|hounsfield*|attenuation|radiodensity|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|black|bright|dark|gr(a|e)y)|"
+        "hu|hounsfield*|attenuation|radiodensity|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|"
+        "black|bright|dark|gr(a|e)y)|"
         "(white|black) on (a )?ct"),
     "voxel": cue("voxels?|pixels?|slice thickness|spacing|resolution|partial volume"),
     "artifact": cue("artifacts?|artefacts?|streaks?|noise|beam hardening"),
@@ -427,16 +454,18 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you"),
     "capabilities": cue(
-        "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|(can you |could you )?help( me)?|how (do|can|does|should) (i|we|this|it) "
+        "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|(can you |could you )?help( me)?|how (do|"
+        "can|does|should) (i|we|this|it) "
         "(use|work|start)( _)*|what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
         "instructions|what now|how (do|can) you help( _)*"),
     "export": cue("(how (do|can) i )?(export|save|download)( _)*"),
     "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
     "thanks": cue(
-        "thanks?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) (work|job|done|one)|perfect|"
+        "thanks?|(much )?appreciated?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) "
+        "(work|job|done|one)|perfect|"
         "awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
     "greeting": cue(
-        "hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
+        "yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
         "servus|moin|how is it going|what is up"),
     "acknowledge": cue(
         "ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
@@ -450,8 +479,10 @@ FILLERS = word_set(
 )
 
 WHAT_IT_MEANS = cue(
-    "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is that|so what"
+    "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
+    "that|so what"
 )
+THE_SCAN = cue("(the|that) (scan|image|picture|ct)")
 IN_SCAN = cue("in (this|the) (scan|image|picture|ct|volume|study)")
 
 FUNCTION_WORDS = word_set(

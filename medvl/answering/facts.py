@@ -106,7 +106,7 @@ def position(scene: Scene, structure: str) -> tuple[Fact, ...]:
 
 
 def side_of(scene: Scene, structure: str) -> str:
-    """ "left", "right" (of the patient) or "midline": where the centre lies to the body's middle."""
+    """Where the centre lies to the body's middle: "left", "right" (of the patient) or "midline"."""
     offset = scene.measure(structure).centroid_ras_mm[0] - scene.midline_mm
     return "midline" if abs(offset) < MIDLINE_MM else "right" if offset > 0 else "left"
 
@@ -136,7 +136,7 @@ def cut_note(scene: Scene, structure: str) -> str:
 
 
 def spans_mm(mask: Mask, ct: CTVolume) -> tuple[tuple[float, float], ...]:
-    """From where to where a mask reaches along R, A and S, RAS mm, from voxel face to voxel face; exact on oblique grids.
+    """From where to where a mask reaches along R, A and S in RAS mm, voxel faces included; exact on oblique grids.
 
     A linear function over voxels is largest at an end of a column along k, so only those ends are looked at.
     """

@@ -17,18 +17,42 @@ _NUMBER = re.compile(
     r"(?<![\w.,])(?P<sign>[-\u2212])?(?P<digits>\d{1,3}(?:,\d{3})+|\d+)(?P<point>\.\d+)?(?![\w])(?!\.\d)"
 )
 _UNIT = re.compile(
-    r"\s*(mL|ml|millilit(?:er|re)s?|L\b|lit(?:er|re)s?|cc\b|HU|Hounsfield units?|mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|%|percent)"
+    r"\s*(mL|ml|millilit(?:er|re)s?|L\b|lit(?:er|re)s?|cc\b|HU|Hounsfield units?|"
+    r"mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|%|percent)"
 )
 _CANONICAL = {"ml": "mL", "cc": "mL", "l": "L", "hu": "HU", "mm": "mm", "cm": "cm", "%": "%", "percent": "%"}
 _FACTORS = {("L", "mL"): 1000.0, ("cm", "mm"): 10.0}
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-        "nineteen twenty".split(),
-        start=2,
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "thousand": 1000, "half": 0.5, "twice": 2, "double": 2}
+_COUNT = (
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+)
+_WORDS = {word: value for value, word in enumerate(_COUNT, start=2)} | {
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "hundred": 100,
+    "thousand": 1000,
+    "half": 0.5,
+    "twice": 2,
+    "double": 2,
+}
 _WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
 _LESS = re.compile(r"less than\s*$", re.IGNORECASE)
 

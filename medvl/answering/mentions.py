@@ -187,7 +187,9 @@ def _at(words: list[str], i: int) -> Mention | None:
         if isinstance(organ, str) and organ in PAIRED:
             length = next(n for n in (3, 2, 1) if tuple(words[i + 1 : i + 1 + n]) in PHRASES)
             return Mention(i, i + 1 + length, "other", concept=organ)
-    if word == "other" and (following in ("one", "side", "ones", "organ") or following in _AFTER_POINTER):
+    if word in ("other", "opposite", "contralateral") and (
+        following in ("one", "side", "ones", "organ") or following in _AFTER_POINTER
+    ):
         return Mention(i, i + 1 + (following in ("one", "side", "ones", "organ")), "other")
     if word == "each" and following == "other":
         return Mention(i, i + 2, "pronoun", number=2)

@@ -53,7 +53,7 @@ _SHORTHAND = {
     "millilitres": "milliliters", "millilitre": "milliliter", "litres": "liters", "litre": "liter",
     "summarise": "summarize", "summarising": "summarize", "analyse": "analyze", "recognise": "recognize",
     "visualise": "visualize", "lk": "left kidney", "rk": "right kidney", "dissekt": "dissect",
-    "hus": "hu", "kidneys'": "kidneys", "avg": "average", "vol.": "volume", "diam": "diameter",
+    "hus": "hu", "kidneys'": "kidneys", "avg": "average", "vol.": "volume", "diam": "diameter", "diff": "difference",
 }  # fmt: skip
 """Short forms, Latin sides and British spellings, each for the one form the lexicons use."""
 

@@ -223,6 +223,8 @@ def superlative(words: list[str]) -> str:
     for i, word in enumerate(words):
         if word in _SUPERLATIVE:
             return _SUPERLATIVE[word]
+        if word in ("more", "most") and words[i - 1 : i] in (["weigh"], ["weighs"], ["measures"]):
+            return "larger"
         near = words[i + 1 : i + 3]
         if word in _HIGH | _LOW:
             if _LIGHT & set(near) or any(w.startswith(("bright", "dens", "white", "radio", "opaque")) for w in near):

@@ -1,8 +1,7 @@
-"""How two structures lie to each other: direction, gap, contact, nearest; exact on their masks.
+"""How two structures lie to each other: direction, distance, contact, nearest; exact on their masks.
 
-Directions are the patient's, from centre to centre in RAS mm. Distances are from surface to surface, the surfaces being
-the faces of the voxels: neighbouring voxels, also over a corner, are 0 mm apart, and one empty voxel between them is
-as wide as that voxel.
+Directions are the patient's, from centre to centre in RAS mm. The distance of two structures is that between the
+centres of their nearest voxels; two structures touch when a voxel of one shares a face with a voxel of the other.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ class Gap:
     """Shortest way between two masks.
 
     Attributes:
-        mm: from surface to surface; 0 when they touch.
-        contact: voxels of the first mask that have a voxel of the second among their 26 neighbours.
+        mm: between the centres of the nearest voxels.
+        contact: voxels of the first mask that share a face with the second; 0 when they do not touch.
     """
 
     mm: float
@@ -64,38 +63,30 @@ def gap(scene: Scene, a: str, b: str) -> Gap:
 
 
 def gap_between(a: Mask, b: Mask, spacing_mm: tuple[float, float, float]) -> Gap:
-    """Shortest distance between two masks that are not empty, on a grid with right angles.
-
-    Two voxels that differ by ``d`` steps along an axis leave ``max(|d| - 1, 0)`` voxels between them. That is what is
-    left of ``d`` after a step of -1, 0 or 1, so the gap is the distance of ``a`` from ``b`` grown by one voxel in all
-    directions, from centre to centre.
-    """
-    grown = ndimage.binary_dilation(np.pad(b.block, 1), np.ones((3, 3, 3)))
+    """Shortest distance and contact of two masks that are not empty, on a grid with right angles."""
+    grown = ndimage.binary_dilation(np.pad(b.block, 1))
     at = np.subtract(b.box.lo, 1)
-    # contact: voxels of a within b grown
     lo = np.maximum(a.box.lo, at)
     hi = np.minimum(a.box.hi, at + grown.shape)
+    contact = 0
     if (lo < hi).all():
         mine = a.block[tuple(slice(l - o, h - o) for l, h, o in zip(lo, hi, a.box.lo, strict=True))]
         theirs = grown[tuple(slice(l - o, h - o) for l, h, o in zip(lo, hi, at, strict=True))]
         contact = int((mine & theirs).sum())
-        if contact:
-            return Gap(0.0, contact)
     spacing = np.asarray(spacing_mm)
-    mine = (_surface(a.block) + a.box.lo) * spacing
-    theirs = (_surface(grown) + at) * spacing
-    distance, _ = cKDTree(theirs).query(mine)
-    return Gap(float(distance.min()), 0)
+    # The nearest voxels lie on the surfaces, so the insides need not be searched.
+    distance, _ = cKDTree((_surface(b.block) + b.box.lo) * spacing).query((_surface(a.block) + a.box.lo) * spacing)
+    return Gap(float(distance.min()), contact)
 
 
 def nearest(scene: Scene, structure: str, others: tuple[str, ...]) -> list[tuple[str, Gap]]:
-    """The other structures with a mask, the nearest first; of those that touch, the one with the largest contact."""
+    """The other structures with a mask: those that touch, the longest contact first, then the others by distance."""
     found = [(id, gap(scene, structure, id)) for id in others if id != structure and scene.mask(id) is not None]
-    return sorted(found, key=lambda pair: (pair[1].mm, -pair[1].contact))
+    return sorted(found, key=lambda pair: (-pair[1].contact, pair[1].mm))
 
 
 def distance(scene: Scene, a: str, b: str) -> tuple[Fact, ...]:
-    """From surface to surface, and from centre to centre."""
+    """Between the nearest voxels, and from centre to centre."""
     centres = float(np.linalg.norm(offset_mm(scene, a, b)))
     return (
         Fact("distance_mm", gap(scene, a, b).mm, "mm", (a, b)),

@@ -51,7 +51,12 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
     if (
         asked
         and clause.has(cues.ENLARGED)
-        and (clause.yes_no or not clause.has(cues.cue("big|large")) or "too" in clause.words)
+        and (
+            clause.yes_no
+            or not clause.has(cues.cue("big|large"))
+            or "too" in clause.words
+            or (clause.words[-1] == "?" and len(clause.words) <= 4)
+        )
     ):
         return [
             f
@@ -80,15 +85,12 @@ def choice(clause: Clause) -> list[Request] | None:
     ids = clause.context.two()
     if len(ids) != 2 or last.claim:
         return None
-    fresh = replace(last, structures=ids, choose=choose, claim="", which="", referring="")
-    return [
-        fresh
-        if last.intent in (Intent.MEASURE, Intent.SEGMENT)
-        else replace(fresh, intent=Intent.SEGMENT, attribute="")
-    ]
+    if last.intent is Intent.MEASURE:
+        return [Request(Intent.MEASURE, ids, attribute=last.attribute, choose=choose)]
+    return [Request(Intent.SEGMENT, ids, choose=choose)]
 
 
-_BOTH_NAMED = cues.cue("compar*|versus|than|difference|differ*|ratio|against")
+_BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against")
 
 
 def compare(clause: Clause) -> list[Request] | None:
@@ -255,6 +257,10 @@ def measure(clause: Clause) -> list[Request] | None:
             return [about(clause, Intent.MEASURE, attribute="position", claim=side)]
         return None
     request = about(clause, Intent.MEASURE)
+    if strong_verb and clause.words[0] not in ("how", "what", "which", "where") and not clause.yes_no:
+        # "liver: segment, volume, HU"
+        mask = replace(request, intent=Intent.SEGMENT)
+        return [mask, *(replace(request, attribute=_tube(n, request.structures, clause)) for n in _reduce(names))]
     sides = {m.side for m in clause.mentions if m.kind == "side"}
     claim = (
         clause.side_claim

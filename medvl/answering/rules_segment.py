@@ -78,6 +78,8 @@ def segment(clause: Clause) -> list[Request] | None:
     """Masks to be made: named, described, everything of a region, everything but some, or the last request again."""
     if clause.words[0] in ("why", "when", "who"):
         return None
+    if clause.words[0] == "how" and clause.explicit and clause.words[1:2] != ["about"]:
+        return [Request(Intent.UNKNOWN, topic="beyond")]
     region = cues.REGION_ALL.search(clause.text)
     everything = clause.has(cues.EVERYTHING)
     verb = clause.ordered or clause.says(cues.SEGMENT_WEAK)
@@ -107,6 +109,8 @@ def segment(clause: Clause) -> list[Request] | None:
     if (clause.which or clause.yes_no) and not verb and clause.words[1:2] != ["about"] and not clause.says(WHICH_ONE):
         if clause.words[:2] in (["which", "is"], ["which", "are"]) and clause.known:
             return [about(clause, Intent.SEGMENT)]  # "which is the left one": shown, it is told
+        if "between" in clause.words:
+            return None  # "what is between the lungs" describes something
         return [Request(Intent.UNKNOWN, topic="beyond")] if clause.known else None
     if clause.known and not clause.explicit and not verb and all(m.number == 1 and not m.concept for m in clause.known):
         return [Request(Intent.UNKNOWN, topic="beyond")]  # "that is small": nothing is asked

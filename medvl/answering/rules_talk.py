@@ -40,7 +40,7 @@ def knowledge(clause: Clause) -> list[Request] | None:
         return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
     if clause.has(cues.WHAT_IT_MEANS) and clause.context.turns[:-1] and clause.context.turns[-2]:
         return _meaning(clause.context.turns[-2][-1])
-    here = any(w in clause.words for w in ("this", "here", "patient", "my", "scan", "your"))
+    here = any(w in clause.words for w in ("this", "here", "patient", "my", "your")) or clause.says(cues.THE_SCAN)
     ids = clause.structures
     if (
         clause.has(cues.NORMAL_SIZE)

@@ -85,7 +85,7 @@ class Scene:
         return self.keep(("measure", structure), (structure,), lambda: mask.measure(self.ct))
 
     def core_hu(self, structure: str) -> float | None:
-        """Median HU at least ``CORE_MM`` inside the edge of a structure (of all of it, where that leaves too little)."""
+        """Median HU at least ``CORE_MM`` inside the edge of a structure (of all of it, if that is too little)."""
         mask = self.mask(structure)
         if mask is None:
             return None
@@ -102,7 +102,7 @@ class Scene:
 
     @property
     def midline_mm(self) -> float:
-        """R-L position of the body's middle in RAS mm, from its outline, so that it does not depend on what was found."""
+        """R-L position of the body's middle in RAS mm, from its outline, whatever was found before."""
         return self.body_mm[0][0]
 
     @property

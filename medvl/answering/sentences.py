@@ -44,6 +44,8 @@ def plain(sentence_facts: Sequence[Fact]) -> str:
     """What is left to say when a text is not true to its facts: each fact by its name."""
     parts = []
     for fact in sentence_facts:
+        if fact.key == "rule":
+            continue
         words = fact.key.removesuffix(f"_{fact.unit.lower()}").replace("_", " ")
         parts.append(f"{words}{f' of {all_the(fact.structures)}' if fact.structures else ''}: {shown(fact)}")
     return f"{sentence('; '.join(parts))}." if parts else "I have no measured value for that."
@@ -74,7 +76,8 @@ def unknown(request: Request) -> Sentence:
     """Words that name no known structure, and the nearest known names."""
     what = listing([f'"{words}"' for words in request.unknown], "or")
     said = tuple(Fact("said", words, source="knowledge") for words in request.unknown)
-    text = f"I cannot segment or measure {what}: {'none of them is' if len(said) > 1 else 'it is not'} among the structures I know"
+    none = "none of them is" if len(said) > 1 else "it is not"
+    text = f"I cannot segment or measure {what}: {none} among the structures I know"
     if request.nearest:
         near = tuple(dict.fromkeys(part for id in request.nearest for part in GROUPS.get(id, (id,))))
         text += f"; the nearest that I know {'are' if len(near) > 1 else 'is'} {all_the(near)}"
@@ -196,7 +199,8 @@ def counted(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     number = facts.count(scene, tuple(structures))[0]
     there = [id for id in structures if scene.mask(id) is not None]
     if len(structures) == 1 and structures[0] in ("vertebral_column", "other_bone") and there:
-        text = f"{the(structures[0])} {be(structures[0])} one mask: single bones are not told apart, so I cannot count them"
+        only = structures[0]
+        text = f"{the(only)} {be(only)} one mask: single bones are not told apart, so I cannot count them"
         return [say(scene, text, structures=there)]
     if not there:
         return missing(scene, structures)
@@ -216,7 +220,10 @@ def present(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
         lead = "yes: " if n == 0 and len(there) == len(structures) else ""
         if volume.note:
             border = volume.note.removeprefix(f"{facts.AT_LEAST}, since it reaches ")
-            text = f"{lead}{the(id)} {be(id)} in this scan, but perhaps not all of it, since the mask reaches {border} (at least {shown(volume)})"
+            text = (
+                f"{lead}{the(id)} {be(id)} in this scan, but perhaps not all of it, since the mask reaches {border} "
+                f"(at least {shown(volume)})"
+            )
         else:
             text = f"{lead}{the(id)} {be(id)} in this scan, not cut by its borders ({shown(volume)})"
         told.append(say(scene, text, volume))
@@ -306,12 +313,14 @@ def _position(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
         lead = "yes: " if claim == side.value else "no: "
         return say(scene, f"{lead}{the(id)} {own}", side, off)
     deep = {"front": ", toward the front", "back": ", toward the back", "middle": ""}[depth.value]
-    text = f"{the(id)} {own}{deep}, in the {level.value} of the scan; the centre is in slice {shown(at)} (counted from 0 at the feet)"
+    text = (
+        f"{the(id)} {own}{deep}, in the {level.value} of the scan; the centre is in slice {shown(at)} ({facts.COUNTED})"
+    )
     return say(scene, text, *values)
 
 
 def side_words(scene: Scene, id: str) -> str:
-    """ "on the patient's left, its centre 80 mm from the midline"."""
+    """Side and distance from the midline, for instance "on the patient's left, its centre 80 mm from the midline"."""
     side, off = facts.position(scene, id)[:2]
     its = "their" if id == "other_bone" else "its"
     if side.value != "midline":

@@ -82,7 +82,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             if first is small
             else more
         )
-        text = f"{lead}{the(first.structures[0])} {be(first.structures[0])} {word} than {the(second.structures[0])}: {_of(first)} against {_of(second)}"
+        one, other = first.structures[0], second.structures[0]
+        text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {_of(first)} against {_of(second)}"
         if share is not None:
             text += f", a difference of {shown(share)}"
             told.append(say(scene, text, a, b, share))
@@ -94,7 +95,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         told.append(
             say(
                 scene,
-                f"{all_the(who)} {'reach' if len(who) > 1 else verb(who[0], 'reaches') if who[0] != 'other_bone' else 'reach'} the border of the scan, so the comparison holds only for what is in it",
+                f"{all_the(who)} {'reach' if len(who) > 1 or who[0] == 'other_bone' else 'reaches'} the border of the "
+                "scan, so the comparison holds only for what is in it",
                 structures=who,
             )
         )
@@ -146,25 +148,31 @@ def related(scene: Scene, request: Request, candidates: Sequence[str] = ()) -> l
 
 def _distance(scene: Scene, a: str, b: str) -> Sentence:
     apart, centres = relations.distance(scene, a, b)
-    if apart.value == 0:
-        text = f"{all_the((a, b))} touch, so there is no gap between them; their centres are {shown(centres)} apart"
-        return say(scene, text, centres)
-    text = f"{all_the((a, b))} are {shown(apart)} apart from surface to surface, and {shown(centres)} from centre to centre"
+    if relations.gap(scene, a, b).contact:
+        text = (
+            f"{all_the((a, b))} touch: their nearest voxels are neighbours, {shown(apart)} apart; their centres are "
+            f"{shown(centres)} apart"
+        )
+    else:
+        text = f"{all_the((a, b))} are {shown(apart)} apart at the nearest, and {shown(centres)} from centre to centre"
     return say(scene, text, apart, centres)
 
 
 def _touching(scene: Scene, a: str, b: str, claim: str) -> Sentence:
     apart = relations.distance(scene, a, b)[0]
-    if apart.value == 0:
+    if relations.gap(scene, a, b).contact:
+        text = f"{'yes: ' if claim else ''}{all_the((a, b))} touch, as far as their masks and this resolution tell"
+        return say(scene, text, structures=(a, b))
+    text = f"{'no: ' if claim else ''}{all_the((a, b))} do not touch; at the nearest they are {shown(apart)} apart"
+    voxel = Fact("largest_voxel_edge_mm", round(max(scene.ct.spacing_mm), 3), "mm", source="scan")
+    if apart.value <= 2.01 * voxel.value:
         return say(
             scene,
-            f"{'yes: ' if claim else ''}{all_the((a, b))} touch, as far as their masks and this resolution tell",
-            structures=(a, b),
+            f"{text}, no more than two voxels ({shown(voxel)} each), so the outlines decide",
+            apart,
+            voxel,
+            Fact("voxels", 2),
         )
-    text = f"{'no: ' if claim else ''}{all_the((a, b))} do not touch; the smallest gap is {shown(apart)}"
-    voxel = Fact("largest_voxel_edge_mm", round(max(scene.ct.spacing_mm), 3), "mm", source="scan")
-    if apart.value <= voxel.value * 1.01:
-        return say(scene, f"{text}, no more than a voxel ({shown(voxel)}), so the outlines decide", apart, voxel)
     return say(scene, text, apart)
 
 
@@ -205,9 +213,9 @@ def _nearest(scene: Scene, structure: str, candidates: Sequence[str]) -> Sentenc
     ]
     if not order:
         return say(scene, f"no other structure was found to compare {the(structure)} with", structures=(structure,))
-    touching = [id for id, gap in order if gap.mm == 0]
+    touching = [id for id, gap in order if gap.contact]
     if touching:
-        text = f"{the(structure)} {verb(structure, 'touches') if structure != 'other_bone' else 'touch'} {all_the(touching)}"
+        text = f"{the(structure)} {'touch' if structure == 'other_bone' else 'touches'} {all_the(touching)}"
         if len(touching) > 1:
             text += f"; the longest contact is with {the(touching[0])}"
         return say(scene, text, structures=(structure, *touching))

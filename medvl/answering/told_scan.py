@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from . import contrast, facts
 from .contract import Fact, Sentence
-from .findings import FINDINGS, Outcome
+from .findings import FINDINGS, Finding, Outcome
 from .numbers import shown
 from .scene import Scene
 from .sentences import say
@@ -38,7 +38,10 @@ def _size(scene: Scene) -> list[Sentence]:
 def _orientation(scene: Scene) -> list[Sentence]:
     codes, tilt = facts.orientation(scene.ct)
     ways = listing([_DIRECTION[code] for code in codes.value])
-    text = f"the file's axes run toward {ways} ({codes.value}); the viewer shows the patient's right on the left of the picture"
+    text = (
+        f"the file's axes run toward {ways} ({codes.value}); the viewer shows the patient's right on the left of the "
+        "picture"
+    )
     told = [say(scene, text, codes, source="scan")]
     if tilt.value >= 1:
         told.append(
@@ -129,24 +132,24 @@ def finding(scene: Scene, id: str) -> list[Sentence]:
     """A finding: values, what the published rule says, what limits it, and the source."""
     rule = FINDINGS[id]
     outcome = rule.of(scene)
-    told = outcome_told(scene, outcome, rule.needs)
+    told = outcome_told(scene, outcome, rule)
     if rule.reference:
-        cited = outcome.facts or (Fact("rule", None, structures=rule.needs, reference=rule.reference),)
         lead = "" if rule.reference.startswith("rule of") else "source: "
-        told.append(say(None, f"{lead}{rule.reference}", *_with(cited, rule.reference), source="knowledge"))
+        told.append(say(None, f"{lead}{rule.reference}", *_with(outcome.facts, rule.reference), source="knowledge"))
     return told
 
 
-def outcome_told(scene: Scene, outcome: Outcome, structures: Iterable[str]) -> list[Sentence]:
+def outcome_told(scene: Scene, outcome: Outcome, rule: Finding) -> list[Sentence]:
     """Values, meaning and limits, without the source."""
-    about = tuple(structures)
+    about = rule.needs
+    cited = _with(outcome.facts, rule.reference)  # thresholds in the words are those of the reference
     told = []
     if outcome.told:
-        told.append(say(scene, outcome.told, *outcome.facts))
+        told.append(say(scene, outcome.told, *cited))
     if outcome.meaning:
-        told.append(say(scene, outcome.meaning, *outcome.facts, structures=about))
+        told.append(say(scene, outcome.meaning, *cited, structures=about))
     if outcome.limits:
-        told.append(say(scene, "; ".join(outcome.limits), *outcome.facts, structures=about))
+        told.append(say(scene, "; ".join(outcome.limits), *cited, structures=about))
     return told
 
 

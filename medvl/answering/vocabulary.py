@@ -346,7 +346,8 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
         names(
             "tumour, tumor, tumours, tumors, mass, masses, lesion, lesions, nodule, nodules, metastasis, "
             "metastases, mets, cyst, cysts, cancer, carcinoma, malignancy, abscess, hematoma, haematoma, "
-            "thrombus, clot, polyp, growth, lump, neoplasm, adenoma, hemangioma, haemangioma, ascites, lymphadenopathy, adenopathy, "
+            "thrombus, clot, polyp, growth, lump, neoplasm, adenoma, hemangioma, haemangioma, ascites, "
+            "lymphadenopathy, adenopathy, "
             "consolidation, infiltrate, atelectasis, fracture, hernia, gtv, ctv, ptv"
         ),
         (),

@@ -19,18 +19,17 @@ def name(structure: str) -> str:
 
 
 def the(structure: str) -> str:
-    """ "the left kidney"."""
+    """Name with its article: "the left kidney"."""
     return f"the {name(structure)}"
 
 
-def be(structure: str, past: bool = False) -> str:
-    """ "is" or "are"."""
-    plural = structure in _PLURAL
-    return ("were" if plural else "was") if past else ("are" if plural else "is")
+def be(structure: str) -> str:
+    """The verb to a name, "is" or "are"."""
+    return "are" if structure in _PLURAL else "is"
 
 
 def have(structure: str) -> str:
-    """ "has" or "have"."""
+    """The verb to a name, "has" or "have"."""
     return "have" if structure in _PLURAL else "has"
 
 
@@ -40,13 +39,13 @@ def verb(structure: str, singular: str) -> str:
 
 
 def listing(parts: Iterable[str], last: str = "and") -> str:
-    """ "a, b and c"."""
+    """Parts in a row: "a, b and c"."""
     parts = list(parts)
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}" if parts else ""
 
 
 def all_the(structures: Iterable[str], last: str = "and") -> str:
-    """ "the liver, the spleen and the left kidney"."""
+    """Names in a row: "the liver, the spleen and the left kidney"."""
     return listing([the(id) for id in structures], last)
 
 

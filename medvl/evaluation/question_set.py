@@ -1,7 +1,8 @@
 """Questions on real cases with what they ask for, and how well a parser understands them.
 
-The wordings were written before the parser and apart from any training text. A third (``part`` = ``"test"``) was never
-looked at while the parser was tuned, so the two parts are told apart in every table.
+No wording comes from a training text or from a template. The first 670 were written before the parser; later batches
+were scored once, blind, before they joined the dev part. The ``test`` part was never looked at while the parser was
+tuned, so the two parts are told apart in every table: dev shows what is covered, test what to expect.
 """
 
 from __future__ import annotations
@@ -192,9 +193,12 @@ def score(parser: Parser, questions: Iterable[Question], answerer: Answerer | No
         result.understood += right
         result.detail += any(same_detail(r, got) for r in readings)
         result.swapped += swapped(reading, got)
-        refuse, refused = (any(r.intent is Intent.REFUSE for r in requests) for requests in (question.expect, got))
+        # where one right reading is no refusal, refusing is neither demanded nor an error
+        refuse = all(any(r.intent is Intent.REFUSE for r in requests) for requests in readings)
+        may_refuse = any(any(r.intent is Intent.REFUSE for r in requests) for requests in readings)
+        refused = any(r.intent is Intent.REFUSE for r in got)
         result.refusals = (result.refusals[0] + refuse, result.refusals[1] + (refuse and refused))
-        result.false_refusals += refused and not refuse
+        result.false_refusals += refused and not may_refuse
         if not right:
             result.failures.append(
                 (question.id, " >> ".join((*question.previous, question.text)), question.expect, got)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-import zipfile
 
-import nibabel as nib
 import numpy as np
 import pytest
 
-from app import edits, panel
+from app import panel
 from app.case_session import SessionEndedError
 from app.handlers import status_line
-from app.inputs import clean_name, read_prompt
+from app.inputs import read_prompt
 from medvl.errors import PromptError
-from medvl.masks import Mask
 from medvl.prompts import Box, Point
 from tests import phantoms
 
@@ -296,179 +293,6 @@ class TestStopping:
         next(stream)
         stream.close()
         assert click(opened, "a", phantom, "liver")["masks"]["masks"]
-
-
-class TestHistory:
-    def test_undo_and_redo(self, opened, phantom):
-        click(opened, "a", phantom, "liver")
-        click(opened, "a", phantom, "spleen")
-        two = opened.store.get("a").case.masks["m1"].voxels
-        page = opened.action("a", {"name": "undo"})
-        assert page["masks"]["redo"]
-        assert dice(opened.store.get("a").case.masks["m1"].array, phantom.organ("liver")) > 0.95
-        opened.action("a", {"name": "redo"})
-        assert opened.store.get("a").case.masks["m1"].voxels == two
-
-    def test_undo_of_the_first_prompt_and_back(self, opened, phantom):
-        click(opened, "a", phantom, "liver")
-        page = opened.action("a", {"name": "undo"})
-        assert page["masks"]["masks"] == []
-        assert page["masks"]["redo"]
-        assert not page["masks"]["undo"]
-        page = opened.action("a", {"name": "redo"})
-        assert len(page["masks"]["masks"]) == 1
-
-    def test_clear_can_be_redone(self, opened, phantom):
-        click(opened, "a", phantom, "liver")
-        click(opened, "a", phantom, "spleen")
-        assert opened.action("a", {"name": "clear"})["masks"]["masks"] == []
-        opened.action("a", {"name": "redo"})
-        page = opened.action("a", {"name": "redo"})
-        assert page["masks"]["masks"][0]["volume_ml"] > 0
-        assert len(opened.store.get("a").case.prompts("m1")) == 2
-
-    @pytest.mark.parametrize("name", ["undo", "redo", "clear", "new", "stop", "nonsense", None])
-    def test_nothing_to_do(self, opened, name):
-        opened.action("a", {"name": name})
-        opened.action("a", None)
-
-
-class TestPanel:
-    @pytest.fixture
-    def two(self, opened):
-        """Masks m1 (a block with a hole and a speck) and m2 (a smaller block inside)."""
-        session = opened.store.get("a")
-        one = np.zeros(session.ct.shape, bool)
-        one[10:20, 10:20, 10:20] = True
-        one[14:16, 14:16, 14:16] = False
-        one[30, 30, 30] = True
-        other = np.zeros(session.ct.shape, bool)
-        other[10:20, 10:20, 10:15] = True
-        for name, array in (("One", one), ("Two", other)):
-            edits.put(session, Mask.from_array(array, id="new", name=name))
-        session.activate("m1")
-        return opened
-
-    def voxels(self, handlers, mask_id="m1"):
-        return handlers.store.get("a").case.masks[mask_id].voxels
-
-    def test_put_gives_ids(self, two):
-        assert list(two.store.get("a").case.masks) == ["m1", "m2"]
-
-    def test_rename(self, two):
-        page = two.edit("a", {"op": "rename", "id": "m1", "name": "  Left\n kidney "})
-        assert page["masks"]["masks"][0]["name"] == "Left kidney"
-        assert b"Left kidney" in two.store.get("a").board.delta(-1)
-
-    def test_bad_names(self):
-        assert clean_name("x" * 500) == "x" * 60
-        assert clean_name("<b>a</b>\u202e") == "<b>a</b>"
-        for bad in ("", "  ", "\x00\n", None):
-            with pytest.raises(PromptError):
-                clean_name(bad)
-
-    def test_colour(self, two):
-        assert two.edit("a", {"op": "color", "id": "m1", "color": "#AABBCC"})["masks"]["masks"][0]["color"] == "#aabbcc"
-        with pytest.raises(PromptError):
-            two.edit("a", {"op": "color", "id": "m1", "color": "red;background:url(//x)"})
-
-    def test_eye_and_opacity(self, two):
-        assert not two.edit("a", {"op": "eye", "id": "m1", "visible": False})["masks"]["masks"][0]["visible"]
-        assert two.edit("a", {"op": "opacity", "id": "m1", "opacity": 0.8})["masks"]["masks"][0]["opacity"] == 0.8
-        with pytest.raises(PromptError):
-            two.edit("a", {"op": "opacity", "id": "m1", "opacity": "much"})
-
-    def test_styles_survive_an_undo(self, two):
-        two.edit("a", {"op": "eye", "id": "m1", "visible": False})
-        two.edit("a", {"op": "fill", "id": "m1"})
-        two.action("a", {"name": "undo"})
-        assert b'"visible":false' in two.store.get("a").board.delta(-1).replace(b" ", b"")
-
-    def test_clean_up(self, two):
-        full = 10**3
-        two.edit("a", {"op": "largest", "id": "m1"})
-        assert self.voxels(two) == full - 8
-        two.edit("a", {"op": "fill", "id": "m1"})
-        assert self.voxels(two) == full
-        two.edit("a", {"op": "smooth", "id": "m1"})
-        assert 0 < self.voxels(two) <= full * 1.2
-
-    def test_combine(self, two):
-        before = self.voxels(two)
-        two.edit("a", {"op": "subtract", "id": "m1", "other": "m2"})
-        assert self.voxels(two) < before - 400
-        two.edit("a", {"op": "union", "id": "m1", "other": "m2"})
-        assert self.voxels(two) >= before
-        two.action("a", {"name": "undo"})
-        two.action("a", {"name": "undo"})
-        assert self.voxels(two) == before
-        for other in ("m1", "m9", None):
-            with pytest.raises(PromptError, match="another mask"):
-                two.edit("a", {"op": "union", "id": "m1", "other": other})
-
-    def test_delete(self, two):
-        page = two.edit("a", {"op": "delete", "id": "m1"})
-        assert [row["id"] for row in page["masks"]["masks"]] == ["m2"]
-        assert page["masks"]["active"] is None
-        with pytest.raises(PromptError, match="does not exist"):
-            two.edit("a", {"op": "fill", "id": "m1"})
-
-    def test_jump_and_select(self, two):
-        page = two.edit("a", {"op": "select", "id": "m2"})
-        assert page["masks"]["active"] == "m2"
-        before = page["viewer"]["revision"]
-        page = two.edit("a", {"op": "jump", "id": "m1"})
-        assert page["viewer"]["revision"] > before
-        assert page["masks"]["active"] == "m1"
-
-    @pytest.mark.parametrize(
-        "data", [None, {}, {"op": "__class__", "id": "m1"}, {"op": ["x"]}, {"op": "select", "id": {}}]
-    )
-    def test_nonsense(self, two, data):
-        two.edit("a", data)
-
-    def test_surfaces_of_visible_masks(self, two):
-        two.edit("a", {"op": "eye", "id": "m2", "visible": False})
-        figure = two.tab("a", "surface")["surface"]
-        assert [trace.name for trace in figure.data] == ["One"]
-        assert figure.layout.scene.aspectmode == "data"
-        assert {a.text for a in figure.layout.scene.annotations} == set("RLAPSI")
-        assert "surface" in two.edit("a", {"op": "eye", "id": "m2", "visible": True})
-        two.tab("a", "masks")
-        assert "surface" not in two.edit("a", {"op": "eye", "id": "m2", "visible": False})
-
-
-class TestExport:
-    def test_a_zip_in_the_session(self, opened, phantom, tmp_path):
-        path = phantoms.write_nifti(tmp_path / "mine.nii.gz", *phantoms.reorient(phantom.hu, phantom.affine, "PSL"))
-        reoriented = nib.load(path)
-        shape, affine = reoriented.shape, reoriented.affine
-        last(opened.open_upload("a", [str(path)]))
-        click(opened, "a", phantom, "liver")
-        page = opened.export("a", {"include": ["labels", "csv", "masks", "stl"]})
-        session = opened.store.get("a")
-        assert page["export"]["file"]["href"].startswith(f"/medvl/{session.token}/export")
-        found = opened.download(session.token)
-        assert found.parent == session.folder
-        with zipfile.ZipFile(found) as archive:
-            archive.extractall(tmp_path / "out")
-        labels = nib.load(next((tmp_path / "out").rglob("labels.nii.gz")))
-        assert labels.shape == shape
-        np.testing.assert_allclose(labels.affine, affine, atol=1e-3)
-        assert opened.download("x" * 32) is None
-        opened.store.close("a")
-        assert not found.exists()
-
-    @pytest.mark.parametrize("include", [[], None, ["../../x"], "labels"])
-    def test_nothing_chosen(self, opened, phantom, include):
-        click(opened, "a", phantom, "liver")
-        page = opened.export("a", {"include": include})
-        assert page.get("toast") or include == "labels"
-
-    def test_no_masks(self, opened):
-        page = opened.export("a", {"include": ["labels"]})
-        assert "no mask" in page["toast"]
-        assert page["export"]["file"] is None
 
 
 class TestVisitors:

@@ -119,8 +119,6 @@ class TestSegment:
 @pytest.mark.parametrize(
     "argv",
     [
-        ["ask", "ct.nii.gz", "How large?"],
-        ["report", "ct.nii.gz", "-o", "r.md"],
         ["segment", "ct", "-o", "m.nii.gz", "--text", "liver"],
     ],
 )

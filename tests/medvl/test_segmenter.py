@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from medvl.errors import PromptError
+from medvl.errors import Cancelled, PromptError
 from medvl.evaluation.interactive import box_on_largest_slice, centre_of_largest_error, dice
 from medvl.masks import bounding_box
 from medvl.prompts import Box, Point
@@ -129,6 +129,15 @@ def test_undo_and_redo_restore_masks_exactly(model, abdomen):
     assert fresh.undo(first.id) is None
     assert first.id not in fresh.masks
     assert np.array_equal(fresh.redo(first.id).array, first.array)
+
+
+def test_a_run_stopped_before_its_first_slice_takes_no_number(model, abdomen):
+    fresh, stopped = model.open(abdomen.ct), threading.Event()
+    stopped.set()
+    with pytest.raises(Cancelled):
+        fresh.segment(box=box_of(abdomen, "left_kidney"), cancel=stopped)
+    assert fresh.masks == {}
+    assert fresh.segment(box=box_of(abdomen, "left_kidney")).name == "Object 1"
 
 
 def test_refinement_leaves_far_slices_alone(model, abdomen):

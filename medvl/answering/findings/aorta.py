@@ -23,6 +23,7 @@ _AGATSTON = (
 )
 ABDOMINAL_MM = 30.0
 THORACIC_MM = 45.0
+ELSEWHERE_MM = 2.0  # a wider place without a threshold is told if it is wider by more than outlines vary
 CALCIUM_HU = 130
 CALCIUM_MM2 = 1.0
 BONE_MM = 4.0  # calcium nearer to the spine than this may be bone
@@ -34,7 +35,7 @@ def aneurysm(scene: Scene) -> Outcome:
 
     ESVS guidelines: Wanhainen A, et al. Eur J Vasc Endovasc Surg 2019;57:8-93 (abdominal). ACC/AHA guideline:
     Isselbacher EM, et al. Circulation 2022;146:e334-e482 (ascending aorta from 45 mm on). The width is the minor axis
-    of the mask's axial sections, so an oblique course does not widen it; sections of the arch and of forks are left out.
+    of the mask's axial sections, so an oblique course does not widen it; the arch and forks are left out.
     The abdomen begins at the upper end of the kidneys, the chest above the liver; between them no threshold is applied.
     """
     tops = [scene.mask(id).box.hi[2] for id in ("right_kidney", "left_kidney") if scene.mask(id) is not None]
@@ -70,10 +71,10 @@ def aneurysm(scene: Scene) -> Outcome:
             "no threshold is applied, since neither kidneys nor liver nor heart show which part of the aorta this is"
         )
         return Outcome("measured", (width, at), told, limits=(limit,))
-    if anywhere.diameter_mm > max(f.value for f in facts if f.unit):
+    if anywhere.diameter_mm > max(f.value for f in facts if f.unit) + ELSEWHERE_MM:
         width, at = _facts(anywhere)
         facts += [width, at]
-        parts.append(f"{shown(width)} between these levels (slice {shown(at)}), where no threshold is applied")
+        parts.append(f"{shown(width)} elsewhere (slice {shown(at)}), where no threshold is applied")
     told = f"the aorta is at its widest {listing(parts)}"
     limits = []
     if abdomen is None:
@@ -84,9 +85,13 @@ def aneurysm(scene: Scene) -> Outcome:
         meaning = "this is at or above " + " and ".join(limits_of[where] for where in met)
         short = f"aorta at or above the threshold for an aneurysm in the {' and '.join(met)}"
         return Outcome("met", tuple(facts), told, meaning, tuple(limits), short)
-    below = [text for section, text in ((abdomen, "30 mm, the threshold for an abdominal aneurysm"),
-             (chest, "45 mm, the threshold for an aneurysm of the ascending aorta")) if section is not None]  # fmt: skip
-    return Outcome("not met", tuple(facts), told, "this is below " + " and ".join(below), tuple(limits))
+    below = []
+    if abdomen is not None:
+        below.append("the width in the abdomen is below 30 mm, the threshold for an abdominal aneurysm")
+    if chest is not None:
+        width = "that in the chest" if below else "the width in the chest"
+        below.append(f"{width} is below 45 mm, the threshold for an aneurysm of the ascending aorta")
+    return Outcome("not met", tuple(facts), told, " and ".join(below), tuple(limits))
 
 
 def _facts(section: Section) -> tuple[Fact, Fact]:

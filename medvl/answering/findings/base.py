@@ -18,8 +18,8 @@ class Outcome:
     """What a rule gave on one scan.
 
     Attributes:
-        verdict: ``met``, ``not met`` or ``borderline``: the rule could be applied; ``measured``: there is a value but no
-            rule that holds for this scan; ``not assessable``: not even a value.
+        verdict: ``met``, ``not met`` or ``borderline``: the rule could be applied; ``measured``: there is a value but
+            no rule that holds for this scan; ``not assessable``: not even a value.
         facts: the values, in the order they are told.
         told: the values in words, a sentence without its full stop; "" without values.
         meaning: what the rule says of them, a sentence without its full stop.

@@ -48,6 +48,9 @@ def bone_density(scene: Scene) -> Outcome:
         limits.append("contrast raises the value a little, and the thresholds are those of mostly unenhanced scans")
     elif contrast is None:
         limits.append("whether contrast was given could not be told")
+    if level == "liver":
+        limits.append("the thresholds are those of L1, and vertebrae higher up are denser, so they are not applied")
+        return Outcome("measured", (hu,), told, limits=tuple(limits))
     if value <= LOW_HU:
         meaning = "this is at or below 110 HU, the published specific threshold for osteoporosis"
         return Outcome("met", (hu,), told, meaning, tuple(limits), "trabecular bone at or below 110 HU")

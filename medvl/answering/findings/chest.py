@@ -8,7 +8,7 @@ from ..contract import Fact
 from ..facts import AT_LEAST, spans_mm
 from ..numbers import shown
 from ..scene import Scene
-from ..words import all_the
+from ..words import all_the, listing
 from .base import Finding, Outcome
 
 _GEVENOIS = (
@@ -63,7 +63,7 @@ def emphysema(scene: Scene) -> Outcome:
 
 
 def _unjudged(index: Fact, facts: tuple[Fact, ...], told: str, limits: list[str]) -> Outcome:
-    return Outcome("measured", facts, told, limits=tuple(f"emphysema is not judged from it: {why}" for why in limits))
+    return Outcome("measured", facts, told, limits=(f"emphysema is not judged from it, since {listing(limits)}",))
 
 
 def pleural_effusion(scene: Scene) -> Outcome:
@@ -103,8 +103,8 @@ def cardiomegaly(scene: Scene) -> Outcome:
     facts = (heart, inner, ratio)
     if ratio.value > 0.5:
         meaning = (
-            "this is above 0.5, the limit of the upright chest radiograph; a CT lying down gives larger ratios, so it is "
-            "a hint only"
+            "this is above 0.5, the limit of the upright chest radiograph; a CT lying down gives larger ratios, so it "
+            "is a hint only"
         )
         return Outcome("borderline", facts, told, meaning, short="cardiothoracic ratio above 0.5, measured lying down")
     return Outcome("not met", facts, told, "this is not above 0.5, the limit of the upright chest radiograph")

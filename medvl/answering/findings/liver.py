@@ -23,8 +23,8 @@ _PRASSOPOULOS = (
     "107 to 315 mL in adults"
 )
 _KRATZER = (
-    "Kratzer W, Fritz V, Mason RA, et al. J Ultrasound Med 2003;22:1155-1161: liver above 16 cm (160 mm) in the midclavicular "
-    "line, on ultrasound"
+    "Kratzer W, Fritz V, Mason RA, et al. J Ultrasound Med 2003;22:1155-1161: liver above 16 cm (160 mm) in the "
+    "midclavicular line, on ultrasound"
 )
 SPLEEN_ML = 314.5
 LIVER_MM = 160.0

@@ -10,7 +10,7 @@ from ..contrast import given
 from ..facts import cut_note
 from ..numbers import shown
 from ..scene import Scene, core
-from ..words import all_the, name
+from ..words import all_the, listing, name, the
 from .base import CONTRAST_UNKNOWN, Finding, Outcome
 
 _GALL_RULE = (
@@ -47,7 +47,7 @@ def gallstones(scene: Scene) -> Outcome:
         meaning = "no spot of at least 100 HU was found in the gallbladder"
         return Outcome("not met", (spots, bile), "", meaning, (blind,))
     told = _told_spots(spots, volume, top, "gallbladder", "100 HU")
-    meaning = "candidates for calcified stones; please look at them"
+    meaning = "these are candidates for calcified stones; please look at them"
     return Outcome("borderline", (spots, volume, top), told, meaning, (blind,), "bright spots in the gallbladder")
 
 
@@ -75,7 +75,7 @@ def renal_stones(scene: Scene) -> Outcome:
     if not told:
         meaning = f"no spot of at least 130 HU was found in {all_the(there)}"
         return Outcome("not met", tuple(facts), "", meaning, (blind,))
-    meaning = "candidates for stones; calcified vessels look alike"
+    meaning = "these are candidates for stones; calcified vessels look alike"
     return Outcome("borderline", tuple(facts), "; ".join(told), meaning, (blind,), "bright spots in a kidney")
 
 
@@ -129,14 +129,18 @@ def kidney_asymmetry(scene: Scene) -> Outcome:
         reference=_HIRSCH,
     )
     facts = (*lengths, *volumes, difference)
-    told = (
-        f"the right kidney is {shown(lengths[0])} long ({shown(volumes[0])}), the left {shown(lengths[1])} "
-        f"({shown(volumes[1])}), a difference of {shown(difference)}"
+    told = listing(
+        [
+            f"{the(id)} is {'at least ' if length.note else ''}{shown(length)} long ({shown(volume)})"
+            for id, length, volume in zip(pair, lengths, volumes, strict=True)
+        ]
     )
-    if any(f.note for f in lengths):
-        cut = [id for id in pair if cut_note(scene, id)]
-        limit = f"{all_the(cut)} {'are' if len(cut) > 1 else 'is'} cut by the border of the scan, so they cannot be compared"
-        return Outcome("measured", facts, told, limits=(limit,))
+    cut = [id for id, length in zip(pair, lengths, strict=True) if length.note]
+    if cut:
+        be = "are" if len(cut) > 1 else "is"
+        limit = f"{all_the(cut)} {be} cut by the border of the scan, so the kidneys cannot be compared"
+        return Outcome("measured", (*lengths, *volumes), told, limits=(limit,))
+    told += f", a difference of {shown(difference)}"
     if difference.value > ASYMMETRY_MM:
         meaning = "this is above 15 mm, the published limit for asymmetry"
         return Outcome("met", facts, told, meaning, short="kidneys differ in length by more than 15 mm")

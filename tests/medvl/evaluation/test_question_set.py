@@ -69,8 +69,8 @@ def test_a_parser_that_swaps_sides_is_caught():
 def test_a_parser_that_refuses_all_is_caught():
     result = score(lambda text, history: (Request(Intent.REFUSE),), load_questions("dev"))["dev"]
     assert result.refusals[0] == result.refusals[1]
-    assert result.false_refusals == result.questions - result.refusals[0]
-    assert result.understood < 0.1 * result.questions
+    assert result.false_refusals > 0.85 * result.questions
+    assert result.understood < 0.15 * result.questions
 
 
 def test_order_counts_in_relations_only():

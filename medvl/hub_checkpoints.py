@@ -1,0 +1,163 @@
+"""The public checkpoints behind the ``7b`` preset: where they are, under which licence, how they get here.
+
+Downloads go through huggingface_hub: they resume where they were cut off, show their progress and are kept in its
+cache. Without a network a folder with the files is enough (``checkpoints=``), or the cache (``HF_HUB_OFFLINE=1``).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .config import SegmenterConfig
+from .errors import WeightsError
+
+# A branch name and no commit: a commit is only worth pinning once a run against it has been checked. Give
+# ``revision=`` a commit hash to hold everything still.
+REVISION = "main"
+INTENDED_USE = "Research use only, not for diagnosis."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A public model repository.
+
+    Attributes:
+        repo: on the Hugging Face hub.
+        files: names or patterns that are needed of it.
+        licence: as its publishers state it.
+        what: for people.
+        sam2_config: Hydra config in the ``sam2`` package, for SAM 2 checkpoints.
+        image_size: pixels that slices are resized to, for SAM 2 checkpoints.
+    """
+
+    repo: str
+    files: tuple[str, ...]
+    licence: str
+    what: str
+    sam2_config: str = ""
+    image_size: int = 512
+
+    @property
+    def notice(self) -> str:
+        """One line on licence and use for the page and the command line."""
+        return f"{self.what} ({self.repo}): {self.licence} {INTENDED_USE}"
+
+
+VLM = Checkpoint(
+    "MagicXin/Med3DVLM-Qwen-2.5-7B",
+    ("*.json", "*.safetensors", "*.txt", "*.jinja", "vision_tower.bin"),
+    "code MIT, published for research purposes only; see the model page for the weights' own terms.",
+    "Med3DVLM-Qwen-2.5-7B, 3-D encoder, projector and language model",
+)
+
+
+def _sam2(size: str, letter: str) -> Checkpoint:
+    return Checkpoint(
+        f"facebook/sam2.1-hiera-{size}",
+        (f"sam2.1_hiera_{size.replace('-', '_')}.pt",),
+        "Apache-2.0.",
+        f"SAM 2.1 hiera-{size}",
+        f"configs/sam2.1/sam2.1_hiera_{letter}.yaml",
+    )
+
+
+SAM2 = {
+    "sam2.1-tiny": _sam2("tiny", "t"),
+    "sam2.1-small": _sam2("small", "s"),
+    "sam2.1-base-plus": _sam2("base-plus", "b+"),
+    "sam2.1-large": _sam2("large", "l"),
+    "medsam2": Checkpoint(
+        "wanglab/MedSAM2",
+        ("MedSAM2_latest.pt",),
+        "code Apache-2.0; see the model page for the weights' own terms.",
+        "MedSAM2, SAM 2.1 hiera-tiny tuned on medical scans at 512 pixels",
+        "configs/sam2.1/sam2.1_hiera_t.yaml",
+    ),
+}
+
+
+def sam2_checkpoint(name: str) -> Checkpoint:
+    """The SAM 2 checkpoint of an option.
+
+    Raises:
+        WeightsError: there is none of this name; the message lists them.
+    """
+    if name not in SAM2:
+        raise WeightsError(f"No SAM 2 checkpoint {name!r}. Choose one of: {', '.join(SAM2)}.")
+    return SAM2[name]
+
+
+def find(checkpoint: Checkpoint, checkpoints: str | Path | None = None, revision: str = REVISION) -> Path:
+    """A folder with the files of a checkpoint: given, cached, or downloaded now.
+
+    Args:
+        checkpoint: which.
+        checkpoints: a folder that holds the files, or a sub-folder named like the repository (``repo`` or its last
+            part); the hub is then not asked.
+        revision: branch, tag or commit.
+
+    Raises:
+        WeightsError: the files are not where they should be, or the hub cannot be reached; the message says what to do.
+    """
+    if checkpoints is not None:
+        return _local(checkpoint, Path(checkpoints))
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        return Path(snapshot_download(checkpoint.repo, revision=revision, allow_patterns=list(checkpoint.files)))
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+        raise WeightsError(_advice(checkpoint, revision, error)) from error
+
+
+def _local(checkpoint: Checkpoint, folder: Path) -> Path:
+    if not folder.is_dir():
+        raise WeightsError(f"There is no folder {folder.name!r} with checkpoints.")
+    needed = [f for f in checkpoint.files if "*" not in f and f.endswith(".pt")] or ["config.json"]
+    for place in (folder / checkpoint.repo, folder / checkpoint.repo.rpartition("/")[2], folder):
+        if all((place / f).is_file() for f in needed):
+            return place
+    raise WeightsError(
+        f"The folder {folder.name!r} does not hold {' and '.join(needed)} of {checkpoint.repo}. Put the repository's "
+        f"files into it or into a sub-folder {checkpoint.repo.rpartition('/')[2]!r}."
+    )
+
+
+def _advice(checkpoint: Checkpoint, revision: str, error: Exception) -> str:
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    if offline:
+        why = "HF_HUB_OFFLINE is set and it is not in the cache"
+    else:
+        why = f"the Hugging Face hub did not give it ({type(error).__name__})"
+    return (
+        f"{checkpoint.repo} (revision {revision!r}) is not here: {why}. On a machine with a network run "
+        f"`hf download {checkpoint.repo}` (it resumes where it was cut off), then either copy that cache and set "
+        "HF_HUB_OFFLINE=1, or copy the files into a folder and give that as checkpoints= (--checkpoints FOLDER)."
+    )
+
+
+def sam2_source(
+    name: str, checkpoints: str | Path | None = None, revision: str = REVISION
+) -> tuple[SegmenterConfig, Path]:
+    """Config and folder of a SAM 2 checkpoint, for ``slice_encoder.Sam2``."""
+    checkpoint = sam2_checkpoint(name)
+    folder = find(checkpoint, checkpoints, revision)
+    stem = checkpoint.files[0].removesuffix(".pt")
+    return SegmenterConfig(checkpoint.sam2_config, stem, checkpoint.image_size), folder
+
+
+def read_pt(file: Path) -> dict[str, Tensor]:
+    """Tensors of a ``.pt`` file in SAM 2's layout (``{"model": ...}``); no code in it is run.
+
+    Raises:
+        WeightsError: it has another layout.
+    """
+    state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
+        raise WeightsError(f"{file.name} is not laid out as a SAM 2 checkpoint (no 'model' in it).")
+    return state["model"]

@@ -1,0 +1,344 @@
+"""Any Hugging Face causal language model: greedy streaming, a Stop within one token, a kept key-value cache."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .errors import WeightsError
+from .quantization import Precision, choose, prepare, put, quantizable
+from .safetensor_files import check_keys, checkpoint_files, tensors
+
+SEG_TOKEN = "[SEG]"
+IMAGE_TOKEN = "<im_patch>"
+PREFILL_CHUNK = 256  # tokens between two looks at the Stop while a prompt is read
+
+
+def count_weights(model: nn.Module) -> tuple[int, int]:
+    """(weights in the linear layers that may be quantised, all others)."""
+    linear = sum(m.weight.numel() for m in quantizable(model).values())
+    return linear, sum(p.numel() for p in model.parameters()) - linear
+
+
+def empty_model(config: object) -> nn.Module:
+    """A causal language model of a transformers config on the meta device: no memory is taken."""
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config)
+
+
+def fill(
+    model: nn.Module, files: list[Path], precision: Precision, device: torch.device, what: str, prefix: str = ""
+) -> None:
+    """Give a meta model its weights, one tensor at a time.
+
+    Args:
+        model: from ``empty_model``; its linear layers are replaced if ``precision`` quantises.
+        files: safetensors.
+        precision: see ``quantization.choose``.
+        device: where the model is to live.
+        what: named in errors.
+        prefix: names in the files begin with it; others are passed over.
+
+    Raises:
+        WeightsError: names do not match.
+    """
+    prepare(model, precision)
+    expected = set(model.state_dict())
+    optional = {"lm_head.weight"} if getattr(model.config, "tie_word_embeddings", False) else set()
+    names = {n.removeprefix(prefix) for n in _names(files) if n.startswith(prefix)}
+    check_keys(expected, names, what, optional)
+    for name, value in tensors(files):
+        if name.startswith(prefix):
+            put(model, name.removeprefix(prefix), value, device, precision.dtype)
+    finish(model, device)
+
+
+def finish(model: nn.Module, device: torch.device) -> None:
+    """Tie the head if it is tied, compute the buffers that no file holds (rotary frequencies), freeze."""
+    model.tie_weights()
+    for name, buffer in list(model.named_buffers()):
+        if buffer.is_meta:
+            _rebuild_rotary(model, name, device)
+    left = [n for n, t in (*model.named_parameters(), *model.named_buffers()) if t.is_meta]
+    if left:
+        raise WeightsError(f"The checkpoint left {len(left)} tensors of the language model empty: {left[:4]}.")
+    model.eval().requires_grad_(False)
+
+
+def _rebuild_rotary(model: nn.Module, name: str, device: torch.device) -> None:
+    """Rotary embeddings compute their frequencies in the constructor: construct again, off the meta device."""
+    path = name.rpartition(".")[0]
+    module = model.get_submodule(path)
+    config = getattr(module, "config", None)
+    if config is None or module._buffers[name.rpartition(".")[2]] is None:
+        return
+    parent, _, leaf = path.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, type(module)(config=config).to(device))
+
+
+def _names(files: list[Path]) -> Iterator[str]:
+    from safetensors import safe_open
+
+    for file in files:
+        with safe_open(file, framework="pt") as handle:
+            yield from handle.keys()
+
+
+def read_tokenizer(folder: Path, **options: object) -> object:
+    """The tokenizer of a model folder.
+
+    An empty config is given so that transformers does not read the folder's own config.json, which in published
+    checkpoints names code to run; that code is never run.
+    """
+    from transformers import AutoTokenizer, PretrainedConfig
+
+    return AutoTokenizer.from_pretrained(
+        folder, config=PretrainedConfig(), local_files_only=True, trust_remote_code=False, **options
+    )
+
+
+class LanguageModel:
+    """A causal language model with its tokenizer; shared by all conversations."""
+
+    def __init__(self, model: nn.Module, tokenizer: object, precision: Precision) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.precision = precision
+        self.lock = threading.Lock()  # one forward pass at a time: two would only share the same cores
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        device: torch.device | str = "cpu",
+        quantization: str = "auto",
+        gguf_file: str | None = None,
+    ) -> LanguageModel:
+        """Read a model folder in the Hugging Face layout.
+
+        Args:
+            folder: with ``config.json``, a tokenizer and safetensors, or with a GGUF file.
+            device: where it goes.
+            quantization: ``"4bit"``, ``"8bit"``, ``"none"`` or ``"auto"``.
+            gguf_file: name of a GGUF file in the folder to read instead of safetensors (slow: convert once).
+
+        Raises:
+            WeightsError: files are missing or do not fit.
+        """
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        folder, device = Path(folder), torch.device(device)
+        if not folder.is_dir():
+            raise WeightsError(f"There is no model folder {folder.name!r}.")
+        if gguf_file is None:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            model = empty_model(config)
+            precision = choose(quantization, device, *count_weights(model))
+            fill(model, checkpoint_files(folder), precision, device, f"the language model {folder.name!r}")
+            return cls(model, read_tokenizer(folder), precision)
+        try:
+            import gguf  # noqa: F401 - transformers reads the file through it
+        except ImportError:
+            raise WeightsError("Reading GGUF needs the gguf package: pip install gguf.") from None
+        source = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=gguf_file, local_files_only=True, dtype=torch.float32
+        )
+        model = empty_model(source.config)
+        precision = choose(quantization, device, *count_weights(model))
+        prepare(model, precision)
+        for name, value in source.state_dict().items():
+            put(model, name, value, device, precision.dtype)
+        finish(model, device)
+        own = (folder / "tokenizer.json").is_file()
+        return cls(model, read_tokenizer(folder, **({} if own else {"gguf_file": gguf_file})), precision)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings live."""
+        return self.model.get_input_embeddings().weight.device
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids that end an answer: of the tokenizer and of the generation config."""
+        ids = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = list(ids) if isinstance(ids, (list, tuple)) else [ids]
+        return frozenset(i for i in (*ids, self.tokenizer.eos_token_id) if i is not None)
+
+    def embed(self, ids: list[int]) -> Tensor:
+        """Embeddings ``[T, C]`` of token ids."""
+        return self.model.get_input_embeddings()(torch.tensor(ids, device=self.device))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text as it stands: nothing is added."""
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def chat(self, turns: list[tuple[str, str]]) -> list[int]:
+        """Ids of a conversation in the model's own chat template, ready for the next answer.
+
+        Args:
+            turns: (role, text) with the roles ``system``, ``user``, ``assistant``.
+
+        Raises:
+            WeightsError: the tokenizer has no chat template.
+        """
+        if not self.tokenizer.chat_template:
+            raise WeightsError("This language model's tokenizer has no chat template; use plain prompts.")
+        messages = [{"role": role, "content": text} for role, text in turns]
+        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return self.encode(text)
+
+    def seg_id(self) -> int | None:
+        """Id of the [SEG] token; None if the model was not trained with one."""
+        token = self.tokenizer.convert_tokens_to_ids(SEG_TOKEN)
+        return None if token is None or token == self.tokenizer.unk_token_id else token
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Tokens to read: ids, and embeddings where they are no words.
+
+    Attributes:
+        ids: one a position.
+        embeds: ``[T, C]``, or None for the plain embeddings of ``ids``.
+    """
+
+    ids: list[int]
+    embeds: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token.
+
+    Attributes:
+        id: in the vocabulary.
+        text: what it adds to the answer; empty while a character is incomplete.
+        state: ``[C]`` last hidden state at this token, only for [SEG].
+    """
+
+    id: int
+    text: str
+    state: Tensor | None = None
+
+
+class Conversation:
+    """The key-value cache of one image and one conversation.
+
+    A prompt is compared with what the cache holds; the common beginning (image, earlier turns) is not read again.
+    Embeddings of equal ids at equal positions must be equal, so a conversation belongs to one image.
+    """
+
+    def __init__(self, lm: LanguageModel) -> None:
+        self.lm = lm
+        known = inspect.signature(lm.model.forward).parameters
+        self._cache_argument = "cache" if "cache" in known else "past_key_values"  # renamed in transformers 5
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        from transformers import DynamicCache
+
+        self._cache = DynamicCache(config=self.lm.model.config)
+        self._held: list[int] = []
+        self.prefilled = 0  # tokens read for the last answer, for tests and benchmarks
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the cache."""
+        keys = [
+            t for layer in self._cache.layers for t in (getattr(layer, "keys", None), getattr(layer, "values", None))
+        ]
+        return sum(t.nbytes for t in keys if t is not None)
+
+    @torch.inference_mode()
+    def stream(
+        self, prompt: Prompt, max_new_tokens: int = 512, cancel: threading.Event | None = None
+    ) -> Iterator[Token]:
+        """Answer greedily, token by token.
+
+        Args:
+            prompt: the whole conversation so far.
+            max_new_tokens: the answer ends there if the model does not end it before.
+            cancel: set it to stop before the next token.
+
+        Yields:
+            Tokens; the one that ends the answer is not among them.
+        """
+        cancel = cancel or threading.Event()
+        lm = self.lm
+        logits = self._prefill(prompt, cancel)
+        if logits is None:
+            return
+        stop, seg, shown, ids = lm.stop_ids, lm.seg_id(), "", []
+        for _ in range(max_new_tokens):
+            token = int(logits.argmax())
+            if token in stop or cancel.is_set():
+                return
+            ids.append(token)
+            text = lm.tokenizer.decode(ids, skip_special_tokens=False)
+            if text.endswith("\ufffd"):
+                added = ""
+            else:
+                added, ids, shown = self._grown(text, shown, ids)
+            state = None
+            if token == seg:
+                # the state at [SEG] needs the token read, which also yields the next one's logits
+                logits, state = self._forward(lm.embed([token]), [token], want_state=True)
+                yield Token(token, added, state)
+                continue
+            yield Token(token, added)
+            if cancel.is_set():
+                return
+            logits, _ = self._forward(lm.embed([token]), [token])
+
+    @staticmethod
+    def _grown(text: str, shown: str, ids: list[int]) -> tuple[str, list[int], str]:
+        """What the newest token added; at a line's end the window of ids starts anew, so decoding stays cheap."""
+        added = text[len(shown) :]
+        return (added, [], "") if added.endswith("\n") else (added, ids, text)
+
+    def _prefill(self, prompt: Prompt, cancel: threading.Event) -> Tensor | None:
+        ids = prompt.ids
+        common = 0
+        while common < min(len(ids) - 1, len(self._held)) and ids[common] == self._held[common]:
+            common += 1
+        if common == 0:
+            self.reset()
+        elif common < len(self._held):
+            self._cache.crop(common - len(self._held))  # negative: how many to remove
+            self._held = self._held[:common]
+        embeds = self.lm.embed(ids) if prompt.embeds is None else prompt.embeds
+        self.prefilled = len(ids) - common
+        logits = None
+        for start in range(common, len(ids), PREFILL_CHUNK):
+            if cancel.is_set():
+                return None
+            stop = min(start + PREFILL_CHUNK, len(ids))
+            logits, _ = self._forward(embeds[start:stop], ids[start:stop])
+        return logits
+
+    def _forward(self, embeds: Tensor, ids: list[int], want_state: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Read tokens; returns the logits ``[V]`` after the last one and, if wanted, its last hidden state ``[C]``."""
+        model = self.lm.model
+        try:
+            with self.lm.lock:
+                out = model(
+                    inputs_embeds=embeds[None].to(self.lm.precision.dtype),
+                    **{self._cache_argument: self._cache},
+                    use_cache=True,
+                    logits_to_keep=1,
+                    output_hidden_states=want_state,
+                )
+        except Exception:
+            self.reset()  # some layers may have read the tokens and others not
+            raise
+        self._held += ids
+        return out.logits[0, -1], out.hidden_states[-1][0, -1] if want_state else None

@@ -1,0 +1,60 @@
+"""``from_pretrained``, ``save_pretrained`` and ``push_to_hub`` of the whole model, through huggingface_hub's mixin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import ModelHubMixin, save_torch_state_dict, snapshot_download
+
+from .slice_encoder import MEMORY_MODULES
+
+SHARD = "2GB"
+FILES = ["*.json", "*.safetensors", "vlm/*"]
+
+
+class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segmentation"]):
+    """What ``MedVLSAM2`` inherits. A saved folder loads with ``medvl.load(folder)``."""
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        device: str = "auto",
+        quantization: str = "auto",
+        **_: object,
+    ) -> HubModel:
+        from .model import load
+
+        folder = model_id
+        if not Path(folder).is_dir():
+            folder = snapshot_download(
+                model_id,
+                revision=revision,
+                cache_dir=cache_dir,
+                force_download=force_download,
+                local_files_only=local_files_only,
+                token=token,
+                allow_patterns=FILES,
+            )
+        return load(str(folder), device, quantization)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        folder = Path(save_directory)
+        self.config.save(folder)
+        sam2 = self.sam2.net.state_dict()
+        if not self.sam2.has_memory:  # memory modules that no checkpoint filled are not weights
+            sam2 = {n: t for n, t in sam2.items() if not n.startswith(MEMORY_MODULES)}
+        parts = {self.config.segmenter.weights: sam2, "propagator": self.propagator.state_dict()}
+        if self.localiser is not None:
+            parts["localiser"] = self.localiser.state_dict()
+        for stem, state in parts.items():
+            state = {n: t.detach().contiguous() for n, t in state.items()}
+            save_torch_state_dict(state, folder, filename_pattern=stem + "{suffix}.safetensors", max_shard_size=SHARD)
+        if self.vlm is not None:
+            self.vlm.save_pretrained(folder / "vlm")

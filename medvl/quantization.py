@@ -1,0 +1,203 @@
+"""bitsandbytes for the language model: 4-bit NF4 with double quantisation, 8-bit, or none, chosen from free memory.
+
+Only the linear layers of the decoder are quantised; embeddings, the output head, the vision encoder, the projector and
+SAM 2 keep their precision. A quantised module is built on the meta device, filled tensor by tensor on its final device
+(``put``) and never moved afterwards: moving loses the quantisation state.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .errors import WeightsError
+
+Mode = Literal["4bit", "8bit", "none"]
+MODES = ("4bit", "8bit", "none", "auto")
+# Bytes a weight: NF4 is half a byte plus, with double quantisation, 0.127 bit of statistics (QLoRA, arXiv 2305.14314).
+BYTES = {"4bit": 0.5 + 0.127 / 8, "8bit": 1.0 + 0.01}
+HEADROOM = 0.8  # of the free memory; the rest is for the key-value cache, the image and SAM 2
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How the language model is held.
+
+    Attributes:
+        mode: quantisation of its linear layers.
+        dtype: of everything else in it, and of the arithmetic.
+        reason: why, for the person who looks.
+    """
+
+    mode: Mode
+    dtype: torch.dtype
+    reason: str
+
+
+def free_memory(device: torch.device) -> int:
+    """Free bytes on a device; on the CPU what the system could hand out."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def footprint(mode: Mode, dtype: torch.dtype, linear_weights: int, other_weights: int) -> int:
+    """Bytes of a language model.
+
+    Args:
+        mode: quantisation.
+        dtype: of what is not quantised.
+        linear_weights: count of weights in the decoder's linear layers.
+        other_weights: count of all others (embeddings, head, norms).
+    """
+    plain = torch.empty((), dtype=dtype).element_size()
+    return round(linear_weights * BYTES.get(mode, plain) + other_weights * plain)
+
+
+def choose(
+    wanted: str, device: torch.device, linear_weights: int, other_weights: int, free: int | None = None
+) -> Precision:
+    """Settle the precision.
+
+    Args:
+        wanted: ``"4bit"``, ``"8bit"``, ``"none"``, or ``"auto"``: the most precise one that fits.
+        device: where the model goes. bfloat16 on a GPU that has it (else float16), float32 on the CPU.
+        linear_weights: see ``footprint``.
+        other_weights: see ``footprint``.
+        free: bytes that may be used; None asks the device.
+
+    Raises:
+        WeightsError: ``wanted`` is none of these.
+    """
+    if wanted not in MODES:
+        raise WeightsError(f"No quantization {wanted!r}. Choose one of: {', '.join(MODES)}.")
+    if device.type == "cuda":
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    else:
+        dtype = torch.float32
+    free = free_memory(device) if free is None else free
+    need = {m: footprint(m, dtype, linear_weights, other_weights) for m in ("none", "8bit", "4bit")}
+    name = str(dtype).removeprefix("torch.")
+    if wanted != "auto":
+        return Precision(wanted, dtype, f"{_label(wanted, name)} as asked, about {_gb(need[wanted])}")
+    for mode, size in need.items():
+        if size <= HEADROOM * free:
+            said = f"{_label(mode, name)}: about {_gb(size)} of {_gb(free)} free on {device.type}"
+            better = [m for m in ("none", "8bit") if need[m] > HEADROOM * free]
+            if better:
+                said += f"; {' and '.join(_label(m, name) for m in better)} would not fit with room to work"
+            return Precision(mode, dtype, said)
+    return Precision(
+        "4bit",
+        dtype,
+        f"4-bit, the smallest, although its {_gb(need['4bit'])} leave little of the {_gb(free)} free on {device.type}",
+    )
+
+
+def _label(mode: str, dtype: str) -> str:
+    return {"4bit": "4-bit NF4", "8bit": "8-bit"}.get(mode, dtype)
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"
+
+
+def quantizable(model: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers that quantisation is for: all but the output head."""
+    return {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear) and n.split(".")[-1] != "lm_head"}
+
+
+def prepare(model: nn.Module, precision: Precision) -> None:
+    """Replace the linear layers by quantised ones, in place. The model must be on the meta device.
+
+    Raises:
+        WeightsError: bitsandbytes is not installed.
+    """
+    if precision.mode == "none":
+        return
+    bnb = bitsandbytes()
+    for name, linear in quantizable(model).items():
+        bias = linear.bias is not None
+        if precision.mode == "4bit":
+            new = bnb.nn.Linear4bit(
+                linear.in_features,
+                linear.out_features,
+                bias,
+                compute_dtype=precision.dtype,
+                compress_statistics=True,
+                quant_type="nf4",
+                device="meta",
+            )
+        else:
+            new = bnb.nn.Linear8bitLt(
+                linear.in_features, linear.out_features, bias, has_fp16_weights=False, threshold=6.0, device="meta"
+            )
+        new.requires_grad_(False)
+        parent, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(parent), leaf, new)
+
+
+def put(model: nn.Module, name: str, value: Tensor, device: torch.device, dtype: torch.dtype) -> None:
+    """Fill one parameter or buffer of a meta model on its final device, quantising it if its layer is.
+
+    Args:
+        model: on the meta device, after ``prepare``.
+        name: dotted name.
+        value: on the CPU; it is not kept.
+        device: where the tensor is to live.
+        dtype: for floating-point values that are not quantised.
+    """
+    path, _, leaf = name.rpartition(".")
+    module = model.get_submodule(path)
+    old = getattr(module, leaf)
+    if type(old).__name__ in ("Params4bit", "Int8Params"):
+        half = value.to(torch.float16 if type(old).__name__ == "Int8Params" else dtype).contiguous()
+        bnb = bitsandbytes()
+        if type(old).__name__ == "Params4bit":
+            new = bnb.nn.Params4bit(
+                half, requires_grad=False, compress_statistics=True, quant_type="nf4", module=module
+            )
+        else:
+            new = bnb.nn.Int8Params(half, requires_grad=False, has_fp16_weights=False)
+        setattr(module, leaf, new.to(device))  # quantises on the way
+        return
+    # copy: a tensor of a memory-mapped file would keep the whole file mapped
+    tensor = value.to(device=device, dtype=dtype if value.is_floating_point() else value.dtype, copy=True)
+    if leaf in module._parameters:
+        module._parameters[leaf] = nn.Parameter(tensor, requires_grad=old.requires_grad)
+    else:
+        module._buffers[leaf] = tensor
+
+
+def bitsandbytes():
+    """The library, with two notes kept quiet: on an optional package that would ask a hub for kernels, and one a layer
+    on the cast that 8-bit arithmetic always makes.
+
+    Raises:
+        WeightsError: it is not installed.
+    """
+    for name in ("bitsandbytes.backends.cpu.ops", "bitsandbytes.autograd._functions"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(f, _Quiet) for f in logger.filters):
+            logger.addFilter(_Quiet())
+    try:
+        import bitsandbytes as library
+    except ImportError:
+        raise WeightsError(
+            "Quantisation needs bitsandbytes. Install it (pip install bitsandbytes) or choose quantization='none'."
+        ) from None
+    return library
+
+
+class _Quiet(logging.Filter):
+    """Drops those notes; other records pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        return not ("install kernels" in text or text.startswith("MatMul8bitLt: inputs will be cast"))

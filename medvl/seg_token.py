@@ -1,0 +1,150 @@
+"""From a [SEG] token to a mask: where in the volume, and a prompt for SAM 2 there.
+
+The hidden state at [SEG] goes two ways. A two-layer projection (as in LISA, arXiv 2308.00692, and Sa2VA, arXiv
+2501.04001) turns it into a point-like prompt in SAM 2's 256-d space. A second one turns it into a query that is
+compared with an embedding of every coarse voxel; the similarity is a coarse 3-D probability, which gives the key slice,
+the slices that the object reaches, and a dense prompt for each of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .slice_encoder import Features, Sam2
+
+PRESENT = 0.5  # coarse probability from which a voxel counts as the object's
+DENSE_LIMIT = 8.0  # logits of the dense prompt stay within; SAM 2's own masks lie in about this range
+
+
+@dataclass(frozen=True)
+class SegTokenConfig:
+    """Shape of the [SEG] head.
+
+    Attributes:
+        hidden_dim: of the language model.
+        channels: of the encoder's stages whose maps are used, finest first.
+        voxel_dim: of the voxel embeddings and the query.
+        prompt_dim: of SAM 2's prompts.
+    """
+
+    hidden_dim: int
+    channels: tuple[int, ...] = (192, 384, 768)
+    voxel_dim: int = 64
+    prompt_dim: int = 256
+
+
+class SegHead(nn.Module):
+    """Projections of the [SEG] state and of the encoder's maps."""
+
+    def __init__(self, config: SegTokenConfig) -> None:
+        super().__init__()
+        self.config = config
+        hidden, dim = config.hidden_dim, config.voxel_dim
+        self.prompt = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, config.prompt_dim))
+        self.query = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.lateral = nn.ModuleList(nn.Conv3d(c, dim, 1) for c in config.channels)
+        self.mix = nn.Sequential(nn.GELU(), nn.Conv3d(dim, dim, 3, padding=1))
+        # Few voxels are the object's: start from "not here" (the prior of focal loss, arXiv 1708.02002).
+        self.bias = nn.Parameter(torch.tensor(-4.0))
+
+    def voxels(self, maps: list[Tensor]) -> Tensor:
+        """Voxel embeddings ``[B, E, D', H', W']`` on the finest of the maps, each ``[B, C, D', H', W']``."""
+        if len(maps) != len(self.lateral):
+            raise ValueError(f"{len(maps)} maps, and the head was built for {len(self.lateral)}.")
+        grid = maps[0].shape[2:]
+        total = sum(
+            F.interpolate(lateral(m), grid, mode="trilinear", align_corners=False)
+            for lateral, m in zip(self.lateral, maps, strict=True)
+        )
+        return total + self.mix(total)
+
+    def coarse_logits(self, states: Tensor, voxels: Tensor) -> Tensor:
+        """Coarse 3-D logits of several [SEG] states in one volume.
+
+        Args:
+            states: ``[N, hidden_dim]``.
+            voxels: ``[E, D', H', W']`` of one volume.
+
+        Returns:
+            ``[N, D', H', W']``.
+        """
+        query = self.query(states)  # [N, E]
+        return torch.einsum("ne,edhw->ndhw", query, voxels) * self.config.voxel_dim**-0.5 + self.bias
+
+    def prompts(self, states: Tensor) -> Tensor:
+        """Sparse prompts ``[N, 1, prompt_dim]`` for SAM 2."""
+        return self.prompt(states)[:, None]
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """Where an object is, on the grid of a CT.
+
+    Attributes:
+        key: index of the slice that holds most of it.
+        first: first slice that it reaches.
+        last: last slice that it reaches.
+        logits: coarse logits of the slices ``first`` to ``last``, ``[slices, rows, columns]`` of the coarse grid.
+    """
+
+    key: int
+    first: int
+    last: int
+    logits: np.ndarray
+
+    def dense(self, index: int, shape: tuple[int, int]) -> np.ndarray:
+        """Logits ``shape`` of a slice, resampled from the coarse grid."""
+        coarse = torch.from_numpy(self.logits[index - self.first])[None, None]
+        return F.interpolate(coarse, shape, mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def localise(logits: np.ndarray, slices: int, axis: int = 2) -> Localisation | None:
+    """Choose key slice and extent from coarse logits.
+
+    Args:
+        logits: ``[i', j', k']`` that span the whole CT along ``axis``.
+        slices: of the CT along ``axis``.
+        axis: normal of the slices.
+
+    Returns:
+        Where the object is; None if nothing reaches ``PRESENT``: it is not in this scan. Of several runs of slices the
+        one with the largest sum of probability counts.
+    """
+    stack = np.moveaxis(logits, axis, 0).astype(np.float32)
+    lines = torch.from_numpy(stack).movedim(0, -1)  # [rows, columns, slices']
+    fine = F.interpolate(lines, slices, mode="linear", align_corners=False).movedim(-1, 0).numpy()
+    probability = 1 / (1 + np.exp(-fine))
+    inside = probability >= PRESENT
+    on = inside.reshape(slices, -1).any(1)
+    if not on.any():
+        return None
+    mass = np.where(inside, probability, 0).reshape(slices, -1).sum(1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
+    first, end = max(zip(edges[::2], edges[1::2], strict=True), key=lambda run: mass[run[0] : run[1]].sum())
+    key = int(first + mass[first:end].argmax())
+    return Localisation(key, int(first), int(end - 1), np.clip(fine[first:end], -DENSE_LIMIT, DENSE_LIMIT))
+
+
+@torch.inference_mode()
+def decode(sam2: Sam2, features: Features, prompts: Tensor, dense: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """SAM 2's masks of one slice from projected [SEG] states.
+
+    Args:
+        sam2: the network.
+        features: of the slice.
+        prompts: ``[N, 1, 256]`` from ``SegHead.prompts``.
+        dense: ``[N, 1, s*4, s*4]`` logits, or None.
+
+    Returns:
+        Logits ``[N, 4, s*4, s*4]`` and predicted IoU ``[N, 4]``, as ``Sam2.decode``.
+    """
+    count = len(prompts)
+    # As in Sa2VA: behind the padding point that SAM 2 itself puts where no box is given.
+    points = torch.zeros(count, 1, 2, device=prompts.device)
+    labels = torch.full((count, 1), -1, dtype=torch.int32, device=prompts.device)
+    return sam2.decode(features, points, labels, dense, prompts)

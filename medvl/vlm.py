@@ -1,0 +1,249 @@
+"""The vision-language model: 3-D encoder, projector, language model. Reads Med3DVLM's public checkpoints and our own.
+
+Both have one layout: ``model.vision_tower.vision_tower.*`` the encoder, ``model.mm_projector.*`` the projector,
+all other names the language model. It states what the network reads in the image, not what was measured.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from huggingface_hub import ModelHubMixin, save_torch_state_dict, snapshot_download
+from torch import Tensor, nn
+
+from .errors import WeightsError
+from .language_model import (
+    IMAGE_TOKEN,
+    Conversation,
+    LanguageModel,
+    Prompt,
+    Token,
+    count_weights,
+    empty_model,
+    finish,
+    read_tokenizer,
+)
+from .preprocess import encoder_input
+from .projector import MixerProjector
+from .quantization import Precision, choose, prepare, put
+from .safetensor_files import check_keys, checkpoint_files, tensors
+from .vision_encoder import DCFormer
+from .vlm_config import VLMConfig
+from .volume import CTVolume
+
+TOWER = "model.vision_tower.vision_tower."
+PROJECTOR = "model.mm_projector."
+RENAMED = (".gamma", ".scale")  # the encoder was published with both names for its layer scale
+
+
+class VisionLanguageModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct"]):
+    """Weights in memory; shared by all cases."""
+
+    def __init__(self, config: VLMConfig, encoder: DCFormer, projector: MixerProjector, lm: LanguageModel) -> None:
+        self.config = config
+        self.encoder = encoder.eval()
+        self.projector = projector.eval()
+        self.lm = lm
+        self.image_id = lm.tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+        if self.image_id is None or self.image_id == lm.tokenizer.unk_token_id:
+            raise WeightsError(f"The tokenizer has no {IMAGE_TOKEN} token. Use the tokenizer saved with the model.")
+
+    # ---- files
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        device: str | torch.device = "cpu",
+        quantization: str = "auto",
+        **_: object,
+    ) -> VisionLanguageModel:
+        folder = Path(model_id)
+        if not folder.is_dir():
+            folder = Path(
+                snapshot_download(
+                    model_id,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force_download,
+                    local_files_only=local_files_only,
+                    token=token,
+                    allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "vision_tower.bin"],
+                )
+            )
+        return cls.load(folder, device, quantization)
+
+    @classmethod
+    def load(cls, folder: Path, device: str | torch.device = "cpu", quantization: str = "auto") -> VisionLanguageModel:
+        """Read a folder, each tensor straight to its place.
+
+        Args:
+            folder: ``config.json``, tokenizer, safetensors; a ``vision_tower.bin`` (published beside the merged
+                checkpoint and loaded over it by the published demo) takes the place of the encoder's tensors.
+            device: of all parts.
+            quantization: of the language model.
+
+        Raises:
+            WeightsError: files are missing, or names are missing or unexpected.
+        """
+        device = torch.device(device)
+        config = VLMConfig.load(folder)
+        language = empty_model(config.text_config())
+        precision = choose(quantization, device, *count_weights(language))
+        prepare(language, precision)
+        with torch.device("meta"):
+            encoder, projector = DCFormer(config.encoder), MixerProjector(config.projector)
+        parts = {TOWER: encoder, PROJECTOR: projector, "": language}
+        expected = {prefix + n for prefix, part in parts.items() for n in part.state_dict()}
+        tied = {"lm_head.weight"} if language.config.tie_word_embeddings else set()
+        files = checkpoint_files(folder)
+        found: set[str] = set()
+        for name, value in tensors(files):
+            name = _renamed(name)
+            found.add(name)
+            if name in expected:
+                prefix = next(p for p in parts if name.startswith(p))
+                # The encoder and the projector are small and stay in the precision of the arithmetic.
+                put(parts[prefix], name.removeprefix(prefix), value, device, precision.dtype)
+        check_keys(expected, found, f"the vision-language model {folder.name!r}", tied)
+        finish(language, device)
+        tower = folder / "vision_tower.bin"
+        if tower.is_file():
+            _load_tower(encoder, tower, device, precision)
+        tokenizer = read_tokenizer(folder)
+        for part in (encoder, projector):
+            part.eval().requires_grad_(False)
+        return cls(config, encoder, projector, LanguageModel(language, tokenizer, precision))
+
+    def _save_pretrained(self, save_directory: Path, max_shard_size: str = "4GB") -> None:
+        if self.lm.precision.mode != "none":
+            raise WeightsError("A quantised model is not saved: load it with quantization='none' first.")
+        folder = Path(save_directory)
+        self.config.save(folder)
+        save_torch_state_dict(self.state_dict(), folder, max_shard_size=max_shard_size)
+        self.lm.tokenizer.save_pretrained(folder)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors under their published names; a tied head is left out."""
+        state = {TOWER + n: t for n, t in self.encoder.state_dict().items()}
+        state |= {PROJECTOR + n: t for n, t in self.projector.state_dict().items()}
+        state |= self.lm.model.state_dict()
+        if self.lm.model.config.tie_word_embeddings:
+            state.pop("lm_head.weight", None)
+        return state
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The three networks by name."""
+        return {"encoder": self.encoder, "projector": self.projector, "language_model": self.lm.model}
+
+    # ---- image
+
+    @torch.inference_mode()
+    def see(self, ct: CTVolume, window: str = "soft") -> Tensor:
+        """Visual tokens of a CT, ``[T, C]``: computed once a case."""
+        return self.image_tokens(encoder_input(ct, self.config.input_size, window).image)
+
+    def image_tokens(self, image: Tensor) -> Tensor:
+        """Visual tokens ``[T, C]`` of an encoder input ``[1, 1, D, H, W]``."""
+        device, dtype = self.lm.device, next(self.projector.parameters()).dtype
+        hidden = self.encoder(image.to(device, dtype))
+        return self.projector(hidden)[0]
+
+    # ---- prompts
+
+    def splice(self, ids: list[int], image: Tensor) -> Prompt:
+        """Put the visual tokens where the placeholders are.
+
+        Args:
+            ids: with one run of placeholders as long as the image.
+            image: ``[T, C]``.
+
+        Raises:
+            WeightsError: the number of placeholders is not that of the visual tokens.
+        """
+        count = ids.count(self.image_id)
+        first = ids.index(self.image_id) if count else -1
+        if count != len(image) or ids[first : first + count] != [self.image_id] * count:
+            raise WeightsError(f"The prompt has {count} image placeholders and the image {len(image)} tokens.")
+        words = self.lm.embed(ids)
+        image = image.to(words.dtype)
+        if self.config.splice == "in_place":
+            return Prompt(ids, torch.cat([words[:first], image, words[first + count :]]))
+        # One position later than the placeholders: the first keeps its embedding, the first text token is lost. The
+        # lost token must not count when prompts are compared, so its id is that of a placeholder.
+        start = first + 1
+        ids = ids[:start] + [self.image_id] * min(count, len(ids) - start) + ids[start + count :]
+        return Prompt(ids, torch.cat([words[:start], image, words[start + count :]])[: len(ids)])
+
+    def prompt(self, image: Tensor, question: str, history: list[tuple[str, str]] = ()) -> Prompt:
+        """The model's prompt for a question.
+
+        Args:
+            image: visual tokens ``[T, C]``.
+            question: what is asked.
+            history: earlier (question, answer) pairs. A model with plain prompts was trained on single turns and does
+                not see them.
+        """
+        holders = IMAGE_TOKEN * len(image)
+        if self.config.prompt == "plain":
+            return self.splice(self.lm.encode(holders + question), image)
+        turns: list[tuple[str, str]] = []
+        for asked, answered in history:
+            turns += [("user", asked), ("assistant", answered)]
+        turns.append(("user", question))
+        turns[0] = ("user", holders + "\n" + turns[0][1])
+        return self.splice(self.lm.chat(turns), image)
+
+    def conversation(self, image: Tensor) -> ImageConversation:
+        """Start talking about an image."""
+        return ImageConversation(self, image)
+
+
+class ImageConversation:
+    """One image, its questions and answers, and the cache behind them."""
+
+    def __init__(self, vlm: VisionLanguageModel, image: Tensor) -> None:
+        self.vlm = vlm
+        self.image = image
+        self.history: list[tuple[str, str]] = []
+        self.cache = Conversation(vlm.lm)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the visual tokens and the cache."""
+        return self.image.nbytes + self.cache.nbytes
+
+    def ask(self, question: str, max_new_tokens: int = 512, cancel: threading.Event | None = None) -> Iterator[Token]:
+        """Stream the answer; what was said of it, even if it was stopped, is remembered for the next question."""
+        prompt = self.vlm.prompt(self.image, question, self.history)
+        said = ""
+        try:
+            for token in self.cache.stream(prompt, max_new_tokens, cancel):
+                said += token.text
+                yield token
+        finally:
+            if said:
+                self.history.append((question, said))
+
+
+def _renamed(name: str) -> str:
+    return name.removesuffix(RENAMED[0]) + RENAMED[1] if name.endswith(RENAMED[0]) else name
+
+
+def _load_tower(encoder: DCFormer, file: Path, device: torch.device, precision: Precision) -> None:
+    """The encoder's tensors from ``vision_tower.bin``."""
+    state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    state = {_renamed(n).removeprefix("vision_tower."): t for n, t in state.items()}
+    check_keys(set(encoder.state_dict()), set(state), "the vision encoder in vision_tower.bin")
+    for name, value in state.items():
+        put(encoder, name, value, device, precision.dtype)

@@ -1,0 +1,71 @@
+"""Phantoms, the bundled abdomen and cases of ../shared/data, as finders and scenes."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medvl.answering.label_finder import LabelFinder
+from medvl.answering.looking import look
+from medvl.answering.scene import Scene
+from medvl.evaluation.cases import abdomen_sample, labelled_cases
+from medvl.geometry import SourceGeometry, to_canonical
+from medvl.volume import CTVolume
+
+CASES = next(
+    (
+        p
+        for p in (Path(__file__).resolve().parents[4] / "shared/data/cases.json", Path("../shared/data/cases.json"))
+        if p.exists()
+    ),
+    None,
+)
+
+
+def finder_of(
+    blocks: dict[str, tuple], shape=(40, 36, 30), affine=None, hu=None, codes: str | None = None
+) -> LabelFinder:
+    """A finder over boxes of the canonical grid: structure -> (slice, slice, slice); no two may overlap."""
+    affine = np.diag([1.0, 2.0, 3.0, 1.0]) if affine is None else affine
+    labels = np.zeros(shape, np.int16)
+    names = {}
+    for value, (structure, where) in enumerate(blocks.items(), start=1):
+        labels[where] = value
+        names[value] = structure
+    hu = np.zeros(shape, np.int16) if hu is None else hu
+    if codes:  # store along other axes, then read back
+        turn = nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt(codes))
+        stored = affine @ nib.orientations.inv_ornt_aff(turn, shape)
+        labels, hu = (nib.apply_orientation(a, turn) for a in (labels, hu))
+    else:
+        stored = affine
+    source = SourceGeometry(labels.shape, stored)
+    array, canonical = to_canonical(hu, stored)
+    return LabelFinder(CTVolume(array, canonical, source), to_canonical(labels, stored)[0], names)
+
+
+def scene_of(finder: LabelFinder) -> Scene:
+    """Everything the finder knows, looked for."""
+    scene = Scene(finder.ct)
+    list(look(scene, finder, sorted(finder.known)))
+    return scene
+
+
+@cache
+def sample() -> LabelFinder:
+    """The bundled abdomen."""
+    case = abdomen_sample()
+    return LabelFinder(case.ct, case.labels, case.names, case.complete)
+
+
+@cache
+def shared(id: str) -> LabelFinder:
+    """A case of ../shared/data; skips in a clone without it."""
+    if CASES is None:
+        pytest.skip("needs ../shared/data, which is not part of the repository")
+    case = next(labelled_cases(CASES, ids=[id]))
+    return LabelFinder(case.ct, case.labels, case.names, case.complete)

@@ -1,0 +1,181 @@
+"""A conversation streams steps, masks and words, ends with Done, stops at once, and never tells a number it has not."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from medvl.answering import guard
+from medvl.answering.contract import Done, Found, Intent, MaskRef, Request, Step, Words
+from medvl.answering.conversation import Conversation
+from medvl.errors import MedVLError
+from tests.medvl.answering.scenes import sample
+
+QUESTIONS = [
+    "segment the liver and both kidneys",
+    "how big is the spleen?",
+    "where is the stomach?",
+    "in which slices is the bladder?",
+    "how wide is the aorta?",
+    "how long is the left kidney?",
+    "which kidney is larger?",
+    "is the spleen brighter than the liver?",
+    "how far is the spleen from the gallbladder?",
+    "what is nearest to the duodenum?",
+    "where is the spleen relative to the liver?",
+    "is there a gallbladder?",
+    "segment the larger kidney",
+    "segment the prostate",
+    "is there calcium in the aorta?",
+    "was contrast given?",
+    "which region does the scan cover?",
+    "what organs can you see?",
+    "what is the voxel size?",
+    "does he have cancer?",
+    "hello",
+    "qwerty uiop",
+    "",
+    "remove the liver",
+]
+
+
+def run(conversation, text, cancel=None):
+    pieces = list(conversation.ask(text, cancel))
+    assert isinstance(pieces[-1], Done)
+    assert not any(isinstance(p, Done) for p in pieces[:-1])
+    return pieces, pieces[-1].answer
+
+
+def test_every_answer_is_what_was_streamed_and_true_to_its_facts():
+    conversation = Conversation(sample())
+    for question in QUESTIONS:
+        pieces, answer = run(conversation, question)
+        assert answer.text == "".join(p.text for p in pieces if isinstance(p, Words)), question
+        assert answer.text, question
+        announced = {p.mask.id for p in pieces if isinstance(p, MaskRef)}
+        for told in answer.sentences:
+            assert guard.holds(told), told.text
+            assert set(told.mask_ids) <= announced
+
+
+def test_steps_begin_and_end_and_are_shown_once():
+    conversation = Conversation(sample())
+    steps = [p for p in run(conversation, "segment the liver and the spleen")[0] if isinstance(p, Step)]
+    assert [s.label for s in steps if s.seconds is not None] == ["Segment liver", "Segment spleen"]
+    assert all(s.outcome.endswith("mL") for s in steps if s.seconds is not None)
+    assert not [p for p in run(conversation, "how big is the liver?")[0] if isinstance(p, Step)]
+
+
+def test_wrong_premises_are_denied():
+    conversation = Conversation(sample())
+    assert run(conversation, "is the spleen on the right?")[1].text.startswith(
+        "No: the spleen lies on the patient's left"
+    )
+    assert run(conversation, "is the spleen larger than the liver?")[1].text.startswith("No: the liver is larger")
+    assert run(conversation, "is the bladder above the liver?")[1].text.startswith("No: the urinary bladder lies below")
+
+
+def test_follow_ups_and_a_chosen_structure_are_remembered():
+    conversation = Conversation(sample())
+    run(conversation, "segment the larger kidney")
+    assert conversation.history[-1][0].structures == ("right_kidney",)
+    assert "right kidney" in run(conversation, "what is its volume?")[1].text
+    assert "left kidney" in run(conversation, "and the other one?")[1].text
+    conversation.clear()
+    assert conversation.history == ()
+
+
+@pytest.mark.parametrize("question", ["segment the prostate", "will he die?", "asdf", "segment the heart"])
+def test_refusals_carry_no_mask_and_say_why(question):
+    pieces, answer = run(Conversation(sample()), question)
+    assert answer.refused
+    assert answer.text
+    assert not any(isinstance(p, MaskRef) for p in pieces)
+
+
+def test_unknown_words_get_the_nearest_names():
+    request = Request(Intent.SEGMENT, unknown=("left renal vein",), nearest=("aorta", "kidneys"))
+    answer = run(Conversation(sample(), parse=lambda text, history: (request,)), "x")[1]
+    assert '"left renal vein"' in answer.text
+    assert "the aorta, the right kidney and the left kidney" in answer.text
+
+
+def test_a_stop_within_the_words_keeps_what_was_said():
+    cancel = threading.Event()
+    said = []
+    for piece in Conversation(sample()).ask("how big is the spleen?", cancel):
+        if isinstance(piece, Words):
+            said.append(piece.text)
+            if len(said) == 3:
+                cancel.set()
+        last = piece
+    assert (last.stopped, last.answer.text, len(said)) == (True, "".join(said), 3)
+
+
+class Slow:
+    """Looks until it is told to stop."""
+
+    def __init__(self, finder):
+        self.ct, self.known = finder.ct, finder.known
+        self.started, self.stopped = threading.Event(), False
+
+    def find(self, structure, cancel=None, progress=None):
+        progress(0.25)
+        self.started.set()
+        self.stopped = cancel.wait(20)
+        from medvl.errors import Cancelled
+
+        raise Cancelled("stopped")
+
+
+def test_a_stop_while_looking_stops_the_finder():
+    finder, cancel = Slow(sample()), threading.Event()
+    pieces = Conversation(finder).ask("segment the liver", cancel)
+    assert next(pieces) == Step("Segment liver")
+    assert next(pieces).share == 0.25
+    cancel.set()
+    assert [type(p) for p in pieces] == [Done]
+    assert finder.stopped
+
+
+def test_a_caller_that_goes_away_stops_the_finder():
+    finder = Slow(sample())
+    pieces = Conversation(finder).ask("segment the liver")
+    next(pieces), next(pieces)
+    pieces.close()
+    assert finder.stopped
+
+
+def test_errors_of_the_finder_become_words():
+    finder = Slow(sample())
+
+    def fail(structure, cancel=None, progress=None):
+        raise MedVLError("The weights are missing.")
+
+    finder.find = fail
+    assert run(Conversation(finder), "segment the liver")[1].text == "The weights are missing."
+
+
+def test_a_corrected_mask_is_measured_from_then_on():
+    finder = sample()
+    conversation = Conversation(finder)
+    before = run(conversation, "how big is the spleen?")[1].sentences[0].facts[0].value
+    mask = finder.find("spleen").mask
+    half = mask.with_block(mask.box, mask.block & (mask.block.cumsum(axis=2) <= 5))
+    corrected = type("Corrected", (), {"ct": finder.ct, "known": finder.known})()
+    corrected.find = lambda id, cancel=None, progress=None: Found(id, half) if id == "spleen" else finder.find(id)
+    conversation.finder = corrected
+    after = run(conversation, "how big is the spleen?")[1].sentences[0].facts[0].value
+    assert after == pytest.approx(half.voxels * finder.ct.voxel_volume_ml)
+    assert after < before
+
+
+def test_remove_takes_out_what_was_named():
+    gone = []
+    conversation = Conversation(sample(), remove=gone.append)
+    run(conversation, "segment the liver and the spleen")
+    mask = conversation.scene.mask("liver")
+    assert "removed the liver" in run(conversation, "remove the liver")[1].text
+    assert gone == [mask.id]
+    assert "no mask of the liver" in run(conversation, "delete the liver mask")[1].text

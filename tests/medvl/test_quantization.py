@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from medvl.errors import WeightsError
+from medvl.quantization import choose, footprint, quantizable
+
+from .tiny_checkpoints import language_model
+
+CPU = torch.device("cpu")
+# Qwen2.5-7B: weights in the decoder's linear layers; embeddings and head of Med3DVLM's vocabulary, norms and biases.
+LINEAR, OTHER = 6_525_616_128, 2 * 151_666 * 3584 + 300_000
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "mode"), [(80, "none"), (24, "8bit"), (12, "4bit"), (1, "4bit")], ids=["80", "24", "12", "1"]
+)
+def test_auto_takes_the_most_precise_that_fits(free_gb, mode):
+    picked = choose("auto", CPU, LINEAR, OTHER, free=int(free_gb * 1e9))
+    assert picked.mode == mode
+    assert "GB" in picked.reason
+    if free_gb == 12:
+        assert "would not fit" in picked.reason
+
+
+def test_less_memory_never_means_more_precision():
+    order = {"4bit": 0, "8bit": 1, "none": 2}
+    picks = [order[choose("auto", CPU, LINEAR, OTHER, free=g * 10**9).mode] for g in range(1, 60, 3)]
+    assert picks == sorted(picks)
+
+
+def test_a_wish_is_followed_and_nonsense_is_refused():
+    assert choose("8bit", CPU, LINEAR, OTHER, free=1).mode == "8bit"
+    with pytest.raises(WeightsError, match="4bit, 8bit, none, auto"):
+        choose("3bit", CPU, LINEAR, OTHER)
+
+
+def test_the_7b_model_in_4_bit_stays_within_6_gb():
+    assert footprint("4bit", torch.bfloat16, LINEAR, OTHER) < 6e9
+
+
+def test_the_head_is_not_quantised():
+    names = quantizable(language_model())
+    assert names
+    assert not any("lm_head" in n for n in names)
+
+
+def test_no_note_about_an_optional_package(tmp_path):
+    """In a fresh process, because the note comes once: quantise and run a layer, and nothing is said."""
+    code = (
+        "import logging; logging.basicConfig()\n"
+        "import torch\n"
+        "from medvl.quantization import bitsandbytes\n"
+        "bnb = bitsandbytes()\n"
+        "layer = bnb.nn.Linear4bit(64, 64, quant_type='nf4').to('cpu')\n"
+        "with torch.inference_mode(): layer(torch.zeros(1, 64))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "kernels" not in done.stdout + done.stderr
