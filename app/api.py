@@ -48,7 +48,7 @@ def add_endpoints(model: MedVLSAM2) -> None:
         points = _json(VOXELS, label="Positive points, [[i, j, k], ...]", value=[])
         negative = _json(VOXELS, label="Negative points, [[i, j, k], ...]", value=[])
         box = _json(BOX, label="Box, half-open [i0, j0, k0, i1, j1, k1]")
-        text = gr.Textbox(label="Name or description of a structure")
+        text = gr.Textbox(label="Name or description of a structure", value="")
         question = gr.Textbox(label="Question")
         answer = gr.Textbox(label="Answer")
         mask = gr.File(label="Mask or label map, NIfTI in the geometry of the input")

@@ -64,12 +64,5 @@ def clean_question(value: Any) -> str:
 
 
 def clean_sentence(value: Any) -> str:
-    """A sentence of a report as a visitor has rewritten it: one printable line, not empty.
-
-    Raises:
-        PromptError: nothing is left of it.
-    """
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value or "")).split())[:SENTENCE_LENGTH].strip()
-    if not text:
-        raise PromptError("A sentence of the report cannot be empty. Its earlier text was kept.")
-    return text
+    """A sentence of a report as a visitor has rewritten it: one printable line, empty to leave it out."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(value or "")).split())[:SENTENCE_LENGTH].strip()

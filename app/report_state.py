@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, field
-from typing import Any
 
 from medvl.answering.contract import MaskRef, Step
+from medvl.report import Report
 
 from .chat import Steps
 
@@ -23,31 +23,36 @@ class ReportState:
     """What the session knows of its report.
 
     Attributes:
-        report: the last one that was finished, with the visitor's edits; None before the first.
+        written: the last one that was finished, as it was written; None before the first.
+        edits: the visitor's texts by the index of the sentence in ``written``; "" leaves a sentence out.
         state: ``"none"``, ``"running"``, ``"done"``, ``"stopped"`` or ``"failed"`` of the last attempt.
         note: words about a stop or a failure.
-        edited: indices of the sentences that the visitor has changed.
         version: grows with each change; the files' addresses carry it.
     """
 
-    report: Any = None
+    written: Report | None = None
+    edits: dict[int, str] = field(default_factory=dict)
     state: str = "none"
     note: str = ""
     steps: Steps = field(default_factory=Steps)
-    edited: set[int] = field(default_factory=set)
     version: int = 0
+
+    @property
+    def report(self) -> Report | None:
+        """The report with the visitor's edits."""
+        return self.written.with_text(self.edits) if self.written is not None and self.edits else self.written
 
     def begin(self) -> None:
         """A new attempt; the report before it stays until this one is done."""
         self.state, self.note, self.steps = "running", "", Steps()
 
-    def take(self, piece: Any) -> bool:
+    def take(self, piece: Step | MaskRef | Report) -> bool:
         """Note a step or the report; True if the page should show it at once."""
         if isinstance(piece, Step):
             return self.steps.take(piece)
         if isinstance(piece, MaskRef):
             return True
-        self.report, self.edited = piece, set()
+        self.written, self.edits = piece, {}
         self.version += 1
         self.end("done")
         return True
@@ -63,13 +68,13 @@ class ReportState:
         Raises:
             IndexError: there is no such sentence.
         """
-        sentences = list(self.report.sentences) if self.report is not None else []
+        sentences = self.written.sentences if self.written is not None else ()
         if not 0 <= index < len(sentences):
             raise IndexError(index)
         if sentences[index].text == text:
-            return
-        self.report = self.report.with_text({index: text})
-        self.edited.add(index)
+            self.edits.pop(index, None)
+        else:
+            self.edits = {**self.edits, index: text}
         self.version += 1
 
     def file(self, kind: str) -> bytes | None:
@@ -83,7 +88,8 @@ class ReportState:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the report's words; pictures are made as a file is written and not kept."""
-        if self.report is None:
+        """Memory of the report: its words and its key slices."""
+        if self.written is None:
             return 0
-        return sum(sys.getsizeof(sentence.text) for sentence in self.report.sentences) + 4096
+        words = (*(sentence.text for sentence in self.written.sentences), *self.edits.values())
+        return sum(map(sys.getsizeof, words)) + sum(len(picture.png) for picture in self.written.pictures)

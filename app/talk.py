@@ -57,7 +57,7 @@ class Talk:
         elif op == "clear":
             with session.job():
                 session.chat.clear()
-                session.case.forget_conversation()
+                session.case.conversation.clear()
                 yield page(session) | {"chat": chat_value(session)}
         elif op == "report":
             yield from self.write_report(key)
@@ -184,10 +184,10 @@ class Talk:
             yield page(session, busy=session.has_pending) | {"report": report_value(session)}
 
     def edit_report(self, key: str, data: dict) -> Updates:
-        """The visitor's words for one sentence; they are in every file from now on.
+        """The visitor's words for one sentence, none to leave it out; every file has them from now on.
 
         Raises:
-            PromptError: there is no such sentence, or no words.
+            PromptError: there is no such sentence.
         """
         session = self.store.get(key)
         index, text = data.get("index"), clean_sentence(data.get("text"))

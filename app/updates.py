@@ -27,7 +27,7 @@ def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
     updates = {"viewer": viewer_value(session.board, busy=busy, status=status), "masks": panel.masks_value(session)}
     if session.chat.turns:
         updates["chat"] = chat_value(session)
-    if session.report.report is not None:
+    if session.report.written is not None:
         updates["report"] = report_value(session)
     if session.tab == "surface":
         updates["surface"] = surface_figure(session)

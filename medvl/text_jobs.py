@@ -15,6 +15,7 @@ from .jobs import NOTICE, box_from_source, point_from_source
 from .masks import Mask
 from .model import Case, MedVLSAM2
 from .readers import read_ct
+from .report import Report
 
 Progress = Callable[[Step], None]
 
@@ -128,7 +129,7 @@ def report_file(
     source: str | Path,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
-) -> Any:
+) -> Report:
     """Read a CT and write its report.
 
     Args:
@@ -148,7 +149,7 @@ def report_file(
     report = None
     try:
         for piece in case.report_stream(cancel or threading.Event()):
-            if not isinstance(piece, Step | MaskRef):
+            if isinstance(piece, Report):
                 report = piece
             elif progress and isinstance(piece, Step):
                 progress(piece)

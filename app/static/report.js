@@ -75,6 +75,7 @@ function grow(area) {
 function editRow(sentence) {
   const area = make('textarea', 'rp-area');
   area.rows = 1;
+  area.placeholder = 'Left out';
   area.maxLength = 2000;
   area.value = sentence.text;
   area.dataset.index = sentence.index;
@@ -82,18 +83,42 @@ function editRow(sentence) {
   return area;
 }
 
+function tablePart(given) {
+  const part = make('section', 'rp-section'), table = make('table', 'rp-table');
+  const line = (tag, first, cells) => {
+    const row = make('tr');
+    row.append(make(tag, '', first), ...cells.map((cell) => make(tag, '', cell)));
+    return row;
+  };
+  table.append(line('th', 'Structure', given.columns), ...given.rows.map((row) => {
+    const node = line('td', row.name, row.cells), mask = model.masks[row.mask];
+    if (mask && !mask.gone) {
+      node.className = 'rp-row is-linked';
+      node.dataset.mask = row.mask;
+      node.style.setProperty('--mask', mask.color);
+      node.tabIndex = 0;
+      node.title = `Show ${mask.name} in the viewer`;
+    }
+    return node;
+  }));
+  part.append(make('h3', 'rp-name', 'Measurements'), table);
+  return part;
+}
+
 function fillText() {
-  const shape = JSON.stringify([editing, model.scan, model.title, model.sections, model.masks]);
+  const shape = JSON.stringify([editing, model.scan, model.title, model.sections, model.table, model.masks]);
   if (shape === drawn) return;
   const typing = document.activeElement && document.activeElement.classList.contains('rp-area') && element.contains(document.activeElement);
   if (editing && typing) return; // not under the visitor's fingers; drawn when the text is left
   drawn = shape;
   setText($('.rp-title'), model.title || '');
   sections.replaceChildren(...model.sections.map((section) => {
-    const part = make('section', 'rp-section');
-    part.append(make('h3', 'rp-name', section.name), ...section.sentences.map(editing ? editRow : readRow));
+    const part = make('section', section.level > 1 ? 'rp-section is-sub' : 'rp-section');
+    const shown = editing ? section.sentences : section.sentences.filter((sentence) => sentence.text);
+    part.append(make(section.level > 1 ? 'h4' : 'h3', 'rp-name', section.name), ...shown.map(editing ? editRow : readRow));
     return part;
   }));
+  if (model.table && model.table.rows.length && !editing) sections.append(tablePart(model.table));
   sections.querySelectorAll('.rp-area').forEach(grow);
 }
 
@@ -144,7 +169,6 @@ function save(area) {
   const sentence = model.sections.flatMap((s) => s.sentences).find((s) => s.index === Number(area.dataset.index));
   const words = area.value.trim();
   if (!sentence || words === sentence.text) return;
-  if (!words) { area.value = sentence.text; grow(area); return; }
   sentence.text = words; // shown at once; the server's answer confirms it
   trigger('act', { op: 'edit', index: sentence.index, text: words });
 }
@@ -172,7 +196,7 @@ stop.addEventListener('click', () => {
 });
 const jump = (node) => trigger('act', { op: 'jump', id: node.dataset.mask });
 sections.addEventListener('click', (event) => {
-  const linked = event.target.closest('.rp-sentence[data-mask]');
+  const linked = event.target.closest('[data-mask]');
   if (linked && window.getSelection().isCollapsed) jump(linked);
 });
 sections.addEventListener('keydown', (event) => {

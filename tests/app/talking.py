@@ -6,10 +6,9 @@ from the bundled reference labels or the phantom's.
 
 from __future__ import annotations
 
-import html
-import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +18,7 @@ from medvl.answering.contract import Answer, Done, Fact, Intent, MaskRef, Reques
 from medvl.errors import Cancelled, PromptError
 from medvl.masks import PALETTE, Mask
 from medvl.model import _Step
+from medvl.report import Report, Section
 
 from .stand_in import StandInCase, StandInModel
 
@@ -43,45 +43,17 @@ class TalkingModel(StandInModel):
         return TalkingCase(self, ct)
 
 
-@dataclass(frozen=True)
-class StandInReport:
-    """What the page uses of a report."""
-
-    title: str
-    sections: dict[str, list[Sentence]]
-
-    @property
-    def sentences(self):
-        return [sentence for section in self.sections.values() for sentence in section]
-
-    def markdown(self):
-        parts = [f"## {name}\n\n" + "\n".join(s.text for s in given) for name, given in self.sections.items()]
-        return f"# {self.title}\n\n" + "\n\n".join(parts) + "\n\nResearch use only, not for diagnosis.\n"
-
-    def html(self):
-        return f"<!doctype html><title>{self.title}</title><pre>{html.escape(self.markdown())}</pre>"
-
-    def to_dict(self):
-        rows = {name: [{"text": s.text, "masks": list(s.mask_ids)} for s in g] for name, g in self.sections.items()}
-        return {"title": self.title, "sections": rows}
-
-    def with_text(self, changes):
-        number, sections = itertools.count(), {}
-        for name, given in self.sections.items():
-            sections[name] = [replace(s, text=changes.get(next(number), s.text)) for s in given]
-        return replace(self, sections=sections)
-
-
 class TalkingCase(StandInCase):
     """``ask`` and ``report_stream`` on top of the stand-in's clicks."""
 
     def __init__(self, model, ct) -> None:
         super().__init__(model, ct)
         self.found: dict[str, str] = {}
-        self.forgotten = 0
+        self.cleared = 0
+        self.conversation = SimpleNamespace(clear=self._clear)
 
-    def forget_conversation(self):
-        self.forgotten += 1
+    def _clear(self):
+        self.cleared += 1
 
     def ask(self, text, cancel):
         with self._job:
@@ -120,7 +92,8 @@ class TalkingCase(StandInCase):
                 if isinstance(piece, Step):
                     yield piece
             technique = Sentence(f"CT of {self.ct.shape[2]} axial slices.", "scan")
-            yield StandInReport("CT report", {"Technique": [technique], "Findings": sentences})
+            found, empty = (Section("Findings", ()), Section("Organs", tuple(sentences), 2)), Section("Impression", ())
+            yield Report((Section("Technique", (technique,)), *found, empty))
 
     def _find_all(self, names, cancel):
         sentences = []

@@ -125,8 +125,8 @@ def test_a_refusal_has_words_and_no_mask(client, scan):
 def test_report(client, scan):
     markdown, report = client.predict(ct=[handle_file(scan)], api_name="/report")
     assert "not for diagnosis" in markdown
-    for section in report["sections"].values():
-        for sentence in section:
+    for section in report["sections"]:
+        for sentence in section["sentences"]:
             assert sentence["text"] in markdown
 
 

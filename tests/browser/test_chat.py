@@ -185,7 +185,7 @@ def test_report_progress_jump_edit_and_files(visit, server, pictures):  # noqa: 
     assert words in waiting.value.path().read_text()
     with page.expect_download() as waiting:
         page.locator(".rp-link", has_text="JSON").click()
-    assert words in [s["text"] for s in json.loads(waiting.value.path().read_text())["sections"]["Findings"]]
+    assert words in [s["text"] for s in json.loads(waiting.value.path().read_text())["sections"][2]["sentences"]]
     page.locator(".rp-write").click()
     assert page.locator(".rp-write").inner_text() == "Replace your edits?"
     assert page.locator(".rp-sentence", has_text="normal").count() == 1
