@@ -37,6 +37,7 @@ class LocaliserConfig:
         widths: channels at 1, 2, 4 and 8 times ``spacing_mm``.
         embedding: length of voxel embeddings and queries.
         overlap: share of a patch that neighbours share at inference.
+        withheld: structures that the network has a query for and finds too badly to be offered by name.
     """
 
     structures: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class LocaliserConfig:
     widths: tuple[int, ...] = (16, 48, 112, 224)
     embedding: int = 24
     overlap: float = 0.25
+    withheld: tuple[str, ...] = ()
 
 
 class _Block(nn.Module):

@@ -25,6 +25,7 @@ from .propagation import SlicePropagator
 from .report import Report, build_report
 from .segmenter import ObjectState, Progress, Segmenter
 from .slice_encoder import Sam2, SliceEncoder
+from .structure_prior import StructurePrior
 from .text_segmenter import TextSegmenter
 from .vlm import ImageConversation, VisionLanguageModel
 from .volume import CTVolume
@@ -172,6 +173,9 @@ class Case:
         self.finder = TextSegmenter(self)
         self.conversation = Conversation(self.finder, remove=self.remove)
         self._segmenter = Segmenter(self.encoder, model.propagator)
+        if model.localiser:
+            structures = tuple(self.finder.known & set(model.localiser.config.structures))
+            self._segmenter.slices.prior = StructurePrior(self.ct.shape, structures, self.finder.coarse)
         self._past: dict[str, list[_Step]] = {}
         self._future: dict[str, list[_Step]] = {}
         self._numbers = itertools.count(1)
@@ -397,9 +401,7 @@ class Case:
         """
         return self._locked(build_report(self.finder, cancel=cancel, scene=self.conversation.scene))
 
-    def report(
-        self, progress: Callable[[Step], None] | None = None, cancel: threading.Event | None = None
-    ) -> Report:
+    def report(self, progress: Callable[[Step], None] | None = None, cancel: threading.Event | None = None) -> Report:
         """The report at once; see ``report_stream``."""
         report = None
         for piece in self.report_stream(cancel):

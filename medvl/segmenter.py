@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from .errors import PromptError
+from .errors import Cancelled, PromptError
 from .memory_propagation import MemoryPropagation
 from .plane_masks import SlicePrompts, iou_of
 from .planes import Patch, PlaneFrame
@@ -25,6 +25,7 @@ from .prompts import Box, Point
 from .propagation import SlicePropagator, object_statistics
 from .slice_encoder import SliceEncoder, to_plane, window_for
 from .slice_segmenter import Fusion, ObjectState, SliceSegmenter
+from .structure_prior import MATCH_IOU
 
 NEGATIVE_REACH_MM = 8.0  # how far along the axis a click speaks that only takes away
 STABLE_IOU = 0.985  # a re-prediction that agrees this well with what was there ends the correction
@@ -93,6 +94,11 @@ class Segmenter:
             state = self._anchor(state, index)
             done += 1
             yield Progress(state, (index,), "slice", done, done)
+        if len(state.anchors) == len(touched):
+            plain, state = state, self._recognise(state, touched, cancel)
+            moved = tuple(i for i in touched if state.slices.get(i) is not plain.slices.get(i))
+            if moved:
+                yield Progress(state, moved, "slice", done, done)
         for index, moved in self._propagate(state, touched, cancel):
             state = moved
             done += 1
@@ -188,6 +194,31 @@ class Segmenter:
         if (first or len(state.slices) <= 1) and mask.any():
             state = replace(state, statistics=object_statistics(hu, mask))
         return replace(state, slices=slices)
+
+    def _recognise(self, state: ObjectState, touched: list[int], cancel: threading.Event) -> ObjectState:
+        """A new object is compared with the structures that the localiser knows."""
+        index = next((i for i in touched if i in state.slices), None)
+        if self.slices.prior is None or self.memory or index is None:
+            return state
+        mask = state.slices[index].full_mask(self.slices.frames[state.axis].shape)
+        box = state.anchors[index].box
+        try:
+            structure = self.slices.prior.recognise(state.axis, index, mask, box, cancel)
+        except Cancelled:  # what is done stays; the run ends before its next slice
+            return state
+        state = replace(state, structure=structure)
+        word = self.slices.prior.logits(structure, state.axis, index) if structure else None
+        if word is None or iou_of(word > 0, mask) >= MATCH_IOU:
+            return state
+        # The box is that structure's, what SAM 2 saw in it is not: it is asked again with the structure shown to it.
+        hu = to_plane(self.ct.hu, state.axis, index)
+        window = window_for(hu[word > 0])
+        logits = self.slices.guided(state.axis, index, state.anchors[index], window, word)
+        patch = Patch.from_logits(logits)
+        if patch is None:
+            return state
+        statistics = object_statistics(hu, logits > 0)
+        return replace(state, window=window, statistics=statistics, slices=state.slices | {index: patch})
 
     def _propagate(
         self, state: ObjectState, touched: list[int], cancel: threading.Event

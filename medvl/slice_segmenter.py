@@ -27,6 +27,7 @@ from .planes import Patch, PlaneFrame
 from .prompts import Box, Point
 from .propagation import SlicePropagator, click_map, make_inputs
 from .slice_encoder import SliceEncoder, to_plane, window_for
+from .structure_prior import LOGIT_LIMIT, StructurePrior
 
 MIN_AREA_MM2 = 12.0  # below this an object counts as ended
 
@@ -46,6 +47,8 @@ class Fusion:
     sam_weight: float = 0.5  # weight of SAM 2's logits where it agrees with the propagated mask
     min_agreement: float = 0.5  # IoU with the propagated mask below which SAM 2 is not listened to
     logit_limit: float = 6.0
+    prior_weight: float = 0.5  # of the localiser's logits, where the object is one of its structures
+    corrected_prior_weight: float = 0.25  # the same once a person has corrected the object
     correction_reach_mm: float = 40.0  # how far a corrected slice speaks towards the next anchor
     candidate_weights: tuple[float, ...] = (2.0, 1.8, 0.3, 0.1, 1.0, 0.75)  # see SliceSegmenter._candidates
 
@@ -62,6 +65,7 @@ class ObjectState:
         anchors: prompts by slice.
         slices: probability by slice, only where the object is.
         limits: half-open range of slices that the object may claim, from a 3-D box or a box across.
+        structure: id that the localiser recognised the object as, "" for none.
     """
 
     axis: int
@@ -71,6 +75,7 @@ class ObjectState:
     anchors: dict[int, SlicePrompts] = field(default_factory=dict)
     slices: dict[int, Patch] = field(default_factory=dict)
     limits: tuple[int, int] | None = None
+    structure: str = ""
 
 
 class SliceSegmenter:
@@ -82,6 +87,7 @@ class SliceSegmenter:
         self.ct = encoder.ct
         self.fusion = fusion or Fusion()
         self.device = encoder.sam2.device
+        self.prior: StructurePrior | None = None
         self.frames = [PlaneFrame.of(self.ct, axis) for axis in range(3)]
 
     def first(self, axis: int, index: int, prompts: SlicePrompts, window: str) -> np.ndarray:
@@ -110,6 +116,19 @@ class SliceSegmenter:
                 score[n] = 0.5 * score[n] + alike - 0.4 * area / LARGE_AREA_MM2
         best = int(score.argmax())
         return logits[best], float(score[best])
+
+    def guided(self, axis: int, index: int, prompts: SlicePrompts, window: str, word: np.ndarray) -> np.ndarray:
+        """A prompted slice with the localiser's logits shown to SAM 2 as an earlier mask, and mixed with its answer."""
+        logits, iou = self.predict(axis, index, window, [prompts], [word])
+        near = np.array([iou_of(mask > 0, word > 0) for mask in logits[0]])
+        best = int((near + 0.3 * iou[0]).argmax())
+        mixed = 0.5 * (np.clip(logits[0][best], -LOGIT_LIMIT, LOGIT_LIMIT) + word)
+        if prompts.box is not None:
+            r0, c0, r1, c1 = prompts.box
+            inside = np.zeros(mixed.shape, bool)
+            inside[max(0, r0 - 2) : r1 + 2, max(0, c0 - 2) : c1 + 2] = True
+            mixed = np.where(inside, mixed, -LOGIT_LIMIT)
+        return mixed
 
     def choose_window(self, axis: int, index: int, prompts: SlicePrompts) -> str:
         """The window that shows what is prompted. Where a box holds lung and soft tissue, both are tried."""
@@ -299,11 +318,14 @@ class SliceSegmenter:
         """Mask of ``index`` predicted from the neighbouring slice ``source``; None where the object has ended."""
         patch = state.slices[source]
         frame = self.frames[state.axis]
-        learned = self._network(state, patch, source, index)
-        mask = learned > 0
-        if mask.sum() * frame.pixel_area_mm2 < MIN_AREA_MM2:
+        limit = self.fusion.logit_limit
+        logits = np.clip(self._network(state, patch, source, index), -limit, limit)
+        if state.structure and self.prior:
+            weight = self.fusion.prior_weight if len(state.anchors) == 1 else self.fusion.corrected_prior_weight
+            word = self.prior.logits(state.structure, state.axis, index) * (limit / LOGIT_LIMIT)
+            logits = (1 - weight) * logits + weight * word
+        if (logits > 0).sum() * frame.pixel_area_mm2 < MIN_AREA_MM2:
             return None
-        logits = np.clip(learned, -self.fusion.logit_limit, self.fusion.logit_limit)
         if self.fusion.sam_weight > 0:
             logits = self._sharpen(state, index, logits)
         keep = frame.connected(logits > 0, patch.full_mask(frame.shape))

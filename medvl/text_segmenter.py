@@ -61,7 +61,7 @@ class TextSegmenter:
     def known(self) -> frozenset[str]:
         """Ids that ``find`` can look for; none where the model has no localiser."""
         net = self._case.model.localiser
-        return frozenset((*net.config.structures, BODY)) if net else frozenset()
+        return frozenset((*net.config.structures, BODY)) - frozenset(net.config.withheld) if net else frozenset()
 
     @property
     def nbytes(self) -> int:
