@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 
 from app.viewer import Board
+from medvl.case import Case
 from medvl.errors import MedVLError
 from medvl.masks import Mask
 from medvl.measure import Measurement
-from medvl.model import Case
 from medvl.prompts import Box, Point
 from medvl.volume import CTVolume
 

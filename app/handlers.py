@@ -15,9 +15,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from medvl.case import SegmentUpdate
 from medvl.errors import Cancelled, ExportError, MedVLError, PromptError
 from medvl.export import export_zip
-from medvl.model import MedVLSAM2, SegmentUpdate
+from medvl.model import MedVLSAM2
 from medvl.prompts import Box, Point
 from medvl.volume import CTVolume
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from .case import Case
 from .errors import CTReadError, ExportError, MedVLError, PromptError, WeightsError
 from .export import save_mask
 from .masks import Mask
 from .measure import Measurement
-from .model import Case, MedVLSAM2, load
+from .model import MedVLSAM2, load
 from .prompts import Box, Point
 from .readers import read_ct
 from .volume import CTVolume

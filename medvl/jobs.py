@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .case import SegmentUpdate
 from .errors import PromptError
 from .export import save_mask
 from .geometry import source_index_to_canonical, spacing_mm
-from .model import MedVLSAM2, SegmentUpdate
+from .model import MedVLSAM2
 from .prompts import Box, Point
 from .readers import read_ct
 from .volume import CTVolume

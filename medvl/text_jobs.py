@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from .answering.contract import Answer, Done, MaskRef, Step
+from .case import Case
 from .errors import Cancelled, PromptError
 from .export import save_label_map, save_mask
 from .jobs import NOTICE, box_from_source, point_from_source
 from .masks import Mask
-from .model import Case, MedVLSAM2
+from .model import MedVLSAM2
 from .readers import read_ct
 from .report import Report
 

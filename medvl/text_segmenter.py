@@ -28,7 +28,7 @@ from .slice_segmenter import SliceSegmenter
 from .volume import CTVolume
 
 if TYPE_CHECKING:
-    from .model import Case
+    from .case import Case
 
 Edge = Literal["hu", "sam2", "none"]
 BODY = "body"

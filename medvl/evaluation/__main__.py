@@ -57,9 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     vqa.add_argument("--failures", action="store_true", help="list what was misunderstood in the dev part")
     vqa.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    run = {"interactive": interactive, "speed": speed_table, "text": text_table, "vqa": question_table}[options.protocol]
+    protocols = {"interactive": interactive, "speed": speed_table, "text": text_table, "vqa": question_table}
     try:
-        return run(options)
+        return protocols[options.protocol](options)
     except MedVLError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

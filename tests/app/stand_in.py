@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from medvl.case import Case, SegmentUpdate, _Step
 from medvl.errors import Cancelled, PromptError
 from medvl.masks import PALETTE, Mask
-from medvl.model import Case, SegmentUpdate, _Step
 from medvl.prompts import Box, Point
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from app.scans import SAMPLES
 from medvl.answering.contract import Answer, Done, Fact, Intent, MaskRef, Request, Sentence, Step, Words
+from medvl.case import _Step
 from medvl.errors import Cancelled, PromptError
 from medvl.masks import PALETTE, Mask
-from medvl.model import _Step
 from medvl.report import Report, Section
 
 from .stand_in import StandInCase, StandInModel

@@ -17,7 +17,7 @@ from medvl.volume import CTVolume
 
 
 class FakeCase:
-    """Stands for ``medvl.model.Case`` where no model is needed."""
+    """Stands for ``medvl.case.Case`` where no model is needed."""
 
     def __init__(self, nbytes: int = 0) -> None:
         self.masks: dict[str, Mask] = {}
