@@ -1,6 +1,6 @@
-"""The command line: ``info``, ``segment``, ``ask`` and ``report``; ``--text`` says that it is still to come.
+"""The command line: ``info``, ``segment``, ``ask`` and ``report``.
 
-Exit codes: 0 done, 1 the input or the prompt was wrong, 2 wrong usage or not available in this version, 130 stopped.
+Exit codes: 0 done, 1 the input or the prompt was wrong or nothing was found, 2 wrong usage, 130 stopped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from .errors import MedVLError
 
-NOT_YET = 2
 EPILOG = (
     "Coordinates are voxels in the file's own array order; boxes are half-open. Research use only, not for diagnosis."
 )
@@ -26,13 +25,13 @@ def parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="shape, spacing, orientation and HU range as JSON", epilog=EPILOG)
     info.add_argument("ct", metavar="CT", help="NIfTI, NRRD or MetaImage file, DICOM folder or zip")
 
-    segment = commands.add_parser("segment", help="one object by box and points", epilog=EPILOG)
+    segment = commands.add_parser("segment", help="by box and points, or by name", epilog=EPILOG)
     segment.add_argument("ct", metavar="CT")
     segment.add_argument("-o", "--output", required=True, metavar="OUT.nii.gz", help="mask in the input's geometry")
     segment.add_argument("--box", type=int, nargs=6, metavar=("I0", "J0", "K0", "I1", "J1", "K1"))
     segment.add_argument("--point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
     segment.add_argument("--negative-point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
-    segment.add_argument("--text", help="an organ's name (not available yet)")
+    segment.add_argument("--text", help='names or a description, for instance "both kidneys"; several give a label map')
     segment.add_argument("--name", help="name of the object")
     segment.add_argument("--preset", default="nano", help="nano, 7b, or a folder with a model")
     segment.add_argument("--quantization", default="auto", choices=("auto", "4bit", "8bit", "none"))
@@ -62,8 +61,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = parser().parse_args(argv)
-    if options.command == "segment" and options.text is not None:
-        return _not_yet("`--text`")
     try:
         if options.command in ("ask", "report"):
             return _ask(options) if options.command == "ask" else _report(options)
@@ -89,10 +86,18 @@ def _segment(options: argparse.Namespace) -> dict:
     from .jobs import segment_file
     from .model import load
 
+    model = load(options.preset, options.device, options.quantization, options.sam2, options.checkpoints)
+    if options.text is not None:
+        from .text_jobs import segment_text_file
+
+        prompts = (options.point, options.negative_point, options.box)
+        return segment_text_file(
+            model, options.ct, options.text, options.output, *prompts, tell=None if options.quiet else _step
+        )
     show = None if options.quiet or not sys.stderr.isatty() else _progress
     try:
         return segment_file(
-            load(options.preset, options.device, options.quantization, options.sam2, options.checkpoints),
+            model,
             options.ct,
             options.output,
             options.point,
@@ -107,24 +112,24 @@ def _segment(options: argparse.Namespace) -> dict:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from .answering.contract import Step, Words
+    from .answering.contract import Words
     from .model import load
-    from .talk import ask_file
+    from .text_jobs import ask_file
 
     def tell(piece: object) -> None:
         if isinstance(piece, Words) and not options.json:
             print(piece.text, end="", flush=True)
-        elif isinstance(piece, Step) and not options.quiet:
+        elif not options.quiet:
             _step(piece)
 
-    answer = ask_file(load(options.preset, options.device), options.ct, options.question, tell)
+    answer = ask_file(load(options.preset, options.device), options.ct, options.question, tell=tell)
     print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else f"\n\n{answer['notice']}")
     return 0
 
 
 def _report(options: argparse.Namespace) -> int:
     from .model import load
-    from .talk import report_file
+    from .text_jobs import report_file
 
     tell = None if options.quiet else _step
     report = report_file(load(options.preset, options.device), options.ct, options.output, tell)
@@ -133,20 +138,13 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _step(step: object) -> None:
+def _step(piece: object) -> None:
     """One line on stderr for each step done."""
-    if step.seconds is not None:
-        print(f"{step.label}: {step.outcome}, {step.seconds:.1f} s", file=sys.stderr, flush=True)
+    from .answering.contract import Step
+
+    if isinstance(piece, Step) and piece.seconds is not None:
+        print(f"{piece.label}: {piece.outcome}, {piece.seconds:.1f} s", file=sys.stderr, flush=True)
 
 
 def _progress(update: object) -> None:
     print(f"\rslice {update.slices_done} of about {update.slices_expected} ", end="", file=sys.stderr, flush=True)
-
-
-def _not_yet(what: str) -> int:
-    print(
-        f"medvl: {what} is not available yet in this version. "
-        "What works: `info`, `ask`, `report`, and `segment` with --box, --point and --negative-point.",
-        file=sys.stderr,
-    )
-    return NOT_YET

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .answering.contract import Answer, Done, MaskRef, Step
+from .answering.contract import Answer, Done, MaskRef, Piece, Step
 from .case import Case
-from .errors import Cancelled, PromptError
+from .errors import Cancelled, ExportError, PromptError
 from .export import save_label_map, save_mask
 from .jobs import NOTICE, box_from_source, point_from_source
 from .masks import Mask
@@ -18,15 +19,15 @@ from .model import MedVLSAM2
 from .readers import read_ct
 from .report import Report
 
-Progress = Callable[[Step], None]
+FORMATS = (".md", ".html", ".json")  # of a report
 
 
 def ask_file(
     model: MedVLSAM2,
     source: str | Path,
     question: str,
-    output: str | Path,
-    progress: Progress | None = None,
+    output: str | Path | None = None,
+    tell: Callable[[Piece], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Read a CT, answer one message, write the masks that the answer speaks of.
@@ -35,8 +36,8 @@ def ask_file(
         model: from ``medvl.load``.
         source: file, DICOM folder or zip.
         question: the message.
-        output: NIfTI label map to write, in the input's geometry; not written when the answer has no mask.
-        progress: called with each tool step.
+        output: NIfTI label map to write, in the input's geometry; not written when the answer has no mask, or if None.
+        tell: called with each piece of the answer as it comes.
         cancel: set it to stop.
 
     Returns:
@@ -51,8 +52,8 @@ def ask_file(
     ct = read_ct(source)
     case = model.open(ct)
     try:
-        answer, masks = _ask(case, question, progress, cancel)
-        labels = save_label_map(masks, ct, output) if masks else []
+        answer, masks = _ask(case, question, tell, cancel)
+        labels = save_label_map(masks, ct, output) if masks and output else []
         names = {mask.id: mask.name for mask in case.masks.values()}
         facts = list(dict.fromkeys(fact for sentence in answer.sentences for fact in sentence.facts))
         return {
@@ -78,7 +79,7 @@ def segment_text_file(
     points: Sequence[Sequence[int]] = (),
     negative_points: Sequence[Sequence[int]] = (),
     box: Sequence[int] | None = None,
-    progress: Progress | None = None,
+    tell: Callable[[Piece], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Read a CT, segment what the words name, refine it by prompts if there are any, and write it.
@@ -91,7 +92,7 @@ def segment_text_file(
         points: positive voxels, the file's own array order.
         negative_points: voxels that do not belong to the object.
         box: half-open ``I0 J0 K0 I1 J1 K1``.
-        progress: called with each tool step.
+        tell: called with each piece of the answer as it comes.
         cancel: set it to stop.
 
     Returns:
@@ -109,7 +110,7 @@ def segment_text_file(
     frame = None if box is None else box_from_source(box, ct)
     case = model.open(ct)
     try:
-        answer, masks = _ask(case, text, progress, cancel)
+        answer, masks = _ask(case, text, tell, cancel)
         if not masks:
             raise PromptError(answer.text or "Nothing was found.")
         if prompts or frame is not None:
@@ -128,41 +129,56 @@ def segment_text_file(
 def report_file(
     model: MedVLSAM2,
     source: str | Path,
-    progress: Progress | None = None,
+    output: str | Path | None = None,
+    tell: Callable[[Step], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Report:
-    """Read a CT and write its report.
+    """Write a report of a CT.
 
     Args:
         model: from ``medvl.load``.
         source: file, DICOM folder or zip.
-        progress: called with each tool step.
-        cancel: set it to stop.
+        output: ``.md``, ``.html`` or ``.json``; None writes nothing.
+        tell: called with each step.
+        cancel: set it to stop; nothing is written then.
 
     Returns:
-        The report: ``markdown()``, ``html()``, ``to_dict()``.
+        The report.
 
     Raises:
         CTReadError: the file is not one CT.
-        Cancelled: it was stopped.
+        ExportError: another ending of ``output``, or it cannot be written.
+        Cancelled: ``cancel`` was set.
     """
+    suffix = Path(output).suffix.lower() if output else ""
+    if output and suffix not in FORMATS:
+        raise ExportError(f"A report is written as {', '.join(FORMATS)}; choose one of these endings.")
     case = model.open(read_ct(source))
-    report = None
     try:
         for piece in case.report_stream(cancel or threading.Event()):
             if isinstance(piece, Report):
                 report = piece
-            elif progress and isinstance(piece, Step):
-                progress(piece)
+            elif tell and isinstance(piece, Step):
+                tell(piece)
     finally:
         case.close()
-    if report is None:
-        raise Cancelled("Stopped before the report was written.")
+    if output:
+        try:
+            Path(output).write_text(render(report, suffix), encoding="utf-8")
+        except OSError as error:
+            raise ExportError(f"The report could not be written: {error.strerror}.") from error
     return report
 
 
+def render(report: Report, suffix: str) -> str:
+    """A report in the format of a file ending of ``FORMATS``."""
+    if suffix == ".json":
+        return json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    return report.html() if suffix == ".html" else report.markdown()
+
+
 def _ask(
-    case: Case, question: str, progress: Progress | None, cancel: threading.Event | None
+    case: Case, question: str, tell: Callable[[Piece], None] | None, cancel: threading.Event | None
 ) -> tuple[Answer, list[Mask]]:
     """The whole answer, and its masks as the case has them at the end."""
     if not question.strip():
@@ -170,14 +186,12 @@ def _ask(
     spoken: dict[str, None] = {}
     answer = None
     for piece in case.ask(question, cancel or threading.Event()):
+        if tell:
+            tell(piece)
         if isinstance(piece, MaskRef):
             spoken[piece.mask.id] = None
-        elif isinstance(piece, Step) and progress:
-            progress(piece)
         elif isinstance(piece, Done):
             if piece.stopped:
                 raise Cancelled("Stopped before the answer was complete.")
             answer = piece.answer
-    if answer is None:
-        raise Cancelled("Stopped before there was an answer.")
     return answer, [case.masks[mask_id] for mask_id in spoken if mask_id in case.masks]

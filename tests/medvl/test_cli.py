@@ -12,11 +12,15 @@ import pytest
 
 from medvl import cli
 from medvl.errors import PromptError
+from medvl.evaluation.cases import SAMPLES
+from medvl.evaluation.interactive import dice
+from medvl.geometry import to_canonical
 from medvl.jobs import box_from_source, describe, point_from_source
 from medvl.readers import read_ct
 from tests import phantoms
 from tests.app.stand_in import StandInModel
 
+ABDOMEN = SAMPLES / "abdomen_ct.nii.gz"
 CODES = ("RAS", "LPS", "PIR", "SAL", "IRP", "ASL")
 
 
@@ -116,15 +120,30 @@ class TestSegment:
         assert cli.main(["segment", str(path), "-o", str(tmp_path / "m.png"), "--point", *seed]) == 1
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["segment", "ct", "-o", "m.nii.gz", "--text", "liver"],
-    ],
-)
-def test_not_yet(argv, capsys):
-    assert cli.main(argv) == 2
-    assert "not available yet" in capsys.readouterr().err
+class TestSegmentByName:
+    """The bundled network on the bundled abdomen."""
+
+    @pytest.fixture(autouse=True)
+    def loaded(self, monkeypatch, model):
+        monkeypatch.setattr("medvl.model.load", lambda *_, **__: model)
+
+    def test_several_names_give_a_label_map_in_the_files_geometry(self, tmp_path, capsys, abdomen):
+        out = tmp_path / "kidneys.nii.gz"
+        assert cli.main(["segment", str(ABDOMEN), "-o", str(out), "--text", "both kidneys", "-q"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [thing["name"] for thing in told["objects"]] == ["Right kidney", "Left kidney"]
+        image = nib.load(out)
+        assert np.allclose(image.affine, nib.load(ABDOMEN).affine)
+        labels, _ = to_canonical(np.asarray(image.dataobj), image.affine)
+        for value, name in ((1, "right_kidney"), (2, "left_kidney")):
+            assert dice(labels == value, abdomen.mask(name)) > 0.75
+
+    @pytest.mark.parametrize("text", ["left parotid", "prostate", "don't segment the liver"])
+    def test_what_gives_no_mask_gives_no_file(self, tmp_path, capsys, text):
+        out = tmp_path / "none.nii.gz"
+        assert cli.main(["segment", str(ABDOMEN), "-o", str(out), "--text", text, "-q"]) == 1
+        assert not out.exists()
+        assert len(capsys.readouterr().err) > len("medvl: \n")
 
 
 @pytest.mark.parametrize("codes", CODES)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from medvl import cli, talk
+from medvl import cli, text_jobs
 from medvl.answering.contract import Words
 from medvl.answering.conversation import Conversation
 from medvl.errors import ExportError
@@ -43,18 +43,18 @@ class LabelModel:
 @pytest.fixture
 def model(monkeypatch):
     model = LabelModel()
-    monkeypatch.setattr(talk, "read_ct", lambda source: None)
+    monkeypatch.setattr(text_jobs, "read_ct", lambda source: None)
     monkeypatch.setattr("medvl.model.load", lambda *a, **k: model)
     return model
 
 
 def test_ask_streams_and_returns_grounded_sentences(model):
     pieces = []
-    answer = talk.ask_file(model, "ct.nii.gz", "how big is the right kidney?", pieces.append)
+    answer = text_jobs.ask_file(model, "ct.nii.gz", "how big is the right kidney?", tell=pieces.append)
     assert "".join(p.text for p in pieces if isinstance(p, Words)) == answer["answer"]
     told = answer["sentences"][0]
     assert told["masks"] == ["Right kidney"]
-    assert told["facts"][0]["key"] == "volume_ml"
+    assert answer["facts"][0]["key"] == "volume_ml"
     assert json.loads(json.dumps(answer))["notice"] == NOTICE
     assert model.case.closed
 
@@ -62,14 +62,14 @@ def test_ask_streams_and_returns_grounded_sentences(model):
 @pytest.mark.parametrize(("ending", "begin"), [("md", "# CT report"), ("html", "<!doctype html>"), ("json", "{")])
 def test_report_is_written_by_its_ending(model, tmp_path, ending, begin):
     out = tmp_path / f"report.{ending}"
-    talk.report_file(model, "ct.nii.gz", out)
+    text_jobs.report_file(model, "ct.nii.gz", out)
     assert out.read_text(encoding="utf-8").startswith(begin)
     assert NOTICE in out.read_text(encoding="utf-8")
 
 
 def test_an_unknown_ending_is_refused_before_any_work(model, tmp_path):
     with pytest.raises(ExportError, match=r"\.md"):
-        talk.report_file(model, "ct.nii.gz", tmp_path / "report.pdf")
+        text_jobs.report_file(model, "ct.nii.gz", tmp_path / "report.pdf")
     assert not hasattr(model, "case")
 
 
