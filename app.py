@@ -21,15 +21,11 @@ MODES = ("auto", "4bit", "8bit", "none")
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Command-line options; on Hugging Face Spaces the page listens on all interfaces."""
-    parser = argparse.ArgumentParser(description="MedVL-SAM2: click or box a structure in a CT, get a 3-D mask.")
+    parser = argparse.ArgumentParser(description="MedVL-SAM2: talk to a CT, click or box a structure, get 3-D masks.")
     parser.add_argument("--preset", default="nano", help="nano (bundled), 7b (hub checkpoints), or a model folder")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument(
-        "--quantization", default="auto", choices=MODES, help="of the language model, where there is one"
-    )
-    parser.add_argument(
-        "--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-tiny, -small, -base-plus, -large or medsam2"
-    )
+    parser.add_argument("--quantization", default="auto", choices=MODES, help="of the language model, if there is one")
+    parser.add_argument("--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-{tiny,small,base-plus,large} or medsam2")
     parser.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
     parser.add_argument("--host", default="0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
     parser.add_argument("--port", type=int, default=7860)
@@ -54,12 +50,10 @@ def main(argv: list[str] | None = None) -> None:
         model = medvl.load(options.preset, options.device, options.quantization, options.sam2, options.checkpoints)
     except medvl.MedVLError as error:
         raise SystemExit(str(error)) from None
-    _, url, handlers, demo = launch(
-        model, options.preset, options.host, options.port, options.root_path, options.max_upload_mb
-    )
-    for line in model.notices():
-        print(line, flush=True)
-    print(f"MedVL-SAM2 is at {url} (research use only, not for diagnosis). Ctrl+C ends it.", flush=True)
+    where = (options.host, options.port, options.root_path, options.max_upload_mb)
+    _, url, handlers, demo = launch(model, options.preset, *where)
+    ready = f"MedVL-SAM2 is at {url} (research use only, not for diagnosis). Ctrl+C ends it."
+    print(*model.notices(), ready, sep="\n", flush=True)
     atexit.register(handlers.store.shutdown)  # temporary files go, however it ends
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     demo.block_thread()

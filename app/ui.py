@@ -241,7 +241,7 @@ def _footer(model: MedVLSAM2, preset: str) -> str:
     words = (
         "<strong>Research use only, not for diagnosis.</strong>",
         f"Preset {html.escape(preset)} on {device}",
-        "Weights: SAM 2 hiera-tiny and the slice propagator, Apache-2.0",
+        "Weights: SAM 2 hiera-tiny, slice propagator, localiser; Apache-2.0",
         "Scans stay in this server's memory and go when you close the page",
     )
     return "".join(f"<span>{word}</span>" for word in words)
