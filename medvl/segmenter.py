@@ -85,6 +85,7 @@ class Segmenter:
             box.check(self.ct.shape)
         cancel = cancel or threading.Event()
         begin = time.monotonic()
+        new = not state.slices
         state, touched = self._place(state, points, box)
         done = 0
         for index in touched:
@@ -94,7 +95,7 @@ class Segmenter:
             state = self._anchor(state, index)
             done += 1
             yield Progress(state, (index,), "slice", done, done)
-        if len(state.anchors) == len(touched):
+        if new:
             plain, state = state, self._recognise(state, touched, cancel)
             moved = tuple(i for i in touched if state.slices.get(i) is not plain.slices.get(i))
             if moved:

@@ -33,6 +33,7 @@ MIN_AREA_MM2 = 12.0  # below this an object counts as ended
 
 LARGE_AREA_MM2 = 40_000.0  # hardly an organ has a larger slice; a click does not mean the whole body
 WHOLE_REGION_DEPTH = 0.5  # a negative click this deep in a region (1 is its middle) means all of it
+VOUCHED_IOU = 0.5  # of a region with what the localiser sees on the slice, from which on it speaks for the region
 SUPPORT_MM = 10.0  # a slice this near to a box or positive point is not taken away whole
 
 
@@ -208,7 +209,7 @@ class SliceSegmenter:
                     mask = mask | (component_at(part, r, c) if part[r, c] else frame.disc(r, c, 4.0))
                 continue
             wrong = component_at(before, r, c)
-            lonely = not any(wrong[p] for p in positives) and self._far_from_support(state, index)
+            lonely = not any(wrong[p] for p in positives) and self._unsupported(state, index, wrong)
             if lonely and centrality(wrong, (r, c, False))[0] > WHOLE_REGION_DEPTH:
                 mask = mask & ~wrong
             elif mask[r, c]:
@@ -223,15 +224,22 @@ class SliceSegmenter:
                     keep |= {int(v) for v in np.unique(labels[before & mask])}
                 keep = keep - {0} or {int(np.bincount(labels.ravel())[1:].argmax()) + 1}
                 mask = np.isin(labels, list(keep))
-        leftover = mask.sum() < 0.35 * before.sum() and self._far_from_support(state, index)
+        leftover = mask.sum() < 0.35 * before.sum() and self._unsupported(state, index, before)
         if (leftover or mask.sum() * frame.pixel_area_mm2 < MIN_AREA_MM2) and not positives and not prompts.box:
             return np.zeros_like(mask)
         for r, c, positive in prompts.points:
             mask[r, c] = positive
         return mask
 
-    def _far_from_support(self, state: ObjectState, index: int) -> bool:
-        """True if no slice with a box or a positive point is near: there a negative click may end the object."""
+    def _unsupported(self, state: ObjectState, index: int, region: np.ndarray) -> bool:
+        """True if nothing speaks for a region of a slice: there a negative click may mean all of it.
+
+        What speaks: a box or positive point on a slice near by, or the localiser, where it sees the structure there.
+        """
+        if state.structure and self.prior:
+            word = self.prior.logits(state.structure, state.axis, index) > 0
+            if iou_of(word, region) >= VOUCHED_IOU:
+                return False
         reach = SUPPORT_MM / self.ct.spacing_mm[state.axis]
         return not any(
             abs(other - index) <= reach and (prompts.box or any(on for _, _, on in prompts.points))
