@@ -82,6 +82,7 @@ def test_voxels_upload_prompt_and_download_under_a_prefix(address, tmp_path):
         page.on("response", lambda r: failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
         page.goto(address)
         page.wait_for_function(READY, timeout=60_000)
+        page.get_by_role("tab", name="Scan").click()
         page.locator("#upload input[type=file]").set_input_files(str(scan))
         shape = list(phantom.hu.shape)
         loaded = "n => medvlViewer.state().complete && medvlViewer.state().shape.join() === n.join()"
