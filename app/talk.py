@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from medvl.answering.contract import MaskRef, Step
+from medvl.answering.contract import MaskRef, Step, View
 from medvl.errors import Cancelled, PromptError
 
 from . import edits
@@ -115,6 +115,9 @@ class Talk:
                 if isinstance(piece, MaskRef):
                     _bring(session, piece.mask.id, first=len(turn.masks) == 1)
                     yield page(session, busy=True, status=_status(turn.steps.running)) | {"chat": chat_value(session)}
+                elif isinstance(piece, View):
+                    _change_view(session, piece)
+                    yield page(session, busy=True) | {"chat": chat_value(session)}
                 elif isinstance(piece, Step):
                     status = _status(turn.steps.running)
                     yield {
@@ -221,9 +224,30 @@ def _bring(session: CaseSession, mask_id: str, first: bool) -> None:
     """
     new = mask_id not in session.board.mask_ids
     _show(session, mask_id)
+    if not session.styles.get(mask_id, {}).get("visible", True):
+        edits.LOOKS["eye"](session, mask_id, {"visible": True})  # who asks about a structure wants to see it
     session.activate(mask_id)
     if first and new:
         edits.focus(session, mask_id)
+
+
+def _change_view(session: CaseSession, change: View) -> None:
+    """Do what the visitor asked of the viewer."""
+    if change.action == "window":
+        session.board.window(change.value)
+    if change.action == "only":
+        for mask_id in session.case.masks:
+            edits.LOOKS["eye"](session, mask_id, {"visible": mask_id in change.mask_ids})
+    for mask_id in change.mask_ids:
+        if mask_id not in session.case.masks:
+            continue
+        _show(session, mask_id)
+        if change.action in ("hide", "show"):
+            edits.LOOKS["eye"](session, mask_id, {"visible": change.action == "show"})
+        elif change.action == "colour":
+            edits.LOOKS["color"](session, mask_id, {"color": change.value})
+    if change.action in ("centre", "only") and change.mask_ids:
+        edits.LOOKS["jump"](session, change.mask_ids[0], {})
 
 
 def _reconcile(session: CaseSession) -> bool:

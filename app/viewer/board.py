@@ -67,6 +67,7 @@ class Board:
         self._revision = 0
         self._active: str | None = None
         self._focus: dict[str, Any] | None = None
+        self._window: dict[str, Any] | None = None
         self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._cache_bytes = 0
         self._coarse = np.asarray(ct.hu)[::2, ::2, ::2]  # a view: exact voxels, no second copy of the volume
@@ -156,6 +157,17 @@ class Board:
             self._revision += 1
             self._focus = {"ijk": point, "revision": self._revision}
 
+    def window(self, name: str) -> None:
+        """Show the scan in a window of ``WINDOWS``.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        index = {preset[0]: n for n, preset in enumerate(WINDOWS)}[name]
+        with self._lock:
+            self._revision += 1
+            self._window = {"index": index, "revision": self._revision}
+
     # ------------------------------------------------------------------ what the routes read
 
     def info(self) -> dict[str, Any]:
@@ -213,7 +225,7 @@ class Board:
     def delta(self, since: int) -> bytes:
         """Everything that differs from revision ``since`` (``wire.pack_delta``); ``-1`` gives all."""
         with self._lock:
-            revision, active, focus = self._revision, self._active, self._focus
+            revision, active, focus, window = self._revision, self._active, self._focus, self._window
             entries = [
                 (e.mask, e.born, np.flatnonzero(e.slice_revision > since), e.visible, e.opacity, e.prompts)
                 for e in self._entries.values()
@@ -240,7 +252,8 @@ class Board:
                     "slices": table,
                 }
             )
-        header = {"revision": revision, "since": since, "active": active, "focus": focus, "masks": masks}
+        header = {"revision": revision, "since": since, "active": active, "focus": focus, "window": window}
+        header["masks"] = masks
         return wire.pack_delta(header, b"".join(payload))
 
     @property

@@ -21,7 +21,8 @@ class MaskStore {
   /**
    * Takes in an answer of the delta route.
    * @param {ArrayBuffer} buffer
-   * @returns {{focus: number[]|null}} where to move the crosshair, if the server asked since the last answer
+   * @returns {{focus: number[]|null, window: number|null}} where to move the crosshair and which window to take, if
+   *     the server asked since the last answer
    */
   apply(buffer) {
     const bytes = new Uint8Array(buffer);
@@ -51,9 +52,10 @@ class MaskStore {
     }
     for (const key of this.outlines.keys()) if (!this.masks.has(key.split('|')[0])) this.outlines.delete(key);
     const focus = header.focus && header.focus.revision > this.revision ? header.focus.ijk : null;
+    const preset = header.window && header.window.revision > this.revision ? header.window.index : null;
     this.revision = header.revision;
     this.active = header.active;
-    return { focus };
+    return { focus, window: preset };
   }
 
   /**

@@ -185,10 +185,11 @@ class Viewer {
         const response = await get(volume.url + '/delta?since=' + this.store.revision, volume.abort.signal);
         const buffer = await response.arrayBuffer();
         if (volume !== this.volume) break;
-        const { focus } = this.store.apply(buffer);
+        const { focus, window } = this.store.apply(buffer);
         if (this.current && !volume.failed) this.say('');
         this.pending = this.pending.filter((prompt) => prompt.after >= this.store.revision);
         if (focus) this.moveTo(focus, true);
+        if (window !== null) this.usePreset(window);
         this.touch(true);
       } while (this.store.revision < this.wanted);
     } catch (error) {

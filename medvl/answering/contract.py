@@ -34,6 +34,7 @@ class Intent(str, Enum):
     REPORT = "report"  # describe this scan
     LIST = "list"  # what can you see, what can you find
     REMOVE = "remove"  # forget a mask that the chat made
+    VIEW = "view"  # hide, show again, show only, go to, colour, another window
     KNOWLEDGE = "knowledge"  # what is a Hounsfield unit
     CHAT = "chat"  # hello, thanks, what can you do
     REFUSE = "refuse"  # diagnosis, treatment, prognosis, outside the subject, "don't segment"
@@ -49,13 +50,14 @@ class Request:
         structures: ids of ``vocabulary.STRUCTURES`` in the order spoken; groups ("lungs") are already their parts.
         attribute: of MEASURE and COMPARE: ``volume``, ``mean_hu``, ``diameter``, ``slices``, ``position``, ``extent``,
             ``count``; of SCAN: ``spacing``, ``size``, ``contrast``, ``orientation``, ``coverage``, ``hu_range``,
-            ``slices``; else "".
+            ``slices``; of VIEW: ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest``, ``direction`` (where does it lie to the other); else "".
         claim: what the person supposes, to be confirmed or denied: ``left``, ``right``, ``above``, ``below``,
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
-        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; else "".
+        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the name of the window or
+            the colour; else "".
         unknown: words taken for a structure that is not known.
         nearest: known names closest to ``unknown``, to offer.
         referring: the description a structure was found by ("the larger kidney"), else "".
@@ -203,6 +205,21 @@ class MaskRef:
 
 
 @dataclass(frozen=True)
+class View:
+    """Something for the viewer to do; the masks exist.
+
+    Attributes:
+        action: ``hide``, ``show``, ``only`` (these and no other), ``centre``, ``colour`` or ``window``.
+        mask_ids: of which masks.
+        value: of ``colour`` ``#rrggbb``, of ``window`` its name; else "".
+    """
+
+    action: Literal["hide", "show", "only", "centre", "colour", "window"]
+    mask_ids: tuple[str, ...] = ()
+    value: str = ""
+
+
+@dataclass(frozen=True)
 class Words:
     """A few words of a sentence, to be appended; ``sentence`` numbers it within the answer."""
 
@@ -220,4 +237,4 @@ class Done:
     stopped: bool = False
 
 
-Piece = Step | MaskRef | Words | Done
+Piece = Step | MaskRef | View | Words | Done

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, MedVLError
-from . import contrast, guard, sentences, told_relations, told_scan
+from . import contrast, guard, sentences, told_relations, told_scan, views
 from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Request, Sentence, Step, Words
 from .facts import REGIONS
 from .findings import FINDINGS
@@ -124,12 +124,17 @@ class Conversation:
         self, request: Request, cancel: threading.Event | None, teller: _Teller
     ) -> Iterator[Piece]:  # a generator that returns (request as understood on this scan, sentences)
         direct = request.intent in _DIRECT and not request.choose
-        announce = request.structures if direct else ()
+        announce = request.structures if direct or request.intent is Intent.VIEW else ()
         for piece in look(self.scene, self.finder, self._needs(request), cancel, announce):
             if not isinstance(piece, MaskRef) or teller.is_new(piece):
                 yield piece
         if request.intent is Intent.REPORT:
             return request, (yield from self._write_report(cancel))
+        if request.intent is Intent.VIEW:
+            change, told = views.change(self.scene, request)
+            if change is not None:
+                yield change
+            return request, told + ([sentences.unknown(request)] if request.unknown else [])
         told: list[Sentence] = []
         structures = request.structures
         if request.choose and len(structures) > 1:
@@ -163,7 +168,8 @@ class Conversation:
             return every
         if request.intent is Intent.RELATION and request.relation == "nearest" and request.structures:
             return request.structures + every
-        return request.structures if request.intent in _DIRECT else ()
+        looks = request.intent is Intent.VIEW and request.attribute in ("centre", "only", "colour")
+        return request.structures if looks or request.intent in _DIRECT else ()
 
     def _tell(self, request: Request, structures: tuple[str, ...]) -> list[Sentence]:
         scene, intent = self.scene, request.intent

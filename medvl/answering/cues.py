@@ -62,9 +62,7 @@ SEGMENT_STRONG = cue(
     "mark up|pick out|extract*|visuali*|display*|overlay*|3d model"
 )
 SEGMENT_WEAK = cue("show*|see|find|give|get|want|like|need|love|have|let me|do|add|bring up|point out|now|locate")
-REMOVE = cue(
-    "remove|delete|clear|hide|erase|undo|discard|forget|get rid of|take away|drop|wipe|throw away|unmark|deselect"
-)
+REMOVE = cue("remove|delete|clear|erase|undo|discard|forget|get rid of|take away|drop|wipe|throw away|unmark|deselect")
 
 # ---- attributes; every one may occur several times in a sentence
 

@@ -20,6 +20,7 @@ _CARRIED = {
     Intent.PRESENCE,
     Intent.FINDING,
     Intent.REMOVE,
+    Intent.VIEW,
     Intent.KNOWLEDGE,
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from . import cues, refusals, rules_measure, rules_segment, rules_talk
+from . import cues, refusals, rules_measure, rules_segment, rules_talk, rules_view
 from .clauses import Clause, split
 from .contract import Intent, Request
 from .followup import Context
@@ -62,6 +62,7 @@ _RULES: tuple[Rule, ...] = (
     rules_talk.small_talk,
     refusals.of_clause,
     rules_segment.declined,
+    rules_view.view,
     rules_segment.remove,
     rules_talk.knowledge,
     rules_talk.report,

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from app.scans import SAMPLES
-from medvl.answering.contract import Answer, Done, Fact, Intent, MaskRef, Request, Sentence, Step, Words
+from medvl.answering.contract import Answer, Done, Fact, Intent, MaskRef, Request, Sentence, Step, View, Words
 from medvl.case import _Step
 from medvl.errors import Cancelled, PromptError
 from medvl.masks import PALETTE, Mask
@@ -67,6 +67,10 @@ class TalkingCase(StandInCase):
                     self.remove(self.found.pop(name))
                 yield from self._say([Sentence("It is gone.", "knowledge")], Intent.REMOVE, cancel)
                 return
+            if "just the" in low or "window" in low or "red" in low.split():
+                yield self._view(low)
+                yield from self._say([Sentence("Done.", "scan")], Intent.VIEW, cancel)
+                return
             if "describe" in low:
                 sentences = yield from self._find_all(list(self.model.structures), cancel)
                 yield from self._say(sentences, Intent.REPORT, cancel)
@@ -94,6 +98,12 @@ class TalkingCase(StandInCase):
             technique = Sentence(f"CT of {self.ct.shape[2]} axial slices.", "scan")
             found, empty = (Section("Findings", ()), Section("Organs", tuple(sentences), 2)), Section("Impression", ())
             yield Report((Section("Technique", (technique,)), *found, empty))
+
+    def _view(self, low):
+        ids = tuple(id for name, id in self.found.items() if name in low)
+        if "window" in low:
+            return View("window", value="Lung")
+        return View("colour", ids, "#ff0000") if "red" in low.split() else View("only", ids)
 
     def _find_all(self, names, cancel):
         sentences = []

@@ -17,6 +17,7 @@ from app.handlers import Handlers
 from app.inputs import clean_question, clean_sentence
 from app.scans import SampleShelf
 from app.sessions import SessionStore
+from app.viewer import wire
 from medvl.answering.contract import Step
 from medvl.errors import MedVLError, PromptError
 
@@ -153,6 +154,26 @@ class TestAsking:
         page = talking.edit("a", {"op": "delete", "id": mask_id})
         assert page["chat"]["masks"][mask_id]["gone"]
         assert turn(page)["chips"] == [mask_id]
+
+    def test_the_chat_hides_colours_and_shows_masks(self, talking):
+        ask(talking, "segment the liver and the spleen")
+        session = talking.store.get("a")
+        ids = {m.name.lower(): m.id for m in session.case.masks.values()}
+        ask(talking, "just the liver")
+        assert session.styles[ids["liver"]]["visible"]
+        assert not session.styles[ids["spleen"]]["visible"]
+        ask(talking, "the liver in red")
+        assert session.case.masks[ids["liver"]].color == "#ff0000"
+        ask(talking, "how big is the spleen?")  # who asks about it wants to see it
+        assert session.styles[ids["spleen"]]["visible"]
+        assert len(session.case.masks) == 2
+
+    def test_another_window(self, talking):
+        board = talking.store.get("a").board
+        before = board.revision
+        ask(talking, "lung window please")
+        header = wire.unpack_delta(board.delta(before))[0]
+        assert board.info()["windows"][header["window"]["index"]]["name"] == "Lung"
 
     def test_a_mask_that_the_chat_removes_leaves_the_viewer(self, talking):
         (mask_id,) = turn(ask(talking, "liver"))["chips"]

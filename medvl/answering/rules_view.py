@@ -1,0 +1,85 @@
+"""Rules for the viewer: hide and show masks, go to one, colour it, another window. Nothing is segmented anew but what
+the viewer should go to.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import cues
+from .asking import about
+from .clauses import Clause
+from .contract import Intent, Request
+
+COLOURS = {
+    "red": "#ff6b6b", "blue": "#4dabf7", "green": "#51cf66", "yellow": "#fcc419", "purple": "#cc5de8",
+    "violet": "#9c36b5", "orange": "#ff922b", "cyan": "#22b8cf", "turquoise": "#22b8cf", "teal": "#20c997",
+    "pink": "#f06595", "magenta": "#f06595", "brown": "#a07855", "white": "#f8f9fa", "gray": "#adb5bd",
+    "grey": "#adb5bd",
+}  # fmt: skip
+WINDOWS = {
+    "soft": "Soft tissue",
+    "abdom": "Soft tissue",
+    "lung": "Lung",
+    "pulmon": "Lung",
+    "bon": "Bone",
+    "brain": "Brain",
+    "liver": "Liver",
+    "hepatic": "Liver",
+    "mediastin": "Mediastinum",
+}
+
+_ASKS = cues.cue("what|why|how|when|who|explain|define|difference|should")
+_WINDOW = re.compile(
+    rf"\b(?P<before>{'|'.join(WINDOWS)})\w*( tissue)? (window\w*|preset|setting)\b"
+    rf"|\b(window\w*|preset) (to|for|of|on|=|:)( the)? (?P<after>{'|'.join(WINDOWS)})"
+)
+_OFF = cues.cue(
+    "hide|hiding|conceal|(turn|switch|toggle) (it |them |(the )?@ )?off|(turn|switch|toggle) off|"
+    "(make )?invisible|blend out"
+)
+_ON = cues.cue(
+    "unhide|reveal|(turn|switch|toggle) (it |them |(the )?@ )?(back )?on|(turn|switch|toggle) (back )?on|"
+    "(show|display) (the )?(it|them|@|everything|all|all masks|masks) (again|once more)|"
+    "bring (it |them |(the )?@ )?back( (the )?@)?|make (it|them|(the )?@) visible"
+)
+_ONLY = cues.cue(
+    "(show|display|see|view) (me )?(only|just|nothing but)|(only|just) (show|display)|hide (everything|all|all masks) "
+    "(but|except|apart from|other than|besides)|(hide|turn off) (the )?(others?|rest|all others)"
+)
+_CENTRE = cues.cue(
+    "(go|jump|navigate|scroll|fly|move|take me|bring me) (back )?to|(re)?cent(er|re)( the view| it)?( on| at| around)?|"
+    "zoom( in| into| on| to)*|focus on"
+)
+_COLOUR_VERB = cues.cue("make|colou?r*|paint*|turn|change|recolou?r*|draw|render|in|give")
+_COLOUR = cues.cue("|".join(COLOURS))
+
+
+def view(clause: Clause) -> list[Request] | None:
+    """What the viewer should show or leave out."""
+    if clause.says(_ASKS) or clause.declined or (clause.yes_no and clause.words[0] in ("is", "are", "was", "were")):
+        return None
+    window = _WINDOW.search(clause.text)
+    if window:
+        return [Request(Intent.VIEW, attribute="window", topic=WINDOWS[window["before"] or window["after"]])]
+    colour = _COLOUR.search(clause.masked)
+    if colour and clause.has(_COLOUR_VERB) and clause.structures:
+        return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
+    if clause.has(_ONLY):
+        return [_of(clause, "only")]
+    if clause.has(_ON):
+        return [_of(clause, "show")]
+    if clause.has(_OFF):
+        return [_of(clause, "hide")]
+    if clause.has(_CENTRE) and (clause.structures or clause.unknown):
+        return [_of(clause, "centre")]
+    return None
+
+
+def _of(clause: Clause, attribute: str) -> Request:
+    """A request about what is named, pointed to, or all ("hide everything", "hide the masks")."""
+    everything = clause.has(cues.EVERYTHING) or any(w in clause.words for w in ("masks", "overlays", "overlay"))
+    if clause.structures or clause.unknown:
+        return about(clause, Intent.VIEW, attribute=attribute)
+    last = clause.context.last
+    return Request(Intent.VIEW, () if everything or last is None else last.structures, attribute=attribute)

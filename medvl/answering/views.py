@@ -1,0 +1,48 @@
+"""What a message changes in the viewer, and the sentence that says so."""
+
+from __future__ import annotations
+
+from . import sentences
+from .contract import Request, Sentence, View
+from .rules_view import COLOURS
+from .scene import Scene
+from .words import all_the
+
+_DONE = {
+    "hide": "I hid {}; the masks stay in the list",
+    "show": "{} can be seen again",
+    "only": "only {} is shown",
+    "centre": "the view is centred on {}",
+    "colour": "{} has the colour asked for",
+}
+
+
+def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]:
+    """What the viewer should do for a VIEW request.
+
+    Returns:
+        The change, None if there is nothing to change; and what to say of it.
+    """
+    action = request.attribute
+    if action == "window":
+        return View("window", value=request.topic), [_say(f"the viewer shows the {request.topic.lower()} window")]
+    named = request.structures or tuple(scene.present)
+    there = tuple(id for id in named if scene.mask(id) is not None)
+    if not there:
+        if request.unknown:
+            return None, []
+        if action in ("centre", "only", "colour"):
+            return None, sentences.missing(scene, named)
+        what = f"of {all_the(request.structures)} " if request.structures else ""
+        return None, [_say(f"there is no mask {what}yet. Ask for it to be segmented first")]
+    ids = tuple(mask.id for mask in scene.masks(*there))
+    text = _DONE[action].format(all_the(there))
+    if action == "only" and len(there) > 1:
+        text = text.replace(" is shown", " are shown")
+    if action == "colour":
+        text = f"{all_the(there)} {'is' if len(there) == 1 else 'are'} {request.topic} now"
+    return View(action, ids, COLOURS.get(request.topic, "") if action == "colour" else ""), [_say(text)]
+
+
+def _say(text: str) -> Sentence:
+    return sentences.say(None, text, source="scan")

@@ -1,0 +1,97 @@
+"""What the viewer is asked to do in words, on reference labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from medvl.answering.contract import Done, Intent, MaskRef, View
+from medvl.answering.conversation import Conversation
+from medvl.answering.intent import parse
+from medvl.answering.rules_view import COLOURS
+from tests.medvl.answering.scenes import sample
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute", "structures", "topic"),
+    [
+        ("hide the spleen", "hide", ("spleen",), ""),
+        ("please turn the spleen off", "hide", ("spleen",), ""),
+        ("show only the liver and the spleen", "only", ("liver", "spleen"), ""),
+        ("hide everything but the heart", "only", ("heart",), ""),
+        ("show the spleen again", "show", ("spleen",), ""),
+        ("zoom in on the left kidney", "centre", ("left_kidney",), ""),
+        ("go to the aorta", "centre", ("aorta",), ""),
+        ("make the liver red", "colour", ("liver",), "red"),
+        ("switch to the bone window", "window", (), "Bone"),
+        ("set the window to soft tissue", "window", (), "Soft tissue"),
+        ("hide all masks", "hide", (), ""),
+    ],
+)
+def test_orders_to_the_viewer(text, attribute, structures, topic):
+    (request,) = parse(text)
+    assert request.intent is Intent.VIEW
+    assert (request.attribute, request.structures, request.topic) == (attribute, structures, topic)
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("what is a lung window?", Intent.KNOWLEDGE),
+        ("show the liver", Intent.SEGMENT),
+        ("segment only the liver", Intent.SEGMENT),
+        ("remove the spleen", Intent.REMOVE),
+        ("is the liver brighter than the spleen?", Intent.COMPARE),
+        ("why is the aorta white?", Intent.KNOWLEDGE),
+    ],
+)
+def test_other_requests_stay_what_they_are(text, intent):
+    assert parse(text)[0].intent is intent
+
+
+def test_it_is_what_was_spoken_of():
+    before = parse("how big is the spleen?")
+    (request,) = parse("hide it", [before])
+    assert (request.intent, request.structures) == (Intent.VIEW, ("spleen",))
+
+
+def test_the_window_is_one_of_the_viewer():
+    from app.viewer.board import WINDOWS
+    from medvl.answering import rules_view
+
+    assert set(rules_view.WINDOWS.values()) == {name for name, _, _ in WINDOWS}
+
+
+class TestOnAScan:
+    @staticmethod
+    def pieces(talk, text):
+        found = list(talk.ask(text))
+        return [p for p in found if isinstance(p, View)], found
+
+    def test_hiding_keeps_the_mask_and_says_so(self):
+        talk = Conversation(sample())
+        (mask,) = [p.mask for p in talk.ask("segment the liver") if isinstance(p, MaskRef)]
+        views, found = self.pieces(talk, "hide it")
+        assert views == [View("hide", (mask.id,))]
+        assert "hid the liver" in found[-1].answer.text
+        assert talk.scene.mask("liver") is not None
+
+    def test_nothing_to_hide(self):
+        views, found = self.pieces(Conversation(sample()), "hide the liver")
+        assert views == []
+        assert "no mask of the liver" in found[-1].answer.text
+
+    def test_going_somewhere_finds_it_first(self):
+        views, found = self.pieces(Conversation(sample()), "go to the liver")
+        (mask,) = [p.mask for p in found if isinstance(p, MaskRef)]
+        assert views == [View("centre", (mask.id,))]
+
+    def test_a_colour(self):
+        views, _ = self.pieces(Conversation(sample()), "make the liver green")
+        assert views[0].action == "colour"
+        assert views[0].value == COLOURS["green"]
+
+    def test_a_window_needs_no_mask(self):
+        views, found = self.pieces(Conversation(sample()), "lung window please")
+        assert views == [View("window", value="Lung")]
+        assert isinstance(found[-1], Done)
+        assert not found[-1].answer.refused
