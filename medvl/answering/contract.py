@@ -56,8 +56,8 @@ class Request:
         claim: what the person supposes, to be confirmed or denied: ``left``, ``right``, ``above``, ``below``,
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
-        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the name of the window or
-            the colour; else "".
+        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the window or colour;
+            else "".
         unknown: words taken for a structure that is not known.
         nearest: known names closest to ``unknown``, to offer.
         referring: the description a structure was found by ("the larger kidney"), else "".
