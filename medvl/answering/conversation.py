@@ -188,6 +188,8 @@ class Conversation:
             return self._take_out(structures)
         if not structures:
             return [] if request.unknown else [Sentence(self._text("antecedent"), "knowledge")]
+        if intent is Intent.RELATION and request.unknown and len(structures) < 2:
+            return []  # that the other one is not known is said next
         if intent is Intent.SEGMENT:
             return sentences.segmented(scene, structures)
         if intent is Intent.MEASURE:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from . import cues, refusals, rules_measure, rules_segment, rules_talk, rules_view
+from . import cues, cues_talk, refusals, rules_measure, rules_segment, rules_talk, rules_view
 from .clauses import Clause, split
 from .contract import Intent, Request
 from .followup import Context
@@ -27,11 +27,11 @@ _MENDED = word_set(
     attenuation hounsfield contrast thickness slices which where compare larger smaller bigger brighter darker
     distance between touching nearest closest behind calcium calcification calcified aneurysm emphysema effusion
     pleural steatosis gallstones stones osteoporosis enlarged visible segmented measure please remove length
-    position located resolution orientation arterial venous organs average voxel
+    everything position located resolution orientation arterial venous organs average voxel
     """
 )
 
-SPELLER = Speller(names_to_mend() | _MENDED, lexicon() | cues.WORDS | cues.FUNCTION_WORDS | cues.FILLERS)
+SPELLER = Speller(names_to_mend() | _MENDED, lexicon() | cues.WORDS | cues.FUNCTION_WORDS | cues_talk.FILLERS)
 
 
 def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request, ...]:
@@ -68,6 +68,7 @@ _RULES: tuple[Rule, ...] = (
     rules_talk.report,
     rules_measure.finding,
     rules_talk.disease,
+    rules_measure.extreme,
     rules_talk.list_known,
     rules_talk.unmeasured,
     rules_measure.choice,

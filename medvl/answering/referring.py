@@ -70,7 +70,7 @@ TRAITS: dict[str, Traits] = {
     "aorta": Traits(
         "vessel artery tube pipe",
         "arter larg|main|bigg|big|great; oxygen blood carr|distribut|deliver; arter; blood out|away heart; "
-        "vessel main|larg|bigg body|heart leav",
+        "vessel main|larg|bigg body|heart leav; vessel along|beside spine|back|column",
         3,
     ),
     "heart": Traits(

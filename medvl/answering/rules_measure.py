@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from . import cues
+from . import cues, cues_talk
 from .asking import about, imperative, pair_of, plain, referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
 from .referring import superlative
-from .vocabulary import STRUCTURES
+from .vocabulary import EVERYTHING, STRUCTURES
 
 
 def finding(clause: Clause) -> list[Request] | None:
@@ -88,6 +88,25 @@ def choice(clause: Clause) -> list[Request] | None:
     if last.intent is Intent.MEASURE:
         return [Request(Intent.MEASURE, ids, attribute=last.attribute, choose=choose)]
     return [Request(Intent.SEGMENT, ids, choose=choose)]
+
+
+_ANY = cues.cue("organs?|structures?")
+
+
+def extreme(clause: Clause) -> list[Request] | None:
+    """Which of all is the largest or brightest: "which organ is the biggest"."""
+    which = superlative(clause.words)
+    if (
+        not which
+        or clause.mentions
+        or not ((clause.which or len(clause.words) <= 4) and clause.says(_ANY))
+        or "than" in clause.words
+    ):
+        return None
+    organs_only = "organ" in clause.words or "organs" in clause.words
+    ids = tuple(id for id in EVERYTHING if not organs_only or STRUCTURES[id].kind == "organ")
+    attribute = "mean_hu" if which in ("brighter", "darker") else "volume"
+    return [Request(Intent.COMPARE, ids, attribute=attribute, which=which)]
 
 
 _BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against")
@@ -222,7 +241,7 @@ def measure(clause: Clause) -> list[Request] | None:
         ):
             found.append((match.start(), name))
     names = [name for _, name in sorted(found)]
-    if not names and clause.known and clause.has(cues.DESCRIBE_ONE) and not strong_verb:
+    if not names and clause.known and cues_talk.DESCRIBE_ONE.match(clause.masked) and not strong_verb:
         return [about(clause, Intent.MEASURE, attribute=a) for a in ("volume", "mean_hu")]
     if not names and clause.has(cues.COMPARE) and any(c.isdigit() for c in clause.text):
         names = ["mean_hu" if clause.has(cues.BRIGHT) else "volume"]

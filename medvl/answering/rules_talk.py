@@ -5,7 +5,7 @@ Each rule gives the requests of a clause, or None for another rule to be asked.
 
 from __future__ import annotations
 
-from . import cues
+from . import cues, cues_talk
 from .asking import group_of, imperative, plain
 from .clauses import Clause
 from .contract import Intent, Request
@@ -16,12 +16,12 @@ def small_talk(clause: Clause) -> list[Request] | None:
     """Nothing but greetings, thanks, questions about the program."""
     if clause.known or clause.unknown:
         return None
-    for topic, pattern in cues.CHAT.items():
+    for topic, pattern in cues_talk.CHAT.items():
         match = pattern.search(clause.text)
         if match:
             rest = (clause.text[: match.start()] + " " + clause.text[match.end() :]).split()
             if (
-                all(w in cues.FILLERS or any(p.fullmatch(w) for p in cues.CHAT.values()) for w in rest)
+                all(w in cues_talk.FILLERS or any(p.fullmatch(w) for p in cues_talk.CHAT.values()) for w in rest)
                 or topic == "privacy"
             ):
                 return [Request(Intent.CHAT, topic=topic)]
@@ -30,25 +30,25 @@ def small_talk(clause: Clause) -> list[Request] | None:
 
 def knowledge(clause: Clause) -> list[Request] | None:
     """General questions: what a word means, what an organ does, what is normal, how it is measured."""
-    if clause.unknown and clause.has(cues.UNKNOWN_FUNCTION):
+    if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
-    if clause.has(cues.HOW_YOU_KNOW):
+    if clause.has(cues_talk.HOW_YOU_KNOW):
         counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
         return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]
     if clause.words[0] == "why" and clause.has(cues.BRIGHT):
         fed = any(STRUCTURES[id].kind == "vessel" or id in GROUPS["kidneys"] for id in clause.structures)
         return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
-    if clause.has(cues.WHAT_IT_MEANS) and clause.context.turns[:-1] and clause.context.turns[-2]:
+    if clause.has(cues_talk.WHAT_IT_MEANS) and clause.context.turns[:-1] and clause.context.turns[-2]:
         return _meaning(clause.context.turns[-2][-1])
     here = any(w in clause.words for w in ("this", "here", "patient", "my", "your")) or clause.says(cues.THE_SCAN)
     ids = clause.structures
     if (
-        clause.has(cues.NORMAL_SIZE)
+        clause.has(cues_talk.NORMAL_SIZE)
         and not clause.yes_no
         and (clause.which or "how" in clause.words or not clause.known)
     ):
         return [Request(Intent.KNOWLEDGE, ids, topic="reference_ranges")]
-    if ids and clause.has(cues.FUNCTION) and group_of(ids):
+    if ids and clause.has(cues_talk.FUNCTION) and group_of(ids):
         return [Request(Intent.KNOWLEDGE, ids, topic=group_of(ids))]
     measurable = ids and any(clause.has(p) for p in cues.ATTRIBUTES.values())
     content = [
@@ -60,26 +60,26 @@ def knowledge(clause: Clause) -> list[Request] | None:
         ids
         and clause.explicit
         and group_of(ids)
-        and clause.has(cues.WHAT_IS)
+        and clause.has(cues_talk.WHAT_IS)
         and not content
         and clause.words[:2] in (["what", "is"], ["what", "are"])
     ):
         return [Request(Intent.KNOWLEDGE, ids, topic=group_of(ids))]
-    if clause.has(cues.TOPICS["measurement"]) and not clause.explicit:
+    if clause.has(cues_talk.TOPICS["measurement"]) and not clause.explicit:
         return [Request(Intent.KNOWLEDGE, topic="measurement")]
     first, second = clause.words[0], clause.words[1] if len(clause.words) > 1 else ""
-    defining = clause.has(cues.DEFINE) or first == "why"
+    defining = clause.has(cues_talk.DEFINE) or first == "why"
     if first in ("what", "how") and "the" not in clause.words[:3]:
         defining = defining or second in ("is", "are") or (first == "how" and second in ("do", "does"))
-    if first in ("is", "are", "how", "does") and clause.says(cues.TOPICS["radiation"]):
+    if first in ("is", "are", "how", "does") and clause.says(cues_talk.TOPICS["radiation"]):
         defining = True
-    which_system = clause.which and clause.says(cues.TOPICS["system"])
+    which_system = clause.which and clause.says(cues_talk.TOPICS["system"])
     if not (defining or which_system) or measurable:
         return None
-    general = clause.says(cues.TOPICS["left_right"]) or clause.says(cues.TOPICS["radiation"])
+    general = clause.says(cues_talk.TOPICS["left_right"]) or clause.says(cues_talk.TOPICS["radiation"])
     if here and not which_system and not general:
         return None
-    for topic, pattern in cues.TOPICS.items():
+    for topic, pattern in cues_talk.TOPICS.items():
         if clause.says(pattern) or clause.has(pattern):
             return [Request(Intent.KNOWLEDGE, topic=topic)]
     return None

@@ -58,6 +58,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
     )
     if len(there) > 2:
         ranked = sorted(values, key=lambda fact: -fact.value)
+        if request.which:
+            return [_extreme(scene, request.which, ranked)]
         text = f"from the {more.removesuffix('r')}st to the least: " + listing(
             [f"{the(f.structures[0])} ({_of(f)})" for f in ranked]
         )
@@ -104,6 +106,16 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             )
         )
     return told + gone
+
+
+def _extreme(scene: Scene, which: str, ranked: list[Fact]) -> Sentence:
+    """The first of many, and the two that follow; values fall."""
+    ranked = ranked[::-1] if which in ("smaller", "darker") else ranked
+    first, *after = ranked[:3]
+    most = {"larger": "largest", "smaller": "smallest", "brighter": "brightest", "darker": "darkest"}[which]
+    then = " and ".join(f"{the(f.structures[0])} ({_of(f)})" for f in after)
+    text = f"of what I found, {the(first.structures[0])} {be(first.structures[0])} the {most}: {_of(first)}"
+    return say(scene, f"{text}, before {then}", first, *after)
 
 
 def _value(scene: Scene, id: str, attribute: str) -> Fact:

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from medvl.answering import knowledge
-from medvl.answering.cues import CHAT, FINDING_STRUCTURES
-from medvl.answering.cues import TOPICS as GENERAL
+from medvl.answering.cues import FINDING_STRUCTURES
+from medvl.answering.cues_talk import CHAT
+from medvl.answering.cues_talk import TOPICS as GENERAL
 from medvl.answering.vocabulary import GROUPS, STRUCTURES
 
 

@@ -1,0 +1,126 @@
+"""Words of general questions and small talk, in the manner of ``cues``."""
+
+from __future__ import annotations
+
+import re
+
+from .cues import cue
+from .lexicon import word_set
+
+# ---- general knowledge
+
+DEFINE = cue(
+    "what (is|are) (a|an)|what (does|do)( _){1,4} (mean|stand for)|defin*|explain|meaning of|meant by|stand* for|"
+    "(tell|teach) me what|can you explain|what exactly (is|are)|difference between"
+)
+WHAT_IS = cue("what (is|are)|what")
+FUNCTION = cue(
+    "what (the |a |an |my )?@ (does|do|is for|are for)|"
+    "what happens (in|inside) (the |a |an |my )?@|(point|use) of (the |a |an |my )?@|"
+    "what (does|do) (the |a |an |my |our )?@( even| actually)? do|functions?|role|job|purpose|(is|are|was) @ "
+    "(good )?for|"
+    "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ "
+    "for|tasks? of|what for|do(es)? @ do"
+)
+UNKNOWN_FUNCTION = cue(
+    "what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of "
+    "(the |a )?#"
+)
+HOW_YOU_KNOW = cue(
+    "how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|"
+    "derive)"
+)
+DESCRIBE_ONE = cue(
+    "describe (the |this |my )?@|(tell me|say|know|have|give me)?( something| anything| more| a bit| details?| facts| "
+    "information| info| a summary| the summary| summary)* (about|on|of) (the |this |my |both )?@|"
+    "(analy(z|s)e|summari(z|s)e) (the |this |my |both )?@"
+)
+NORMAL_SIZE = cue(
+    "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|"
+    "typical (size|volume|hu|value)|"
+    "(should|supposed to) (a |an |the |my )?@ (to )?be"
+)
+TOPICS: dict[str, re.Pattern[str]] = {
+    "left_right": cue(
+        "(left|right) (is |on |shown |appears )*(on |at )?(the )?(left|right)|(left|right) and (left|right) "
+        "(swapped|flipped|mirrored|reversed)|mirrored|radiological convention"),
+    "radiation": cue(
+        "radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"
+    ),
+    "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
+    "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
+    "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
+    "window": cue("window*|level setting"),
+    "planes": cue("axial|coronal|sagittal|planes?|transverse|multiplanar"),
+    "hounsfield_unit": cue(
+        "hu|hounsfield*|attenuation|radiodensity|(bones?|@|air|water|fat|metal) (is |look* |appear* )*(white|"
+        "black|bright|dark|gr(a|e)y)|"
+        "(white|black) on (a )?ct"),
+    "voxel": cue("voxels?|pixels?|slice thickness|spacing|resolution|partial volume"),
+    "artifact": cue("artifacts?|artefacts?|streaks?|noise|beam hardening"),
+    "measurement": cue(
+        "how (do|did|does|can) (you|it|this|the _)( _)? (calculate|compute|measure|determine|get|derive|obtain)|"
+        "how (is|are|was|were)( _){1,4} (computed|calculated|measured|determined|obtained|derived)"),
+    "steatosis": cue("steato*|fatty liver|nafld|masld"),
+    "emphysema": cue("emphysem*|copd"),
+    "aortic_aneurysm": cue("aneurysm*|aaa"),
+    "bone_density": cue("osteopor*|osteopen*|bone (mineral )?density"),
+    "gallstones": cue("gallstones?|gall stones?|cholelith*"),
+    "renal_stones": cue("kidney stones?|nephrolith*|renal (stones?|calcul*)|urolith*"),
+    "pleural_effusion": cue("effusions?|hydrothorax|pleural fluid"),
+    "aortic_calcification": cue("calcif*|athero*|plaques?"),
+    "splenomegaly": cue("splenomegaly"),
+    "hepatomegaly": cue("hepatomegaly"),
+    "cardiomegaly": cue("cardiomegaly"),
+    "segmentation": cue("segmentations?|masks?|dice|contours?|segmenting"),
+    "system": cue("models?|algorithms?|networks?|neural|ai|trained|training|language model|sam|software|weights"),
+    "nifti_dicom": cue("nifti|dicom|nrrd|file formats?"),
+    "ct": cue("ct|cts|cat scans?|computed tomography|ct scanners?|scanners?|tomograph*"),
+}  # fmt: skip
+"""General topics, the more special first."""
+
+# ---- small talk; a message of nothing but such words and fillers
+
+CHAT: dict[str, re.Pattern[str]] = {
+    "privacy": cue(
+        "(sent|uploaded|stored|saved|shared) (to|on|with|in)( _)* (server|cloud|internet|anyone|anybody|company|"
+        "disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
+    "identity": cue(
+        "who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|"
+        "person|chatgpt|machine|real)|who (made|built|created|trained) you"),
+    "accuracy": cue(
+        "are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| "
+        "that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i "
+        "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
+        "mistakes?|errors?|confident)|i do not (believe|trust) you"),
+    "capabilities": cue(
+        "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|(can you |could you )?help( me)?|how (do|"
+        "can|does|should) (i|we|this|it) "
+        "(use|work|start)( _)*|what (can|could) ((you|it) not|not (you|it)) do|what (are )?your (limits|limitations)|"
+        "what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
+        "instructions|what now|how (do|can) you help( _)*"),
+    "export": cue(
+        "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
+    "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
+    "thanks": cue(
+        "thanks?|(much )?appreciated?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) "
+        "(work|job|done|one)|perfect|"
+        "nothing( else| more)?|awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
+    "greeting": cue(
+        "yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
+        "servus|moin|how is it going|what is up"),
+    "acknowledge": cue(
+        "ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
+        "right|oh"),
+}  # fmt: skip
+FILLERS = word_set(
+    """
+    is a lot so very much there again you for the that this it to me my friend and please , . ! ? : today all help
+    everyone just now dear bot about
+    """
+)
+
+WHAT_IT_MEANS = cue(
+    "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
+    "that|so what"
+)
