@@ -28,6 +28,9 @@ from .slice_segmenter import Fusion, ObjectState, SliceSegmenter
 from .structure_prior import MATCH_IOU
 
 NEGATIVE_REACH_MM = 8.0  # how far along the axis a click speaks that only takes away
+TAIL_SHARE = 0.12  # of the largest slice's area, below which slices at an end are a tail
+TAIL_MM = 15.0  # a tail longer than this is something else that goes on from the object (ureter, vessel, muscle)
+TAIL_KEPT_MM = 6.0
 STABLE_IOU = 0.985  # a re-prediction that agrees this well with what was there ends the correction
 
 
@@ -108,7 +111,7 @@ class Segmenter:
             yield Progress(state, (index,), "propagating", done, expected, eta_s=eta)
         before = state
         if not cancel.is_set():
-            state = self._one_piece(state)
+            state = self._without_tails(self._one_piece(state))
         changed = tuple(i for i in before.slices if state.slices.get(i) is not before.slices[i])
         yield Progress(state, changed, "done", done, done, stopped=cancel.is_set(), eta_s=0.0)
 
@@ -302,6 +305,24 @@ class Segmenter:
             if any(a in run for a in state.anchors):
                 keep.update(run)
         return replace(state, slices={i: p for i, p in state.slices.items() if i in keep})
+
+    def _without_tails(self, state: ObjectState) -> ObjectState:
+        """Cut long thin ends without a prompt off an object that is no known structure: it leaked there."""
+        if state.structure or len(state.slices) < 3:
+            return state
+        areas = {i: int((patch.logits > 0).sum()) for i, patch in state.slices.items()}
+        thin = TAIL_SHARE * max(areas.values())
+        spacing = self.ct.spacing_mm[state.axis]
+        gone: set[int] = set()
+        for order in (sorted(areas), sorted(areas, reverse=True)):
+            tail = []
+            for index in order:
+                if areas[index] >= thin or index in state.anchors:
+                    break
+                tail.append(index)
+            if len(tail) * spacing > TAIL_MM:
+                gone.update(tail[: len(tail) - round(TAIL_KEPT_MM / spacing)])
+        return replace(state, slices={i: p for i, p in state.slices.items() if i not in gone}) if gone else state
 
     def frame(self, axis: int) -> PlaneFrame:
         """Bookkeeping of the planes with normal ``axis``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ import pytest
 from medvl.errors import Cancelled, PromptError
 from medvl.evaluation.interactive import box_on_largest_slice, centre_of_largest_error, dice
 from medvl.masks import bounding_box
+from medvl.plane_masks import SlicePrompts
+from medvl.planes import Patch
 from medvl.prompts import Box, Point
+from medvl.segmenter import TAIL_KEPT_MM
+from medvl.slice_segmenter import ObjectState
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +154,25 @@ def test_refinement_leaves_far_slices_alone(model, abdomen):
     after = fresh.refine(mask, points=[Point((i, j, k))])
     changed = np.flatnonzero((mask.array != after.array).any((0, 1)))
     assert changed.size == 0 or changed.max() < middle  # the box's own slice and what lies beyond it stay
+
+
+def test_a_long_thin_end_without_a_prompt_is_cut_off(case):
+    segmenter = case._segmenter
+    spacing = case.ct.spacing_mm[2]
+    shape = segmenter.frame(2).shape
+
+    def disc(radius: int) -> Patch:
+        r, c = np.ogrid[: shape[0], : shape[1]]
+        return Patch.from_logits(np.where((r - 40) ** 2 + (c - 40) ** 2 <= radius**2, 4.0, -4.0))
+
+    slices = {k: disc(14 if 20 <= k < 30 else 3) for k in range(8, 33)}
+    state = ObjectState(axis=2, anchors={25: SlicePrompts()}, slices=slices)
+    cut = segmenter._without_tails(state).slices
+    assert min(cut) == 20 - round(TAIL_KEPT_MM / spacing)
+    assert max(cut) == 32  # a short end stays
+    clicked = replace(state, anchors=state.anchors | {9: SlicePrompts(((40, 40, True),))})
+    assert min(segmenter._without_tails(clicked).slices) == 8
+    assert len(segmenter._without_tails(replace(state, structure="aorta")).slices) == len(slices)
 
 
 def test_three_dimensional_box_bounds_the_slices(case, abdomen):
