@@ -7,8 +7,8 @@ in closest RAS+ like everywhere in this package, so that a list of a hundred tho
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,7 +18,7 @@ from scipy import ndimage, sparse
 
 from ..errors import CTReadError, MedVLError
 from ..geometry import to_canonical
-from ..masks import Mask
+from ..masks import Mask, union
 from ..readers import read_ct
 
 SEG = "[SEG]"
@@ -100,6 +100,7 @@ class MaskSource:
         axes: of arrays: body direction in which each of the three axes grows, "SPL" for depth from the feet, rows
             from the front and columns from the patient's right.
         shape: of the sparse matrix of an ``.npz``, ``(channels, a, b, c)``.
+        parts: more sources whose voxels belong to the structure too (the lobes of a lung).
     """
 
     file: Path
@@ -107,6 +108,7 @@ class MaskSource:
     channel: int | None = None
     axes: str = "RAS"
     shape: tuple[int, int, int, int] | None = None
+    parts: tuple[MaskSource, ...] = ()
 
     def read(self, ct: Grid) -> np.ndarray:
         """The mask, bool ``(i, j, k)`` RAS+ on the grid of the CT.
@@ -177,7 +179,9 @@ def read_image(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     if path.suffix == ".npy" or (path.is_dir() and pictures(path)):
         array = _volume(np.load(path, mmap_mode="r"), path) if path.suffix == ".npy" else _stack(path)
         array, affine = to_canonical(array, axes_affine(sample.axes))
-        return np.ascontiguousarray(array, np.float32), affine
+        array = np.ascontiguousarray(array, np.float32)
+        # M3D-Seg as downloaded is a z-score; its own preparation scales it to 0..1 in this way.
+        return (_unit(array) if array.min() < 0 or array.max() > 1 else array), affine
     if sample.scale == "unit":  # read_ct gives whole HU and would round 0..1 away
         image = nib.load(path)
         affine = image.affine if image.header["sform_code"] or image.header["qform_code"] else axes_affine("RAS")
@@ -258,6 +262,9 @@ def _select(array: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
 @lru_cache(maxsize=32)
 def _on_grid(source: MaskSource, shape: tuple[int, int, int], affine_bytes: bytes) -> Mask:
     """A mask on a grid, cropped; kept because a reader looks at it once to know what is there, and training again."""
+    if source.parts:
+        masks = [_on_grid(part, shape, affine_bytes) for part in (replace(source, parts=()), *source.parts)]
+        return reduce(union, masks)
     if not source.file.exists():
         raise DatasetError(f"The label file {source.file} is missing. Download or prepare it again.")
     if source.file.suffix in (".npy", ".npz"):
