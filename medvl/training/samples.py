@@ -72,6 +72,19 @@ class Grid(Protocol):
 
 
 @dataclass(frozen=True)
+class VoxelGrid:
+    """A grid without voxels.
+
+    Attributes:
+        shape: voxels along i, j, k, closest RAS+.
+        affine: ``(4, 4)``, voxel -> RAS mm.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+
+@dataclass(frozen=True)
 class Image:
     """Voxels and where they lie.
 
@@ -138,7 +151,6 @@ class Sample:
         masks: structure -> where its mask is stored.
         scale: ``"hu"``: Hounsfield units; ``"unit"``: 0..1, windowed and scaled by whoever published it.
         axes: of arrays and pictures, see ``MaskSource.axes``; a volume with an affine has its own.
-        facts: what conversations can be made from; readers of label maps set it, see ``conversations.Facts``.
     """
 
     id: str
@@ -148,7 +160,6 @@ class Sample:
     masks: Mapping[str, MaskSource] = field(default_factory=dict)
     scale: Literal["hu", "unit"] = "hu"
     axes: str = "SPL"
-    facts: object | None = None
 
     def __post_init__(self) -> None:
         if not self.turns:
@@ -192,6 +203,18 @@ def read_image(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     except CTReadError as error:
         raise DatasetError(f"{path}: {error}") from error
     return volume.hu, volume.affine
+
+
+def grid_of(sample: Sample) -> VoxelGrid:
+    """The grid that ``read_image`` would give, of a ``.npy`` array or a NIfTI: from the header only."""
+    if sample.ct.suffix == ".npy":
+        shape, affine = np.load(sample.ct, mmap_mode="r").shape[-3:], axes_affine(sample.axes)
+    else:
+        image = nib.load(sample.ct)
+        shape, affine = image.shape[:3], image.affine
+    # An array of zero strides: reorienting it costs nothing and gives the shape.
+    array, affine = to_canonical(np.broadcast_to(np.zeros(1, np.uint8), shape), affine)
+    return VoxelGrid(array.shape, affine)
 
 
 def read_masks(sample: Sample, ct: Grid, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
