@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from ...answering.words import listing, sentence
 from ..conversations import given, pick
 from ..names import canonical, spoken
@@ -25,6 +27,7 @@ TURNS = 6
 _REPORT = ("VolumeName", "Findings_EN", "Impressions_EN")
 _REGION = ("Volumename", "Anatomy", "Sentence")
 _FINDING_QUESTIONS = ("Is there {x}?", "Does this scan show {x}?", "Do you see {x} in this CT?", "Any sign of {x}?")
+_COUNTED = frozenset({"hiatal hernia", "lung nodule", "lung opacity", "pericardial effusion", "pleural effusion"})
 _TASKS = re.compile(r"<(image|multiple_choice|long_answer|short_answer|report_generation)>")
 
 
@@ -135,9 +138,9 @@ def _chest(volume: _Volume, seed: int, epoch: int) -> Sample:
     return Sample(volume.name, volume.path, tuple(turns), captions)
 
 
-def _finding(name: str, there: bool, state) -> Turn:
-    words = name.lower()
-    answer = f"Yes, there is {words}." if there else f"No, there is no {words}."
+def _finding(name: str, there: bool, state: np.random.Generator) -> Turn:
+    words = f"a {name.lower()}" if name.lower() in _COUNTED else name.lower()
+    answer = f"Yes, there is {words}." if there else f"No, there is no {name.lower()}."
     return Turn(pick(_FINDING_QUESTIONS, state).format(x=words), answer, (), "closed_vqa")
 
 

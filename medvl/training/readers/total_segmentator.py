@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...answering.vocabulary import STRUCTURES
+from ...masks import Mask
 from ..conversations import Facts, converse
 from ..names import canonical
 from ..samples import DatasetError, MaskSource, Sample, Turn, grid_of
@@ -85,8 +86,14 @@ def _sample(case: Path, seed: int, epoch: int) -> Sample:
 def facts_of(masks: Mapping[str, MaskSource], sample: Sample) -> Facts:
     """Which structures are in the scan and which are not, of masks that are complete."""
     grid = grid_of(sample)
-    voxels = {name: source.mask(grid).voxels for name, source in masks.items()}
+    found = {name: source.mask(grid) for name, source in masks.items()}
     return Facts(
-        tuple(name for name, count in voxels.items() if count >= MIN_VOXELS),
-        tuple(name for name, count in voxels.items() if count == 0),
+        tuple(name for name, mask in found.items() if mask.voxels >= MIN_VOXELS),
+        tuple(name for name, mask in found.items() if mask.empty),
+        voxels={name: mask.voxels for name, mask in found.items() if mask.box and not cut(mask)},
     )
+
+
+def cut(mask: Mask) -> bool:
+    """Whether an object reaches the border of its scan: its size is then the scan's."""
+    return any(lo == 0 or hi == n for lo, hi, n in zip(mask.box.lo, mask.box.hi, mask.shape, strict=True))
