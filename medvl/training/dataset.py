@@ -72,12 +72,11 @@ class TrainingSet(Dataset):
         self._epoch.fill_(int(number))
 
     def __getitem__(self, index: int) -> dict[str, object]:
-        sample = draw(self.samples, index, self.epoch)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         seeds = np.random.SeedSequence((self.seed, self.epoch, index)).generate_state(4)
         state = np.random.RandomState(seeds)
-        image = Image(*read_image(sample))
-        masks = {name: sample.masks[name].mask(image) for name in sample.wanted}
-        sample = without_empty(sample, {name for name, mask in masks.items() if mask.empty})
+        sample, image, masks = self._read(index)
         seen, low, high, box, flipped, sample = self._see(sample, image, masks, state)
         if flipped:
             masks = {aug.swap_name(name): mask for name, mask in masks.items()}
@@ -96,6 +95,18 @@ class TrainingSet(Dataset):
         return {"image": picture.float().contiguous(), "masks": solid, "sample": sample}
 
     # ---- steps
+
+    def _read(self, index: int) -> tuple[Sample, Image, dict[str, Mask]]:
+        """The sample, or the next of which something can be asked: in published sets a few masks are empty."""
+        for place in range(index, index + len(self)):
+            sample = draw(self.samples, place % len(self), self.epoch)
+            image = Image(*read_image(sample))
+            masks = {name: sample.masks[name].mask(image) for name in sample.wanted}
+            left = without_empty(sample, {name for name, mask in masks.items() if mask.empty})
+            if left is not None:
+                return left, image, masks
+            logger.warning("Sample %s: all masks that it speaks of are empty; the next one is taken.", sample.id)
+        raise DatasetError("Every sample speaks of masks that are empty: the label files do not fit their scans.")
 
     def _see(
         self, sample: Sample, image: Image, masks: dict[str, Mask], state: np.random.RandomState
@@ -162,13 +173,10 @@ def _solid(fraction: Tensor) -> Tensor:
     return solid if solid.any() else (fraction >= fraction.max()) & (fraction > 0)
 
 
-def without_empty(sample: Sample, empty: set[str]) -> Sample:
-    """A sample without pointers at structures whose mask has no voxel.
+def without_empty(sample: Sample, empty: set[str]) -> Sample | None:
+    """A sample without pointers at structures whose mask has no voxel; None if no turn is left.
 
     A report keeps its words and loses the ``[SEG]``; a turn that only asks for the mask goes.
-
-    Raises:
-        DatasetError: nothing is left.
     """
     if not empty:
         return sample
@@ -178,9 +186,7 @@ def without_empty(sample: Sample, empty: set[str]) -> Sample:
             turns.append(turn)
         elif turn.kind == "report":
             turns.append(_unpointed(turn, empty))
-    if not turns:
-        raise DatasetError(f"Sample {sample.id!r}: all masks that it speaks of are empty. Leave it out.")
-    return replace(sample, turns=tuple(turns))
+    return replace(sample, turns=tuple(turns)) if turns else None
 
 
 def _unpointed(turn: Turn, empty: set[str]) -> Turn:
