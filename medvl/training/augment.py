@@ -121,6 +121,11 @@ def field_of_view(shape: Sequence[int], keep: Iterable[Box | None], least: float
 # ---- Hounsfield units
 
 
+def recolourable(sample: Sample) -> bool:
+    """Whether other HU leave the answers true: none states a number of HU, or a finding that may be one of density."""
+    return croppable(sample) and all(turn.kind != "measured" for turn in sample.turns)
+
+
 def contrast_phase(hu: np.ndarray, masks: Mapping[str, Mask], state: np.random.RandomState) -> np.ndarray:
     """HU with more or less contrast in the structures of ``localiser.PHASES`` that have a mask.
 

@@ -125,7 +125,7 @@ class TrainingSet(Dataset):
                 spoken = {name for turn in sample.turns for name in (*turn.targets, *turn.about)}
                 keep = [(masks.get(n) or sample.masks[n].mask(image)).box for n in sorted(spoken)]
                 box = aug.field_of_view(image.shape, keep, how.least, state)
-            if sample.scale == "hu":
+            if sample.scale == "hu" and aug.recolourable(sample):
                 if state.rand() < how.phase:
                     array = aug.contrast_phase(array, self._phased(sample, image, masks), state)
                 if state.rand() < how.density:
