@@ -179,7 +179,7 @@ def move(stack: Tensor, how: Augmentation, state: np.random.RandomState) -> Tens
         padding_mode="zeros",
     )
     transform.set_random_state(state=state)
-    return _plain(transform(stack))
+    return plain(transform(stack))
 
 
 def shade(image: Tensor, how: Augmentation, window_hu: float, state: np.random.RandomState) -> Tensor:
@@ -192,9 +192,9 @@ def shade(image: Tensor, how: Augmentation, window_hu: float, state: np.random.R
     for part in parts:
         part.set_random_state(state=state)
         image = part(image)
-    return _plain(image).clamp(0, 1)
+    return plain(image).clamp(0, 1)
 
 
-def _plain(array: Tensor) -> Tensor:
+def plain(array: Tensor) -> Tensor:
     """Without MONAI's metadata."""
     return torch.as_tensor(array.as_tensor() if hasattr(array, "as_tensor") else array)

@@ -22,7 +22,7 @@ from . import augment as aug
 from .augment import Augmentation
 from .localiser import PHASES
 from .readers.common import draw
-from .samples import SEG, DatasetError, Image, Sample, Turn, read_image
+from .samples import SEG, DatasetError, Image, NothingToAsk, Sample, Turn, read_image
 
 logger = logging.getLogger(__name__)
 _PHASED = frozenset(name for names, _ in PHASES for name in names)
@@ -99,7 +99,11 @@ class TrainingSet(Dataset):
     def _read(self, index: int) -> tuple[Sample, Image, dict[str, Mask]]:
         """The sample, or the next of which something can be asked: in published sets a few masks are empty."""
         for place in range(index, index + len(self)):
-            sample = draw(self.samples, place % len(self), self.epoch)
+            try:
+                sample = draw(self.samples, place % len(self), self.epoch)
+            except NothingToAsk as error:
+                logger.warning("%s The next sample is taken.", error)
+                continue
             image = Image(*read_image(sample))
             masks = {name: sample.masks[name].mask(image) for name in sample.wanted}
             left = without_empty(sample, {name for name, mask in masks.items() if mask.empty})
@@ -141,7 +145,7 @@ class TrainingSet(Dataset):
         array = np.ascontiguousarray(array)
         ct = CTVolume(array, affine, SourceGeometry(array.shape, affine))
         seen = encoder_input(ct, self.image_size, self.window)
-        return seen.image[0], seen.low, seen.high, box, flipped, sample
+        return aug.plain(seen.image[0]), seen.low, seen.high, box, flipped, sample
 
     def _phased(self, sample: Sample, image: Image, masks: dict[str, Mask]) -> dict[str, Mask]:
         """Masks of vessels and organs whose contrast changes; of others than the targets only if that costs little."""
@@ -157,14 +161,20 @@ class TrainingSet(Dataset):
         array = mask.region(box)
         array = aug.mirror(array) if flipped else array
         array = array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-        return _resize(array, self.image_size)
+        fraction = _resize(array, self.image_size)
+        if not fraction.any() and array.any():  # it fell between the points that are sampled
+            ijk = np.argwhere(array) * np.array(self.image_size[::-1]) // np.array(array.shape)
+            i, j, k = torch.from_numpy(ijk).T
+            _, rows, columns = self.image_size
+            fraction[k, rows - 1 - j, columns - 1 - i] = 1.0
+        return fraction
 
 
 def _resize(array: np.ndarray, size: tuple[int, int, int]) -> Tensor:
     """``(i, j, k)`` voxels laid out and resampled as ``encoder_input`` does, ``[D, H, W]``."""
     picture = np.ascontiguousarray(array.transpose(2, 1, 0)[:, ::-1, ::-1], dtype=np.float32)
     resized = Resize(size, mode="trilinear", align_corners=False)(torch.from_numpy(picture)[None])
-    return torch.as_tensor(resized.as_tensor() if hasattr(resized, "as_tensor") else resized)[0]
+    return aug.plain(resized)[0]
 
 
 def _solid(fraction: Tensor) -> Tensor:

@@ -33,6 +33,10 @@ class DatasetError(MedVLError):
     """A dataset folder has another layout than the published one, or a file of it is damaged."""
 
 
+class NothingToAsk(DatasetError):  # noqa: N818 - training goes on with the next sample
+    """A scan whose labels are all empty, fragments or of unknown extent."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """One question and its answer.

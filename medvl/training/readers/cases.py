@@ -18,7 +18,7 @@ from ...measure import measure
 from ...readers import read_ct
 from ..conversations import Facts, Measured, converse
 from ..names import canonical
-from ..samples import DatasetError, MaskSource, Sample, label_map
+from ..samples import DatasetError, MaskSource, NothingToAsk, Sample, label_map
 from .common import LazySamples, choose, entry, load_json, need, rng
 
 MIN_VOXELS = 30  # a fragment at the border of the scan is neither there nor absent
@@ -59,7 +59,7 @@ def _sample(case: dict, folder: Path, seed: int, epoch: int) -> Sample:
     facts, found = _facts(ct, masks, _total(case, folder), case["complete"])
     turns = converse(facts, rng(seed, case["id"], epoch))
     if not turns:
-        raise DatasetError(f"Case {case['id']} has no label that is complete: nothing can be asked about it.")
+        raise NothingToAsk(f"Case {case['id']} has no label that is complete: nothing can be asked about it.")
     return Sample(case["id"], ct, turns, (), found)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..conversations import Facts, converse, given, pick
 from ..names import canonical
 from ..phrases import REPORT_QUESTIONS
-from ..samples import SEG, DatasetError, MaskSource, Sample, Turn
+from ..samples import SEG, DatasetError, MaskSource, NothingToAsk, Sample, Turn
 from .common import LazySamples, choose, entry, load_json, locate, need, rng, some, table
 from .total_segmentator import facts_of
 
@@ -151,7 +151,7 @@ def open_seg(root: Path, split: str, seed: int = 0) -> LazySamples[_Scan]:
             facts = Facts(facts.present)
         turns = converse(facts, rng(seed, id, epoch))
         if not turns:
-            raise DatasetError(f"{scan.image}: none of its classes has a voxel.")
+            raise NothingToAsk(f"{scan.image}: none of its classes has a voxel.")
         return replace(bare, turns=turns, masks={n: scan.masks[n] for n in facts.present})
 
     return LazySamples(scans, make)

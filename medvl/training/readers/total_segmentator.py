@@ -16,7 +16,7 @@ from ...answering.vocabulary import STRUCTURES
 from ...masks import Mask
 from ..conversations import Facts, converse
 from ..names import canonical
-from ..samples import DatasetError, MaskSource, Sample, Turn, grid_of
+from ..samples import DatasetError, MaskSource, NothingToAsk, Sample, Turn, grid_of
 from .common import LazySamples, choose, need, rng, table
 
 CANDIDATES = 12  # structures looked at for one conversation: each is a file to unpack
@@ -79,7 +79,7 @@ def _sample(case: Path, seed: int, epoch: int) -> Sample:
         facts = facts_of(masks, bare)
         turns = converse(facts, state)
     if not turns:
-        raise DatasetError(f"Case {case} has only empty masks of known absence or fragments; remove it.")
+        raise NothingToAsk(f"Case {case} has only empty masks of known absence or fragments; remove it.")
     return replace(bare, turns=turns, masks={name: masks[name] for name in facts.present})
 
 

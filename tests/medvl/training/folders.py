@@ -66,5 +66,5 @@ def labelled(folder: Path, names=("left_parotid", "right_parotid", "mandible"), 
     return Sample("one", folder / "ct.nii.gz", (turn,), (), masks)
 
 
-def centre(mask: np.ndarray) -> np.ndarray:
-    return np.argwhere(mask).mean(0)
+def centre(mask) -> np.ndarray:
+    return np.argwhere(np.asarray(mask)).mean(0)
