@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def open_cases(root: Path, split: str, seed: int = 0) -> LazySamples[dict]:
         entry(case, _LABEL_KEYS, f"{file}, case {case['id']}")
     if not cases:
         raise DatasetError(f"{file} has no labelled case of split {split!r}.")
-    return LazySamples(cases, lambda case, epoch: _sample(case, file.parent, seed, epoch))
+    return LazySamples(cases, lambda case, epoch: _sample(case, file.parent, seed, epoch), itemgetter("id"))
 
 
 def _sample(case: dict, folder: Path, seed: int, epoch: int) -> Sample:

@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,9 @@ def open_ct_rate(root: Path, split: str, seed: int = 0) -> LazySamples[_Volume]:
         if volume := volumes.get(row.pop("VolumeName")):
             volume.labels = {name: float(value) > 0.5 for name, value in row.items() if name and value}
     _read_talk(base / "vqa" / f"{short}_vqa.json", volumes)
-    return LazySamples((v for v in volumes.values() if v.findings or v.impression), lambda v, e: _chest(v, seed, e))
+    return LazySamples(
+        (v for v in volumes.values() if v.findings or v.impression), lambda v, e: _chest(v, seed, e), attrgetter("name")
+    )
 
 
 def _read_talk(file: Path, volumes: dict[str, _Volume]) -> None:
@@ -177,7 +180,7 @@ def open_radgenome(root: Path, split: str, seed: int = 0) -> LazySamples[_Volume
     _read_questions(files, long, volumes)
     folder = need(base / f"{short}_region_mask")
     described = (volume for volume in volumes.values() if volume.regions)
-    return LazySamples(described, lambda volume, epoch: _grounded(volume, folder, seed, epoch))
+    return LazySamples(described, lambda volume, epoch: _grounded(volume, folder, seed, epoch), attrgetter("name"))
 
 
 def _read_questions(files: Path, split: str, volumes: dict[str, _Volume]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 from ...answering.vocabulary import STRUCTURES
@@ -49,7 +50,7 @@ def open_total_segmentator(root: Path, split: str, seed: int = 0) -> LazySamples
         raise DatasetError(f"{root} holds no case of split {split!r} (a folder with ct.nii.gz and segmentations/).")
     for case in cases:
         need(case / "ct.nii.gz")
-    return LazySamples(cases, lambda case, epoch: _sample(case, seed, epoch))
+    return LazySamples(cases, lambda case, epoch: _sample(case, seed, epoch), attrgetter("name"))
 
 
 def sources(case: Path) -> dict[str, MaskSource]:

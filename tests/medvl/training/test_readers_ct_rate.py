@@ -49,6 +49,7 @@ def test_ct_rate(tmp_path):
     assert [s.id for s in train] == ["train_1_a_1.nii.gz"]  # what is no chest or not here is left out
     assert [t.answer for t in val[0].turns] == ["Normal"]
     sample = train[0]
+    assert train.ids == tuple(s.id for s in train)
     assert sample.captions == ("Heart is large. No effusion. Cardiomegaly",)
     turns = {turn for epoch in range(20) for turn in train.draw(0, epoch).turns}
     answers = {turn.answer for turn in turns}

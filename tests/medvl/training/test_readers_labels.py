@@ -59,8 +59,7 @@ def test_total_segmentator_outputs_without_meta(tmp_path):
     for number in range(12):
         case(tmp_path / f"scan{number}")
     train, val = (open_dataset("total-segmentator", tmp_path, split) for split in ("train", "val"))
-    ids = [s.name for s in train.records] + [s.name for s in val.records]
-    assert sorted(ids) == sorted(f"scan{n}" for n in range(12))
+    assert sorted(train.ids + val.ids) == sorted(f"scan{n}" for n in range(12))
     assert len(train) > len(val) > 0
 
 
@@ -104,7 +103,7 @@ def cases(tmp_path):
 
 def test_cases_partial_labels(cases):
     data = open_dataset("cases", cases, "train")
-    assert [s.id for s in data] == ["one"]
+    assert [s.id for s in data] == list(data.ids) == ["one"]
     assert [s.id for s in open_dataset("cases", cases.parent, "val")] == ["two"]
     turns = [turn for epoch in range(60) for turn in data.draw(0, epoch).turns]
     text = " ".join(turn.question + turn.answer for turn in turns)
@@ -148,14 +147,14 @@ def test_joined_datasets_repeat(cases):
 def test_train_split_opens(shared_cases):
     data = open_dataset("cases", shared_cases, "train")
     entries = {e["id"]: e for e in json.loads(shared_cases.read_text())}
-    assert [r["id"] for r in data.records] == [id for id, e in entries.items() if e["split"] == "train"]
-    assert all(entries[r["id"]]["split"] == "train" for r in data.records)
+    assert list(data.ids) == [id for id, e in entries.items() if e["split"] == "train"]
+    assert all(entries[id]["split"] == "train" for id in data.ids)
 
 
 @pytest.mark.parametrize("id", ["ts_abdomen", "sarcoma_003"])
 def test_real_masks_lie_where_the_labels_are(shared_cases, id):
     data = open_dataset("cases", shared_cases, "train")
-    index = next(n for n, r in enumerate(data.records) if r["id"] == id)
+    index = data.ids.index(id)
     reference = next(labelled_cases(shared_cases, ids=[id]))
     sample = data[index]
     image = Image(*read_image(sample))

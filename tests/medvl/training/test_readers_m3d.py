@@ -59,6 +59,7 @@ def test_cap(tmp_path, ending):
     train, val = open_dataset("m3d-cap", root, "train"), open_dataset("m3d-cap", root, "val")
     assert len(train) == len(val) == 1
     sample = train[0]
+    assert train.ids == tuple(s.id for s in train)
     assert sample.id != val[0].id
     assert sample.captions == ("There is a cyst in the left kidney. discussion: other",)
     assert sample.turns[0].answer == sample.captions[0]
@@ -136,8 +137,8 @@ def seg(root, prepared):
 def test_seg(tmp_path, prepared):
     image, masks = seg(tmp_path, prepared)
     data = open_dataset("m3d-seg", tmp_path, "train")
-    assert len(data) == 1
     sample = data[0]
+    assert data.ids == (sample.id,) == ("0010/1",)
     array, affine = read_image(sample)
     np.testing.assert_allclose(array, (image - image.min()) / np.ptp(image), atol=1e-5)
     assert set(sample.masks) == {"right_kidney", "left_kidney"}
@@ -188,7 +189,9 @@ def test_refseg(tmp_path, prepared):
         ("M3D_RefSeg_npy/s0000/ct.nii.gz", "M3D_RefSeg_npy/s0000/mask.nii.gz", 2, 1, "What is odd?", "A cyst."),
     ]
     table(case.parent / "M3D_RefSeg.csv", ("Image", "Mask", "Mask_ID", "Question_Type", "Question", "Answer"), rows)
-    sample = open_dataset("m3d-refseg", case.parent, "train")[0]
+    data = open_dataset("m3d-refseg", case.parent, "train")
+    sample = data[0]
+    assert data.ids == (sample.id,) == ("s0000",)
     assert {t.answer for t in sample.turns} == {"It is [SEG].", "A cyst. It is [SEG]."}
     assert sample.wanted == ("lesion_2",)
     assert (read_masks(sample, grid_of(sample))["lesion_2"] == (mask > 0)).all()
