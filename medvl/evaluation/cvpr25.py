@@ -114,7 +114,8 @@ def challenge_score(result: Result) -> ChallengeScore:
 
 
 HEADER = (
-    "method", "case", "structure", "DSC box", "DSC AUC", "NSD AUC", "DSC final", "NSD final", "s box", "s/click", "s all",
+    "method", "case", "structure", "DSC box", "DSC AUC", "NSD AUC", "DSC final", "NSD final", "s box", "s/click",
+    "s all",
 )  # fmt: skip
 
 

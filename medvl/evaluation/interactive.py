@@ -115,7 +115,9 @@ class Rules:
     nsd_above: float = -1.0
 
 
-PLAIN = Rules("plain", lambda case, structure, reference: (box_on_largest_slice(reference), None), centre_of_largest_error)
+PLAIN = Rules(
+    "plain", lambda case, structure, reference: (box_on_largest_slice(reference), None), centre_of_largest_error
+)
 
 
 @dataclass

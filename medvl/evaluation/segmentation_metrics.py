@@ -50,7 +50,9 @@ def surface_dice(
         MedVLError: two grids, or a negative tolerance.
     """
     if predicted.shape != reference.shape:
-        raise MedVLError(f"The masks have grids of {predicted.shape} and {reference.shape} voxels; give two of one grid.")
+        raise MedVLError(
+            f"The masks have grids of {predicted.shape} and {reference.shape} voxels; give two of one grid."
+        )
     if not tolerance_mm >= 0:
         raise MedVLError(f"The tolerance of a surface is 0 mm or more, not {tolerance_mm}.")
     there = [bool(mask.any()) for mask in (predicted, reference)]

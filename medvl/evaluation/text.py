@@ -200,7 +200,7 @@ def summary(results: Sequence[TextResult]) -> list[str]:
         mine = [r for r in results if r.kind == kind]
         if mine:
             header = (kind, "edge", "cases", "Dice", "NSD", "tolerance mm", "not found", "right structure")
-            lines += table(header, _rows(mine, key)) + [""]
+            lines += [*table(header, _rows(mine, key)), ""]
     absent = [r for r in results if r.kind == "absent"]
     if absent:
         rows = [_absent_row(edge, absent) for edge in dict.fromkeys(r.edge for r in absent)]
