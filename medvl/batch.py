@@ -1,7 +1,8 @@
 """Many scans: every CT of a folder, spread over accelerate's processes, one result a case, resumable.
 
     python -m medvl segment FOLDER -o OUT --text "liver"
-    accelerate launch --cpu --num_processes 2 -m medvl report FOLDER -o OUT
+    accelerate launch --multi_gpu -m medvl report FOLDER -o OUT
+    torchrun --nproc_per_node 2 -m medvl report FOLDER -o OUT    # CPU only: accelerate launch would need mpirun
 
 Results are named after the input's path below the folder: ``a/b.nii.gz`` gives ``OUT/a/b.nii.gz`` (a mask) or
 ``OUT/a/b.md``, ``.html`` and ``.json`` (a report). They are written in a temporary folder and moved into place, the
