@@ -1,6 +1,9 @@
 """The command line: ``info``, ``segment``, ``ask`` and ``report``.
 
-Exit codes: 0 done, 1 the input or the prompt was wrong or nothing was found, 2 wrong usage, 130 stopped.
+``segment`` and ``report`` also take a folder of many scans with a folder as output, see ``batch``.
+
+Exit codes: 0 done, 1 the input or the prompt was wrong or nothing was found (of many scans: one failed), 2 wrong usage,
+130 stopped.
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ import json
 import sys
 from collections.abc import Sequence
 
-from .errors import MedVLError
+from .errors import MedVLError, PromptError
 
 EPILOG = (
     "Coordinates are voxels in the file's own array order; boxes are half-open. Research use only, not for diagnosis."
 )
+MANY = "; or a folder, where CT is a folder of many scans"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
 
     segment = commands.add_parser("segment", help="by box and points, or by name", epilog=EPILOG)
     segment.add_argument("ct", metavar="CT")
-    segment.add_argument("-o", "--output", required=True, metavar="OUT.nii.gz", help="mask in the input's geometry")
+    segment.add_argument(
+        "-o", "--output", required=True, metavar="OUT.nii.gz", help=f"mask in the input's geometry{MANY}"
+    )
     segment.add_argument("--box", type=int, nargs=6, metavar=("I0", "J0", "K0", "I1", "J1", "K1"))
     segment.add_argument("--point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
     segment.add_argument("--negative-point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
@@ -49,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write a report", epilog=EPILOG)
     report.add_argument("ct", metavar="CT")
-    report.add_argument("-o", "--output", metavar="OUT", help=".md, .html or .json; without it, Markdown on stdout")
+    report.add_argument(
+        "-o", "--output", metavar="OUT", help=f".md, .html or .json; without it, Markdown on stdout{MANY}"
+    )
 
     for command in (ask, report):
         command.add_argument("--preset", default="nano", help="nano, or a folder with a model")
@@ -64,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.command in ("ask", "report"):
             return _ask(options) if options.command == "ask" else _report(options)
+        if options.command == "segment" and _is_batch(options, (".nii", ".nii.gz")):
+            return _segment_folder(options)
         result = _info(options) if options.command == "info" else _segment(options)
     except MedVLError as error:
         print(f"medvl: {error}", file=sys.stderr)
@@ -111,6 +121,23 @@ def _segment(options: argparse.Namespace) -> dict:
             print(file=sys.stderr)
 
 
+def _is_batch(options: argparse.Namespace, endings: Sequence[str]) -> bool:
+    from .batch_jobs import is_batch
+
+    return is_batch(options.ct, options.output, endings)
+
+
+def _segment_folder(options: argparse.Namespace) -> int:
+    from .batch_jobs import segment_folder
+    from .model import load
+
+    if options.point or options.negative_point or options.box or options.name:
+        raise PromptError("Points, a box and a name are for one scan; a folder of scans is segmented by --text.")
+    keys = ("preset", "device", "quantization", "sam2", "checkpoints")
+    given = {key: getattr(options, key) for key in keys}
+    return segment_folder(options.ct, options.output, options.text, lambda: load(*given.values()), given)
+
+
 def _ask(options: argparse.Namespace) -> int:
     from .answering.contract import Words
     from .model import load
@@ -129,8 +156,13 @@ def _ask(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from .model import load
-    from .text_jobs import report_file
+    from .text_jobs import FORMATS, report_file
 
+    if _is_batch(options, FORMATS):
+        from .batch_jobs import report_folder
+
+        parameters = {"preset": options.preset, "device": options.device}
+        return report_folder(options.ct, options.output, lambda: load(options.preset, options.device), parameters)
     tell = None if options.quiet else _step
     report = report_file(load(options.preset, options.device), options.ct, options.output, tell)
     if options.output is None:

@@ -1,150 +1,73 @@
-"""``python -m medvl.evaluation interactive | speed | vqa``: tables on screen, JSON beside."""
+"""``python -m medvl.evaluation interactive | text | vqa | report | speed``: tables on screen, JSON beside."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from ..answering.intent import parse
 from ..errors import MedVLError
-from ..model import load
-from . import text
-from .cases import LabelledCase, abdomen_sample, labelled_cases
-from .interactive import Method, Ours, Result, run_case
-from .peers import LiteMedSAM, NaiveSam2
-from .question_set import load_questions, score
-from .speed import measure
-from .text import TextResult
+from . import commands
 
-ORGANS = ["liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta"]
+
+def parser() -> argparse.ArgumentParser:
+    """All commands."""
+    main_parser = argparse.ArgumentParser(prog="python -m medvl.evaluation", description=__doc__)
+    subs = main_parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, run, words: str, cases: bool = True) -> argparse.ArgumentParser:
+        sub = subs.add_parser(name, help=words, description=words)
+        sub.set_defaults(run=run)
+        sub.add_argument("--json", type=Path, metavar="OUT", help="results as JSON")
+        if cases:
+            sub.add_argument("--cases", type=Path, help="cases.json; without it, the bundled abdomen")
+            sub.add_argument("--split", choices=("train", "val"))
+            sub.add_argument("--case", nargs="*", metavar="ID", help="case ids")
+        return sub
+
+    box = command("interactive", commands.interactive, "a box, then corrective clicks")
+    box.add_argument(
+        "--protocol", choices=("plain", "cvpr25"), default="plain",
+        help="plain: box on the largest slice; cvpr25: box and 5 clicks of the CVPR 2025 challenge, with AUC",
+    )  # fmt: skip
+    box.add_argument("--structure", nargs="*", default=commands.ORGANS, help="names, or 'all'")
+    box.add_argument("--clicks", type=int, help="of plain; 3 if not given")
+    box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
+
+    text = command("text", commands.text_requests, "structures by name, by description, and absent ones")
+    text.add_argument("--edge", nargs="*", choices=("none", "hu", "sam2"), default=["hu"], help="how edges are drawn")
+
+    for sub in (box, text):
+        sub.add_argument(
+            "--tolerance", nargs="*", default=[], metavar="MM|NAME=MM",
+            help="of the NSD: for all structures, or for one; 2 mm if not given",
+        )  # fmt: skip
+
+    vqa = command("vqa", commands.questions, "how questions are understood, and how true the answers are")
+    vqa.add_argument("--part", choices=("dev", "test"))
+    vqa.add_argument("--failures", action="store_true", help="list what was wrong in the dev part")
+    vqa.add_argument("--understanding-only", action="store_true", help="answer nothing")
+
+    report = command("report", commands.reports, "a report of every case: numbers, structures, volumes, text")
+    report.add_argument("--references", type=Path, metavar="JSON", help="case id -> text of a person's report")
+    report.add_argument("--output", type=Path, metavar="FOLDER", help="keep the reports here")
+
+    speed = command("speed", commands.speed, "seconds from a click to its mask, on the bundled abdomen", cases=False)
+    speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
+
+    for sub in (box, text, report, speed):
+        sub.add_argument("--model", default="nano")
+    return main_parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m medvl.evaluation", description=__doc__)
-    commands = parser.add_subparsers(dest="protocol", required=True)
-    box = commands.add_parser("interactive", help="one box on the largest axial slice, then corrective clicks")
-    box.add_argument("--cases", type=Path, help="cases.json; without it, the bundled abdomen sample")
-    box.add_argument("--split", choices=("train", "val"))
-    box.add_argument("--case", nargs="*", help="case ids")
-    box.add_argument("--structure", nargs="*", default=ORGANS, help="names, or 'all'")
-    box.add_argument("--clicks", type=int, default=3)
-    box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
-    box.add_argument("--model", default="nano")
-    box.add_argument("--json", type=Path)
-    by_text = commands.add_parser("text", help="every labelled structure asked for by name, and every absent one")
-    by_text.add_argument("--cases", type=Path, help="cases.json; without it, the bundled abdomen sample")
-    by_text.add_argument("--split", choices=("train", "val"))
-    by_text.add_argument("--case", nargs="*", help="case ids")
-    by_text.add_argument(
-        "--edge", nargs="*", choices=("none", "hu", "sam2"), default=["hu"], help="how edges are drawn"
-    )
-    by_text.add_argument("--model", default="nano")
-    by_text.add_argument("--json", type=Path)
-    speed = commands.add_parser("speed", help="seconds from a click to its mask, on the bundled abdomen")
-    speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
-    speed.add_argument("--model", default="nano")
-    vqa = commands.add_parser("vqa", help="how well the questions of the question set are understood")
-    vqa.add_argument("--part", choices=("dev", "test"))
-    vqa.add_argument("--failures", action="store_true", help="list what was misunderstood in the dev part")
-    vqa.add_argument("--json", type=Path)
-    options = parser.parse_args(arguments)
-    protocols = {"interactive": interactive, "speed": speed_table, "text": text_table, "vqa": question_table}
+    options = parser().parse_args(arguments)
     try:
-        return protocols[options.protocol](options)
+        return options.run(options)
     except MedVLError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-
-
-def interactive(options: argparse.Namespace) -> int:
-    """Run the protocol and print one row a structure, one column a method."""
-    model = load(options.model)
-    methods: list[Method] = [Ours(model)]
-    if options.peers:
-        methods += [NaiveSam2(model), LiteMedSAM()]
-    cases: Iterator[LabelledCase] = (
-        labelled_cases(options.cases, options.split, options.case) if options.cases else iter([abdomen_sample()])
-    )
-    results: list[Result] = []
-    for case in cases:
-        structures = list(case.names.values()) if options.structure == ["all"] else options.structure
-        for method in methods:
-            results += run_case(method, case, structures, options.clicks, print_row)
-    print_summary(results)
-    if options.json:
-        about = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
-        options.json.write_text(json.dumps({"about": about, "results": [asdict(r) for r in results]}, indent=1))
-    return 0
-
-
-def text_table(options: argparse.Namespace) -> int:
-    """Run the text protocol; one row a structure, one column an edge."""
-    model = load(options.model)
-    cases = labelled_cases(options.cases, options.split, options.case) if options.cases else iter([abdomen_sample()])
-
-    def show(r: TextResult) -> None:
-        score = "absent" if r.dice is None else f"{r.dice:.3f}"
-        volumes = f"{r.volume_ml:7.0f} mL (reference {r.reference_ml:.0f})"
-        print(f"{r.case:18s} {r.structure:18s} {r.edge:5s} {score:7s} {volumes}  {r.seconds:.1f} s", flush=True)
-
-    results = [result for case in cases for result in text.run_case(model, case, options.edge, show)]
-    print("\n" + "\n".join(text.summary(results)))
-    if options.json:
-        about = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
-        options.json.write_text(json.dumps({"about": about, "results": [asdict(r) for r in results]}, indent=1))
-    return 0
-
-
-def speed_table(options: argparse.Namespace) -> int:
-    """Print the waits in seconds."""
-    for name, seconds in measure(load(options.model), abdomen_sample(), tuple(options.shape)).items():
-        print(f"{name:36s} {seconds:6.2f}")
-    return 0
-
-
-def question_table(options: argparse.Namespace) -> int:
-    """Print how well the parser understands the question set, dev and test part apart."""
-    scores = score(parse, load_questions(options.part))
-    for part, result in sorted(scores.items()):
-        print(part, "; ".join(f"{name} {value}" for name, value in result.row().items()))
-    if options.failures and "dev" in scores:  # the test part is kept unseen
-        for id, text, expected, got in scores["dev"].failures:
-            print(f"{id}: {text}\n  expected {expected}\n  got {got}")
-    if options.json:
-        options.json.write_text(json.dumps({part: result.row() for part, result in scores.items()}, indent=1))
-    return 0
-
-
-def print_row(result: Result) -> None:
-    """One finished structure."""
-    scores = " ".join(f"{d:.3f}" for d in result.dice)
-    seconds = " ".join(f"{s:.1f}" for s in result.seconds)
-    print(f"{result.method:28s} {result.case:18s} {result.structure:18s} Dice {scores}   seconds {seconds}", flush=True)
-
-
-def print_summary(results: list[Result]) -> None:
-    """Mean Dice of each method after the box and after the last click; the aorta, a tube, on its own line."""
-    print()
-    for method in dict.fromkeys(r.method for r in results):
-        for label, chosen in (
-            ("organs", [r for r in results if r.method == method and r.structure != "aorta"]),
-            ("aorta", [r for r in results if r.method == method and r.structure == "aorta"]),
-        ):
-            if chosen:
-                first = np.mean([r.dice[0] for r in chosen])
-                last = np.mean([r.dice[-1] for r in chosen])
-                clicks = len(chosen[0].dice) - 1
-                after = f", after {clicks} clicks {last:.3f}" if clicks else ""
-                print(f"{method:28s} {label:7s} n={len(chosen):3d}  box {first:.3f}{after}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from ..answering.vocabulary import STRUCTURES
 from ..geometry import to_canonical
 from ..readers import read_ct
 from ..volume import CTVolume
@@ -63,6 +64,36 @@ def labelled_cases(cases_file: Path, split: str | None = None, ids: list[str] | 
             entry["label_origin"],
             frozenset(entry.get("complete", ())),
         )
+
+
+def abdomen_as_structures() -> LabelledCase:
+    """The bundled abdomen with its labels put together to the structures of this package, for its questions.
+
+    Lobes become lungs, vertebrae and sacrum the vertebral column, ribs, hips and femora other bone. Its id is that of
+    the same scan in the question set.
+    """
+    sample = abdomen_sample()
+    labels, names = np.zeros_like(sample.labels), {}
+    for value, name in sample.names.items():
+        structure = _structure(name)
+        if structure in STRUCTURES:
+            target = names.setdefault(structure, len(names) + 1)
+            labels[sample.labels == value] = target
+    # Everything that the reference tells apart was looked for in the whole scan; fragments were left out of the labels.
+    complete = frozenset(names) | {"heart", "trachea"}
+    by_value = {value: structure for structure, value in names.items()}
+    return LabelledCase("ts_abdomen", sample.ct, labels, by_value, sample.origin, complete)
+
+
+def _structure(name: str) -> str:
+    """The structure of this package that a class of TotalSegmentator is part of; "" if none."""
+    if name.startswith("lung_"):
+        return f"{name.rsplit('_', 1)[1]}_lung"
+    if name.startswith("vertebrae_") or name == "sacrum":
+        return "vertebral_column"
+    if name.startswith(("rib_", "hip_", "femur_")):
+        return "other_bone"
+    return "" if name in ("pancreas", "spinal_cord") else name
 
 
 def abdomen_sample() -> LabelledCase:

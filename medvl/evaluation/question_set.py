@@ -52,7 +52,7 @@ def load_questions(part: str | None = None, case: str | None = None) -> list[Que
     questions = []
     folder = resources.files(__package__) / "questions"
     for file in sorted(folder.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".json"):
+        if file.name.endswith(".json") and file.name != "referring.json":  # requests for masks, see ``text``
             questions += [_question(entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
     return [q for q in questions if part in (None, q.part) and case in (None, q.case)]
 

@@ -1,0 +1,103 @@
+"""``segment`` and ``report`` on a folder of scans: what ``batch.run`` does with each, and what the command prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .batch import MANIFEST, Job, Outcome, Spread, processes, run
+from .errors import PromptError
+from .model import MedVLSAM2
+from .text_jobs import FORMATS, render, report_file, segment_text_file
+
+Load = Callable[[], MedVLSAM2]
+
+
+def is_batch(source: str, output: str | None, endings: Sequence[str]) -> bool:
+    """Whether a command means a folder of many scans: its input is a folder, its output is not named like a file."""
+    return output is not None and Path(source).is_dir() and not str(output).lower().endswith(tuple(endings))
+
+
+def segment_job(load: Load, text: str) -> Job:
+    """Masks of what a text names: one mask, or a label map with its list of labels."""
+    load = cache(load)  # when the first scan needs it
+
+    def job(paths: Sequence[Path], stem: Path) -> tuple[list[Path], dict[str, Any]]:
+        result = segment_text_file(load(), _source(paths), text, stem.with_name(stem.name + ".nii.gz"))
+        return sorted(stem.parent.iterdir()), result
+
+    return job
+
+
+def report_job(load: Load) -> Job:
+    """A report as Markdown, HTML and JSON."""
+    load = cache(load)
+
+    def job(paths: Sequence[Path], stem: Path) -> tuple[list[Path], dict[str, Any]]:
+        report = report_file(load(), _source(paths))
+        for suffix in FORMATS:
+            stem.with_name(stem.name + suffix).write_text(render(report, suffix), encoding="utf-8")
+        found = {row.structure: {fact.key: fact.value for fact in row.facts} for row in report.table}
+        return sorted(stem.parent.iterdir()), {"measurements": found}
+
+    return job
+
+
+def segment_folder(
+    folder: str, output: str, text: str | None, load: Load, parameters: dict[str, Any], spread: Spread | None = None
+) -> int:
+    """``segment FOLDER -o OUT --text WORDS``; returns the exit code, 1 when a scan failed.
+
+    Raises:
+        PromptError: no text.
+        CTReadError: nothing to read.
+        ExportError: the output folder cannot be made.
+    """
+    if not (text or "").strip():
+        raise PromptError('A folder of scans is segmented by name: give --text, for instance --text "liver".')
+    parameters = {"command": "segment", "text": text, **parameters}
+    return _run(folder, output, segment_job(load, text), parameters, spread)
+
+
+def report_folder(
+    folder: str, output: str, load: Load, parameters: dict[str, Any], spread: Spread | None = None
+) -> int:
+    """``report FOLDER -o OUT``; returns the exit code, 1 when a scan failed.
+
+    Raises:
+        CTReadError: nothing to read.
+        ExportError: the output folder cannot be made.
+    """
+    return _run(folder, output, report_job(load), {"command": "report", **parameters}, spread)
+
+
+def _run(folder: str, output: str, job: Job, parameters: dict[str, Any], spread: Spread | None) -> int:
+    spread = spread or processes(parameters.get("device", "auto"))
+    outcomes = run(Path(folder), Path(output), job, parameters, spread, _tell)
+    if spread.is_main_process:
+        _tell(summary(outcomes))
+    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Counts, and a list of what failed."""
+    counts = ", ".join(
+        f"{n} {status}"
+        for status in ("done", "nothing found", "failed")
+        if (n := sum(o.status == status for o in outcomes))
+    )
+    resumed = sum(o.resumed for o in outcomes)
+    lines = [f"{len(outcomes)} scans: {counts} ({resumed} of them by an earlier run); see {MANIFEST}."]
+    lines += [f"failed: {o.source}: {o.message}" for o in outcomes if o.status == "failed"]
+    return "\n".join(lines)
+
+
+def _source(paths: Sequence[Path]) -> Path | list[Path]:
+    return paths[0] if len(paths) == 1 else list(paths)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,192 @@
+"""What each command of ``python -m medvl.evaluation`` does: run a protocol, print its tables, write its JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+
+from ..answering.intent import parse
+from ..errors import MedVLError
+from ..model import load
+from . import cvpr25, report_scores, text
+from .answers import AnswerScore, score_answers
+from .cases import LabelledCase, abdomen_as_structures, abdomen_sample, labelled_cases
+from .interactive import PLAIN, Method, Ours, Result, run_case
+from .peers import LiteMedSAM, NaiveSam2
+from .question_set import load_questions, score
+from .segmentation_metrics import EMPTY_RULE, tolerances
+from .speed import measure
+from .tables import about, mean, save_json, table
+from .text import TextResult
+
+ORGANS = ["liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta"]
+
+
+def _cases(options: argparse.Namespace, bundled: LabelledCase | None = None) -> Iterator[LabelledCase]:
+    """The cases that were asked for; without a ``cases.json`` the bundled abdomen.
+
+    Raises:
+        MedVLError: a case was named that is not there.
+    """
+    if options.cases is None:
+        case = bundled or abdomen_as_structures()
+        if options.case and case.id not in options.case:
+            raise MedVLError(f"Without --cases there is only the bundled case '{case.id}'.")
+        yield case
+        return
+    if not options.cases.is_file():
+        raise MedVLError("There is no such cases.json.")
+    wanted = set(options.case or ())
+    for case in labelled_cases(options.cases, options.split, options.case):
+        wanted.discard(case.id)
+        yield case
+    if wanted:
+        raise MedVLError(f"No labelled case {', '.join(sorted(wanted))} (in this split) in cases.json.")
+
+
+def _show(lines: Sequence[str]) -> None:
+    print("\n".join(lines), flush=True)
+
+
+def interactive(options: argparse.Namespace) -> int:
+    """One box, then clicks; one row a structure."""
+    challenge = options.protocol == "cvpr25"
+    rules = cvpr25.RULES if challenge else PLAIN
+    clicks = options.clicks if options.clicks is not None else (cvpr25.CLICKS if challenge else 3)
+    if challenge and clicks != cvpr25.CLICKS:
+        raise MedVLError(f"The protocol cvpr25 has {cvpr25.CLICKS} clicks; leave --clicks out.")
+    stated = tolerances(options.tolerance)
+    model = load(options.model)
+    methods: list[Method] = [Ours(model)]
+    if options.peers:
+        methods += [NaiveSam2(model), LiteMedSAM()]
+    results: list[Result] = []
+    for case in _cases(options, abdomen_sample()):
+        structures = list(case.names.values()) if options.structure == ["all"] else options.structure
+        for method in methods:
+            results += run_case(method, case, structures, clicks, _show_result, rules, stated)
+    print()
+    _show(cvpr25.challenge_table(results) if challenge else plain_table(results))
+    rows = [{**vars(r), **({"challenge": cvpr25.challenge_score(r)} if challenge else {})} for r in results]
+    save_json(options.json, about=about(protocol=rules.name, empty_masks=EMPTY_RULE), results=rows)
+    return 0
+
+
+def _show_result(result: Result) -> None:
+    dice, nsd = (" ".join(f"{v:.3f}" for v in values) for values in (result.dice, result.nsd))
+    seconds = " ".join(f"{s:.1f}" for s in result.seconds)
+    print(
+        f"{result.method:18s} {result.case:14s} {result.structure:18s} Dice {dice}   NSD {nsd}   s {seconds}",
+        flush=True,
+    )
+
+
+def plain_table(results: Sequence[Result]) -> list[str]:
+    """One row a structure, means of each method over organs; the aorta, a tube, on its own."""
+    rows = [
+        (r.method, r.case, r.structure, r.dice[0], r.nsd[0], r.dice[-1], r.nsd[-1], r.tolerance_mm, mean(r.seconds[1:]))
+        for r in results
+    ]
+    means = []
+    for method in dict.fromkeys(r.method for r in results):
+        for label, tube in (("organs", False), ("aorta", True)):
+            mine = [row for row in rows if row[0] == method and (row[2] == "aorta") is tube]
+            if mine:
+                columns = list(zip(*mine, strict=True))
+                figures = [mean(columns[n]) for n in (3, 4, 5, 6)]
+                means.append((method, f"mean of {len(mine)}", label, *figures, None, mean(columns[8])))
+    clicks = len(results[0].dice) - 1 if results else 0
+    last = f"{clicks} clicks" if clicks else "box"
+    header = ("method", "case", "structure", "Dice box", "NSD box", f"Dice {last}", f"NSD {last}", "tol. mm", "s/click")
+    return [*table(header, rows + means), f"Empty masks: {EMPTY_RULE}."]
+
+
+def text_requests(options: argparse.Namespace) -> int:
+    """Requests by name, by description, and for what is absent."""
+    stated = tolerances(options.tolerance)
+    model = load(options.model)
+    results: list[TextResult] = []
+    for case in _cases(options):
+        results += text.run_case(model, case, options.edge, _show_request, stated)
+    print()
+    _show([*text.summary(results), f"Empty masks: {EMPTY_RULE}."])
+    save_json(options.json, about=about(empty_masks=EMPTY_RULE), results=results)
+    return 0
+
+
+def _show_request(r: TextResult) -> None:
+    scores = "no mask     " if not r.found else "false mask  " if not r.present else f"{r.dice:.3f} {r.nsd:.3f} "
+    volumes = f"{r.volume_ml:7.0f} mL (reference {r.reference_ml:.0f})"
+    print(f"{r.case:18s} {r.kind:9s} {r.edge:5s} {scores} {volumes:32s} {r.seconds:5.1f} s  {r.request}", flush=True)
+
+
+def speed(options: argparse.Namespace) -> int:
+    """Seconds of the waits."""
+    waits = measure(load(options.model), abdomen_sample(), tuple(options.shape))
+    _show(table(("wait", "seconds"), list(waits.items())))
+    save_json(options.json, about=about(shape=list(options.shape)), seconds=waits)
+    return 0
+
+
+def questions(options: argparse.Namespace) -> int:
+    """How well questions are understood, and how true the answers are over the reference labels."""
+    asked = load_questions(options.part)
+    understood = score(parse, asked)
+    parts = sorted(understood)
+    rows = {part: understood[part].row() for part in parts}
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    _show(["Understanding", *table(("", *parts), [(n, *(str(rows[p].get(n, "")) for p in parts)) for n in names])])
+    if options.failures and "dev" in understood:  # the test part is kept unseen
+        for id, words, expected, got in understood["dev"].failures:
+            print(f"{id}: {words}\n  expected {expected}\n  got {got}")
+    answered: dict[str, AnswerScore] = {}
+    if not options.understanding_only:
+        answered = score_answers(asked, _cases(options))
+        for part in sorted(answered):
+            _show(["", *_answer_table(part, answered[part])])
+            if options.failures and part == "dev":
+                _show([f"{i}: {q}\n  expected {e}\n  said {a}" for i, q, e, a in answered[part].failures])
+    about_answers = {
+        part: {**vars(s), "failures": s.failures if part == "dev" else len(s.failures)} for part, s in answered.items()
+    }
+    save_json(options.json, about=about(), understanding=rows, answers=about_answers)
+    return 0
+
+
+def _answer_table(part: str, s: AnswerScore) -> list[str]:
+    title = (
+        f"Answers over the reference labels, {part}: {s.answers} questions, {1000 * s.seconds / s.answers:.0f} ms each"
+    )
+    last = f"refused wrongly {s.refused_wrongly}, wrong side {s.wrong_side}, answers with a failure {len(s.failures)}"
+    return [title, *table(("what", "right", "of", "%"), s.rows()), last]
+
+
+def reports(options: argparse.Namespace) -> int:
+    """A report of every case, scored."""
+    references = report_scores.load_references(options.references) if options.references else {}
+    model = load(options.model)
+    scores, texts = [], []
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+    for case in _cases(options):
+        report, masks, seconds = report_scores.write_report(model, case)
+        known = frozenset(model.localiser.config.structures) if model.localiser else frozenset()
+        reference = references.get(case.id)
+        scores.append(report_scores.score_report(report, masks, known, case, seconds, reference))
+        if reference is not None:
+            texts.append((report_scores.findings_text(report), reference))
+        if options.output:
+            (options.output / f"{case.id}.md").write_text(report.markdown(), encoding="utf-8")
+            content = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
+            (options.output / f"{case.id}.json").write_text(content + "\n", encoding="utf-8")
+        print(f"{case.id}: report in {seconds:.1f} s", flush=True)
+    print()
+    _show(report_scores.summary(scores))
+    total = report_scores.total_text(texts) if texts else None
+    if total:
+        _show(["", *report_scores.text_summary(scores, total)])
+    elif references:
+        print("None of the cases has a reference text: the keys of the references are case ids.")
+    save_json(options.json, about=about(), results=[report_scores.as_json(s) for s in scores], text=total)
+    return 0
