@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import ModelHubMixin, save_torch_state_dict, snapshot_download
+from huggingface_hub import ModelHubMixin, save_torch_state_dict
 from torch import Tensor, nn
 
+from . import hub
 from .errors import WeightsError
 from .language_model import (
     IMAGE_TOKEN,
@@ -35,6 +36,7 @@ from .vision_encoder import DCFormer
 from .vlm_config import VLMConfig
 from .volume import CTVolume
 
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "vision_tower.bin"]
 TOWER = "model.vision_tower.vision_tower."
 PROJECTOR = "model.mm_projector."
 RENAMED = (".gamma", ".scale")  # the encoder was published with both names for its layer scale
@@ -81,29 +83,11 @@ class VisionLanguageModel(ModelHubMixin, library_name="medvl", tags=["medical", 
         cls,
         *,
         model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        force_download: bool = False,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
         device: str | torch.device = "cpu",
         quantization: str = "auto",
-        **_: object,
+        **options: object,
     ) -> VisionLanguageModel:
-        folder = Path(model_id)
-        if not folder.is_dir():
-            folder = Path(
-                snapshot_download(
-                    model_id,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    local_files_only=local_files_only,
-                    token=token,
-                    allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "vision_tower.bin"],
-                )
-            )
-        return cls.load(folder, device, quantization)
+        return cls.load(hub.fetch(model_id, FILES, **hub.download_options(options)), device, quantization)
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device = "cpu", quantization: str = "auto") -> VisionLanguageModel:

@@ -19,7 +19,7 @@ SEEN, ANSWER = "What does the image show?", "the liver [SEG] is large . the sple
 THEN, NEXT = "And what else does the image show?", "it is normal ."
 REPORT = "the liver is large . the spleen is normal ."
 SHAPE = (40, 36, 12)
-LIVER, SPLEEN = ((22, 10, 6), (34, 26, 11)), ((6, 10, 1), (16, 24, 5))  # half-open boxes
+LIVER, SPLEEN = ((22, 10, 6), (34, 26, 12)), ((6, 10, 0), (16, 24, 6))  # half-open boxes
 
 
 @dataclass(frozen=True)
