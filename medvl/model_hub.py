@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import ModelHubMixin, save_torch_state_dict, snapshot_download
+from huggingface_hub import ModelHubMixin, save_torch_state_dict
 
+from . import hub
 from .slice_encoder import MEMORY_MODULES
 
 SHARD = "2GB"
@@ -20,29 +21,13 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
         cls,
         *,
         model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        force_download: bool = False,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
         device: str = "auto",
         quantization: str = "auto",
-        **_: object,
+        **options: object,
     ) -> HubModel:
         from .model import load
 
-        folder = model_id
-        if not Path(folder).is_dir():
-            folder = snapshot_download(
-                model_id,
-                revision=revision,
-                cache_dir=cache_dir,
-                force_download=force_download,
-                local_files_only=local_files_only,
-                token=token,
-                allow_patterns=FILES,
-            )
-        return load(str(folder), device, quantization)
+        return load(str(hub.fetch(model_id, FILES, **hub.download_options(options))), device, quantization)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         folder = Path(save_directory)
@@ -51,8 +36,10 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
         if not self.sam2.has_memory:  # memory modules that no checkpoint filled are not weights
             sam2 = {n: t for n, t in sam2.items() if not n.startswith(MEMORY_MODULES)}
         parts = {self.config.segmenter.weights: sam2, "propagator": self.propagator.state_dict()}
-        if self.localiser is not None:
-            parts["localiser"] = self.localiser.state_dict()
+        for stem in ("localiser", "seg_head"):
+            part = getattr(self, stem)
+            if part is not None:
+                parts[stem] = part.state_dict()
         for stem, state in parts.items():
             state = {n: t.detach().contiguous() for n, t in state.items()}
             save_torch_state_dict(state, folder, filename_pattern=stem + "{suffix}.safetensors", max_shard_size=SHARD)

@@ -324,6 +324,19 @@ class Segmenter:
                 gone.update(tail[: len(tail) - round(TAIL_KEPT_MM / spacing)])
         return replace(state, slices={i: p for i, p in state.slices.items() if i not in gone}) if gone else state
 
+    def follow(self, state: ObjectState, cancel: threading.Event) -> Iterator[ObjectState]:
+        """Carry an object of one slice both ways through ``state.limits``, yielding it after each slice.
+
+        Args:
+            state: one slice with its anchor.
+            cancel: set it to stop before the next slice.
+        """
+        for _, moved in self._propagate(state, list(state.anchors), cancel):
+            state = moved
+            yield state
+        if not cancel.is_set():
+            yield self._one_piece(state)
+
     def frame(self, axis: int) -> PlaneFrame:
         """Bookkeeping of the planes with normal ``axis``."""
         return self.slices.frames[axis]
