@@ -1,0 +1,153 @@
+"""What a stage is fed: datasets in an order that depends on the seed and the position only, so that it can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..errors import ConfigError, TrainingError
+from .config import DatasetSettings, TrainingConfig
+from .samples import Sample, Turn
+
+Item = dict[str, Any]
+CAPTION_QUESTIONS = (
+    "Describe this CT.",
+    "What does this scan show?",
+    "Write the findings of this CT.",
+    "Summarise what is seen in this volume.",
+)
+TOLD = ("caption", "report")
+
+
+def open_samples(settings: Sequence[DatasetSettings]) -> list[Sample]:
+    """Samples of several datasets, put together.
+
+    Raises:
+        ConfigError: a dataset is empty, or lacks ids that were named.
+    """
+    from .readers import open_dataset
+
+    samples: list[Sample] = []
+    for each in settings:
+        found = list(open_dataset(each.kind, each.root, each.split))
+        if each.ids:
+            found = [s for s in found if s.id in each.ids]
+            if missing := set(each.ids) - {s.id for s in found}:
+                raise ConfigError(f"The {each.split} split of {each.kind} has no {', '.join(sorted(missing))}.")
+        if not found:
+            raise ConfigError(f"The {each.split} split of the {each.kind} dataset holds nothing.")
+        samples += found[: each.limit] * each.repeat
+    return samples
+
+
+class Feed(Dataset):
+    """A training set addressed by (epoch, index), with the words of that visit drawn for the stage.
+
+    Items are those of ``TrainingSet`` with ``"turns"``, what was drawn.
+    """
+
+    def __init__(self, samples: list[Sample], config: TrainingConfig, size: tuple, draw: Callable, train: bool) -> None:
+        from .dataset import TrainingSet
+
+        self.items = TrainingSet(samples, size, augment=train and config.data.augment, seed=config.run.seed)
+        self.seed, self.draw, self.cache = config.run.seed, draw, {} if config.data.cache else None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        epoch, index = key
+        if self.cache is None or index not in self.cache:
+            self.items.set_epoch(epoch)
+            item = self.items[index]
+            if self.cache is not None:
+                self.cache[index] = item
+        else:
+            item = self.cache[index]
+        return item | {"turns": self.draw(item, np.random.default_rng((self.seed, epoch, index)))}
+
+
+class Order(Sampler):
+    """Endless batches of (epoch, index) for one process; every epoch is a new permutation, the same for all processes.
+
+    Args:
+        count: of the samples.
+        batch: a process and pass.
+        start: passes that were done already.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, rank: int, processes: int, start: int = 0) -> None:
+        self.count, self.batch, self.seed, self.rank, self.processes, self.start = (
+            count, batch, seed, rank, processes, start,
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        @lru_cache(maxsize=2)
+        def permutation(epoch: int) -> np.ndarray:
+            return np.random.default_rng((self.seed, epoch)).permutation(self.count)
+
+        done = self.start
+        while True:
+            first = (done * self.processes + self.rank) * self.batch
+            places = [divmod(p, self.count) for p in range(first, first + self.batch)]
+            yield [(epoch, int(permutation(epoch)[at])) for epoch, at in places]
+            done += 1
+
+
+def loader(feed: Feed, batches: Sampler | list, workers: int) -> DataLoader:
+    """Batches as lists of items. It has a generator of its own, so that reading does not change the model's dropout."""
+    import torch
+
+    return DataLoader(
+        feed,
+        batch_sampler=batches,
+        num_workers=0 if feed.cache is not None else workers,
+        collate_fn=list,
+        generator=torch.Generator(),
+        persistent_workers=False,
+    )
+
+
+def held_out(count: int, most: int, batch: int, rank: int, processes: int) -> list[list[tuple[int, int]]]:
+    """This process's share of the first ``most`` samples, always those of epoch 0."""
+    mine = [(0, i) for i in range(min(count, most))][rank::processes]
+    return [mine[i : i + batch] for i in range(0, len(mine), batch)]
+
+
+# ---- what is drawn of a sample
+
+
+def caption(item: Item, rng: np.random.Generator) -> list[Turn]:
+    """One text about the image, as the answer to a request for a description."""
+    sample: Sample = item["sample"]
+    texts = [*sample.captions] or [t.answer for t in sample.turns if t.kind in TOLD]
+    if not texts:
+        raise TrainingError(f"Sample {sample.id!r} has no caption: leave its dataset out of this stage.")
+    question = CAPTION_QUESTIONS[rng.integers(len(CAPTION_QUESTIONS))]
+    return [Turn(question, str(texts[rng.integers(len(texts))]), kind="caption")]
+
+
+def answers(item: Item, rng: np.random.Generator, count: int) -> list[Turn]:
+    """Up to ``count`` questions whose answers segment nothing."""
+    turns = [t for t in item["sample"].turns if not t.targets and t.kind != "absent"]
+    if not turns:
+        return caption(item, rng)
+    return _some(turns, rng, count)
+
+
+def segmenting(item: Item, rng: np.random.Generator, count: int, absent_share: float) -> list[Turn]:
+    """Up to ``count`` questions of any kind whose structures are in the image, or, at times, about one that is not."""
+    turns = [t for t in item["sample"].turns if all(item["masks"][n].any() for n in t.targets)]
+    absent = [t for t in turns if t.kind == "absent"]
+    rest = [t for t in turns if t.kind != "absent"]
+    if absent and (not rest or rng.random() < absent_share):
+        return _some(absent, rng, 1) + (_some(rest, rng, count - 1) if rest and count > 1 else [])
+    return _some(rest, rng, count) if rest else caption(item, rng)
+
+
+def _some(turns: list[Turn], rng: np.random.Generator, count: int) -> list[Turn]:
+    return [turns[i] for i in rng.permutation(len(turns))[:count]]
