@@ -9,6 +9,7 @@ from pathlib import Path
 from .errors import WeightsError
 from .localiser import LocaliserConfig
 from .propagation import PropagatorConfig
+from .seg_token import SegTokenConfig
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,21 @@ class SegmenterConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The whole model folder. ``localiser`` is None where a model takes clicks and boxes only."""
+    """The whole model folder.
+
+    Attributes:
+        name: of the preset or the trained model.
+        segmenter: SAM 2.
+        propagator: from slice to slice.
+        localiser: None where a model takes clicks and boxes only.
+        seg_head: None where the language model was not trained to point with [SEG].
+    """
 
     name: str = "nano"
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     propagator: PropagatorConfig = field(default_factory=PropagatorConfig)
     localiser: LocaliserConfig | None = None
+    seg_head: SegTokenConfig | None = None
 
     @classmethod
     def load(cls, folder: Path) -> ModelConfig:
@@ -47,13 +57,13 @@ class ModelConfig:
         path = folder / "config.json"
         try:
             raw = json.loads(path.read_text())
-            propagator = raw["propagator"]
-            propagator["widths"] = tuple(propagator["widths"])
-            localiser = raw.get("localiser")
-            if localiser:
-                localiser = LocaliserConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in localiser.items()})
+            localiser, seg_head = raw.get("localiser"), raw.get("seg_head")
             return cls(
-                raw["name"], SegmenterConfig(**raw["segmenter"]), PropagatorConfig(**propagator), localiser or None
+                raw["name"],
+                SegmenterConfig(**raw["segmenter"]),
+                PropagatorConfig(**_tuples(raw["propagator"])),
+                LocaliserConfig(**_tuples(localiser)) if localiser else None,
+                SegTokenConfig(**_tuples(seg_head)) if seg_head else None,
             )
         except FileNotFoundError:
             raise WeightsError(f"No config.json in the model folder {folder.name!r}. Give a complete folder.") from None
@@ -63,3 +73,8 @@ class ModelConfig:
     def save(self, folder: Path) -> None:
         """Write ``config.json``."""
         (folder / "config.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def _tuples(fields: dict) -> dict:
+    """JSON has lists where the dataclasses have tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

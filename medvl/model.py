@@ -10,9 +10,11 @@ import torch
 from . import hub, hub_checkpoints
 from .case import Case
 from .config import ModelConfig, SegmenterConfig
+from .errors import WeightsError
 from .localiser import Localiser
 from .model_hub import HubModel
 from .propagation import SlicePropagator
+from .seg_token import SegHead
 from .slice_encoder import Sam2
 from .vlm import VisionLanguageModel
 from .volume import CTVolume
@@ -62,6 +64,7 @@ def load(
         folder = folder / "vlm"
     if name == "7b" or folder.is_dir():
         model.vlm = VisionLanguageModel.load(folder, place, quantization)
+    model.check_seg_head()
     return model
 
 
@@ -70,6 +73,8 @@ class MedVLSAM2(HubModel):
 
     Attributes:
         vlm: the vision-language model; None where a preset has none (``nano``).
+        seg_head: turns the language model's [SEG] into a place and a prompt; None where it was not trained (``nano``,
+            ``7b``).
         source: name of the SAM 2 checkpoint of ``7b``, else None.
     """
 
@@ -99,6 +104,30 @@ class MedVLSAM2(HubModel):
             self.localiser = Localiser(self.config.localiser)
             hub.load_strict(self.localiser, hub.read_weights(folder, "localiser"), "the localiser")
             self.localiser.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
+
+        self.seg_head: SegHead | None = None
+        if self.config.seg_head:
+            self.seg_head = SegHead(self.config.seg_head)
+            hub.load_strict(self.seg_head, hub.read_weights(folder, "seg_head"), "the [SEG] head")
+            self.seg_head.float().to(device).eval().requires_grad_(False)
+
+    def check_seg_head(self) -> None:
+        """Refuse a [SEG] head that does not belong to the language model beside it.
+
+        Raises:
+            WeightsError: sizes differ, or the tokenizer has no [SEG].
+        """
+        if self.vlm is None or self.seg_head is None:
+            return
+        config, width = self.seg_head.config, self.vlm.lm.model.get_input_embeddings().weight.shape[1]
+        config.stages(self.vlm.encoder.config.channels)
+        if config.hidden_dim != width:
+            raise WeightsError(
+                f"The [SEG] head was built for states of {config.hidden_dim} values and the language model has {width}."
+                " Use the files of one release together."
+            )
+        if self.vlm.lm.seg_id() is None:
+            raise WeightsError("There is a [SEG] head and no [SEG] in the tokenizer. Use the one saved with the model.")
 
     def notices(self) -> list[str]:
         """For people: how the language model is held in memory and why, licences and use of hub checkpoints."""

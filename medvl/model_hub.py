@@ -51,8 +51,10 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
         if not self.sam2.has_memory:  # memory modules that no checkpoint filled are not weights
             sam2 = {n: t for n, t in sam2.items() if not n.startswith(MEMORY_MODULES)}
         parts = {self.config.segmenter.weights: sam2, "propagator": self.propagator.state_dict()}
-        if self.localiser is not None:
-            parts["localiser"] = self.localiser.state_dict()
+        for stem in ("localiser", "seg_head"):
+            part = getattr(self, stem)
+            if part is not None:
+                parts[stem] = part.state_dict()
         for stem, state in parts.items():
             state = {n: t.detach().contiguous() for n, t in state.items()}
             save_torch_state_dict(state, folder, filename_pattern=stem + "{suffix}.safetensors", max_shard_size=SHARD)

@@ -8,14 +8,19 @@ the slices that the object reaches, and a dense prompt for each of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .slice_encoder import Features, Sam2
+from .errors import WeightsError
+
+if TYPE_CHECKING:
+    from .slice_encoder import Features, Sam2
 
 PRESENT = 0.5  # coarse probability from which a voxel counts as the object's
 DENSE_LIMIT = 8.0  # logits of the dense prompt stay within; SAM 2's own masks lie in about this range
@@ -36,6 +41,24 @@ class SegTokenConfig:
     channels: tuple[int, ...] = (192, 384, 768)
     voxel_dim: int = 64
     prompt_dim: int = 256
+
+    def stages(self, encoder_channels: Sequence[int]) -> slice:
+        """Which of the encoder's maps the head reads: neighbouring stages with these channels, the coarsest if several.
+
+        Args:
+            encoder_channels: of all stages, finest first.
+
+        Raises:
+            WeightsError: the encoder has no such stages.
+        """
+        count, every = len(self.channels), tuple(encoder_channels)
+        for first in range(len(every) - count, -1, -1):
+            if every[first : first + count] == self.channels:
+                return slice(first, first + count)
+        raise WeightsError(
+            f"The [SEG] head reads maps of {self.channels} channels and the encoder has {every}. Use the files of one "
+            "release together."
+        )
 
 
 class SegHead(nn.Module):

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import medvl
 from medvl import MedVLSAM2, hub
+from medvl.config import ModelConfig
+from medvl.seg_token import SegHead
 from medvl.vlm import VisionLanguageModel
 
-from .tiny_checkpoints import write_med3dvlm
+from .tiny_checkpoints import seg_head_config, write_med3dvlm, write_model_folder
 
 
 def test_saved_folder_loads_as_the_same_model(model, tmp_path, monkeypatch):
@@ -49,3 +54,41 @@ def test_nothing_is_loaded_from_a_folder_with_a_missing_part(model, tmp_path):
     (tmp_path / "propagator.safetensors").unlink()
     with pytest.raises(medvl.WeightsError, match=r"propagator\.safetensors"):
         medvl.load(str(tmp_path), device="cpu")
+
+
+def test_seg_head_is_saved_and_loaded_with_the_model(model, tmp_path):
+    write_model_folder(tmp_path / "one", model)
+    first = medvl.load(str(tmp_path / "one"), device="cpu", quantization="none")
+    assert first.config.seg_head == seg_head_config()
+    first.save_pretrained(tmp_path / "two")
+    again = medvl.load(str(tmp_path / "two"), device="cpu", quantization="none")
+    assert again.config == first.config
+    state = again.seg_head.state_dict()
+    assert state.keys() == first.seg_head.state_dict().keys()
+    assert all(torch.equal(t, state[n]) for n, t in first.seg_head.state_dict().items())
+    image, states = torch.rand(1, 1, 32, 64, 64), torch.randn(2, 64)
+    stages = first.config.seg_head.stages(first.vlm.encoder.config.channels)
+    maps, prompts = [], []
+    for each in (first, again):
+        voxels = each.seg_head.voxels(each.vlm.encoder.maps(image)[stages])
+        maps.append(each.seg_head.coarse_logits(states, voxels[0]))
+        prompts.append(each.seg_head.prompts(states))
+    assert torch.equal(*maps)
+    assert torch.equal(*prompts)
+    assert maps[0].std() > 0
+
+
+def test_seg_head_that_does_not_fit_is_refused(model, tmp_path):
+    write_model_folder(tmp_path, model)
+    weights = hub.read_weights(tmp_path, "seg_head")
+    save_file({**weights, "extra": torch.zeros(1)}, tmp_path / "seg_head.safetensors")
+    with pytest.raises(medvl.WeightsError, match="extra"):
+        medvl.load(str(tmp_path), device="cpu", quantization="none")
+    config = replace(ModelConfig.load(tmp_path), seg_head=replace(seg_head_config(), hidden_dim=32))
+    config.save(tmp_path)
+    save_file(SegHead(config.seg_head).state_dict(), tmp_path / "seg_head.safetensors")
+    with pytest.raises(medvl.WeightsError, match="32 values"):
+        medvl.load(str(tmp_path), device="cpu", quantization="none")
+    (tmp_path / "seg_head.safetensors").unlink()
+    with pytest.raises(medvl.WeightsError, match=r"seg_head\.safetensors"):
+        medvl.load(str(tmp_path), device="cpu", quantization="none")

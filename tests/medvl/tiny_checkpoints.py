@@ -121,3 +121,38 @@ def write_med3dvlm(
     tokenizer().save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps(config))
     return state
+
+
+def seg_head_config():
+    """The [SEG] head's shape for the checkpoint of ``write_med3dvlm``."""
+    from medvl.seg_token import SegTokenConfig
+
+    return SegTokenConfig(hidden_dim=64, voxel_dim=8)
+
+
+def write_model_folder(folder: Path, model, prompt: str = "plain", head: bool = True) -> None:
+    """A folder as ``MedVLSAM2.save_pretrained`` writes it: a loaded model's own parts, a tiny vision-language model
+    and, if wanted, a random [SEG] head.
+
+    Args:
+        folder: written into.
+        model: ``medvl.load()``.
+        prompt: of the vision-language model, see ``VLMConfig``; ``"chat"`` sees earlier turns.
+        head: whether there is a [SEG] head.
+    """
+    from dataclasses import replace
+
+    from medvl.config import ModelConfig
+    from medvl.seg_token import SegHead
+    from medvl.vlm import VisionLanguageModel
+
+    write_med3dvlm(folder / "published")
+    vlm = VisionLanguageModel.load(folder / "published", quantization="none")
+    if prompt == "chat":
+        vlm.config = replace(vlm.config, prompt="chat", splice="in_place")
+    model.save_pretrained(folder)
+    vlm.save_pretrained(folder / "vlm")
+    if head:
+        replace(ModelConfig.load(folder), seg_head=seg_head_config()).save(folder)
+        torch.manual_seed(2)
+        save_file(SegHead(seg_head_config()).state_dict(), folder / "seg_head.safetensors")
