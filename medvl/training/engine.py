@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import shutil
-from collections import defaultdict
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -205,15 +205,13 @@ class _Sums:
     def add(self, parts: dict[str, Tensor], count: int) -> None:
         for name, value in parts.items():
             value = value.detach().float()
-            known = ~value.isnan() if name != "loss" else torch.ones_like(value, dtype=torch.bool)
+            known = ~value.isnan() | torch.tensor(name == "loss", device=value.device)
             pair = torch.stack((torch.where(known, value, 0.0), known.float())) * count
             self.values[name] = self.values[name] + pair if name in self.values else pair
         self.samples += count
 
     def mean(self, accelerator: object) -> dict[str, float]:
         names = sorted(self.values)
-        if not names and accelerator.num_processes == 1:
-            return {}
         pairs = accelerator.reduce(torch.stack([self.values[n].to(accelerator.device) for n in names]), "sum").cpu()
         return {n: float(p[0] / p[1]) if p[1] else math.nan for n, p in zip(names, pairs, strict=True)}
 
@@ -224,7 +222,7 @@ class _Books:
     def __init__(self, output: Path, accelerator: object, config: TrainingConfig, first: int) -> None:
         self.accelerator, self.config, self.output = accelerator, config, output
         self.history: list[dict[str, float]] = []
-        self.sums, self.since = _Sums(), _clock()
+        self.sums, self.since = _Sums(), time.monotonic()
         self.writer = None
         if accelerator.is_main_process:
             from torch.utils.tensorboard import SummaryWriter
@@ -248,8 +246,8 @@ class _Books:
 
     def log(self, step: int, lr: float) -> dict[str, float]:
         count = self.sums.samples * self.accelerator.num_processes
-        entry = self.sums.mean(self.accelerator) | {"lr": lr, "samples_per_second": count / (_clock() - self.since)}
-        self.sums, self.since = _Sums(), _clock()
+        entry = self.sums.mean(self.accelerator) | {"lr": lr, "samples_per_second": count / (time.monotonic() - self.since)}
+        self.sums, self.since = _Sums(), time.monotonic()
         if not math.isfinite(entry["loss"]):
             raise TrainingError(
                 f"The loss is {entry['loss']} at step {step}. Lower optimiser.lr, or use bf16 instead of fp16."
@@ -269,9 +267,3 @@ class _Books:
     def close(self) -> None:
         if self.writer:
             self.writer.close()
-
-
-def _clock() -> float:
-    import time
-
-    return time.monotonic()

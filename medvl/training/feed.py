@@ -15,6 +15,7 @@ from .samples import Sample, Turn
 
 Item = dict[str, Any]
 CAPTION_QUESTIONS = (
+    "Describe the findings of the medical image you see.",  # what reports ask at inference, see medvl.reader
     "Describe this CT.",
     "What does this scan show?",
     "Write the findings of this CT.",
@@ -23,25 +24,50 @@ CAPTION_QUESTIONS = (
 TOLD = ("caption", "report")
 
 
-def open_samples(settings: Sequence[DatasetSettings]) -> list[Sample]:
-    """Samples of several datasets, put together.
+def open_samples(settings: Sequence[DatasetSettings]) -> Sequence[Sample]:
+    """Samples of several datasets, put together; each is made when it is asked for.
 
     Raises:
         ConfigError: a dataset is empty, or lacks ids that were named.
     """
     from .readers import open_dataset
+    from .readers.common import JoinedSamples
 
-    samples: list[Sample] = []
+    joined = []
     for each in settings:
-        found = list(open_dataset(each.kind, each.root, each.split))
+        found = open_dataset(each.kind, each.root, each.split)
         if each.ids:
-            found = [s for s in found if s.id in each.ids]
-            if missing := set(each.ids) - {s.id for s in found}:
-                raise ConfigError(f"The {each.split} split of {each.kind} has no {', '.join(sorted(missing))}.")
-        if not found:
+            places = {found[i].id: i for i in range(len(found))}
+            if missing := sorted(set(each.ids) - set(places)):
+                raise ConfigError(f"The {each.split} split of {each.kind} has no {', '.join(missing)}.")
+            found = Part(found, [places[name] for name in each.ids])
+        if each.limit:
+            found = Part(found, list(range(min(each.limit, len(found)))))
+        if not len(found):
             raise ConfigError(f"The {each.split} split of the {each.kind} dataset holds nothing.")
-        samples += found[: each.limit] * each.repeat
-    return samples
+        joined.append((found, each.repeat))
+    if not joined:
+        raise ConfigError("There is nothing to train on: name datasets under data.train.")
+    return JoinedSamples(joined)
+
+
+class Part(Sequence[Sample]):
+    """Some samples of a dataset."""
+
+    def __init__(self, samples: Sequence[Sample], places: list[int]) -> None:
+        self.samples, self.places = samples, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override] - slices are not needed
+        return self.samples[self.places[index]]
+
+    def draw(self, index: int, epoch: int = 0) -> Sample:
+        """The sample as its dataset draws it for an epoch."""
+        from .readers.common import draw
+
+        return draw(self.samples, self.places[index], epoch)
 
 
 class Feed(Dataset):
@@ -50,7 +76,7 @@ class Feed(Dataset):
     Items are those of ``TrainingSet`` with ``"turns"``, what was drawn.
     """
 
-    def __init__(self, samples: list[Sample], config: TrainingConfig, size: tuple, draw: Callable, train: bool) -> None:
+    def __init__(self, samples: Sequence[Sample], config: TrainingConfig, size: tuple, draw: Callable, train: bool) -> None:
         from .dataset import TrainingSet
 
         self.items = TrainingSet(samples, size, augment=train and config.data.augment, seed=config.run.seed)
@@ -113,8 +139,8 @@ def loader(feed: Feed, batches: Sampler | list, workers: int) -> DataLoader:
 
 
 def held_out(count: int, most: int, batch: int, rank: int, processes: int) -> list[list[tuple[int, int]]]:
-    """This process's share of the first ``most`` samples, always those of epoch 0."""
-    mine = [(0, i) for i in range(min(count, most))][rank::processes]
+    """This process's share of the first ``most`` samples, always those of epoch 0; the first one if there is none."""
+    mine = [(0, i) for i in range(min(count, most))][rank::processes] or [(0, 0)]
     return [mine[i : i + batch] for i in range(0, len(mine), batch)]
 
 
