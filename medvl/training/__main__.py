@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     tiny = commands.add_parser("overfit", help="all stages with a tiny new model on two cases, on the CPU in minutes")
     tiny.add_argument("--cases", type=Path, required=True, help="cases.json; only its train split is used")
     tiny.add_argument("-o", "--output", type=Path, required=True)
-    tiny.add_argument("--ids", nargs="+", default=["ts_abdomen", "ts_chest"], help="cases of the train split")
+    tiny.add_argument("--ids", nargs="+", default=["ts_abdomen", "lidc_0001"], help="cases of the train split")
     tiny.add_argument("--steps", type=int, default=150, help="optimiser steps of each stage")
     return top
 

@@ -7,7 +7,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from ..errors import TrainingError
 from . import feed
 from .config import TrainingConfig, as_dict
 from .joint import Joint
+from .samples import Sample
 from .stages import AlignEncoder, AlignProjector, Instruct, Stage
 
 logger = logging.getLogger(__name__)
@@ -31,13 +32,16 @@ TRAINED = "trained.safetensors"
 HISTORY = "history.jsonl"
 
 
-def train(name: str, config: TrainingConfig, stop_after: int | None = None) -> list[dict[str, float]]:
+def train(
+    name: str, config: TrainingConfig, stop_after: int | None = None, samples: Sequence[Sample] | None = None
+) -> list[dict[str, float]]:
     """Run a stage and write its model to ``config.output / "model"``.
 
     Args:
         name: of the stage.
         config: of the stage.
         stop_after: leave off after this step as if interrupted, with a checkpoint and without a finished model.
+        samples: instead of ``config.data.train``.
 
     Returns:
         What was logged, oldest first: ``step``, loss parts, ``lr``, ``samples_per_second``; evaluations have
@@ -79,7 +83,7 @@ def train(name: str, config: TrainingConfig, stop_after: int | None = None) -> l
     if newest:
         accelerator.load_state(str(newest[0]))
         first = int(newest[0].name.removeprefix("step-"))
-    samples = feed.open_samples(config.data.train)
+    samples = feed.open_samples(config.data.train) if samples is None else samples
     order = feed.Order(
         len(samples),
         settings.batch_size,
