@@ -7,8 +7,8 @@ in closest RAS+ like everywhere in this package, so that a list of a hundred tho
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,7 +18,7 @@ from scipy import ndimage, sparse
 
 from ..errors import CTReadError, MedVLError
 from ..geometry import to_canonical
-from ..masks import Mask
+from ..masks import Mask, union
 from ..readers import read_ct
 
 SEG = "[SEG]"
@@ -72,6 +72,19 @@ class Grid(Protocol):
 
 
 @dataclass(frozen=True)
+class VoxelGrid:
+    """A grid without voxels.
+
+    Attributes:
+        shape: voxels along i, j, k, closest RAS+.
+        affine: ``(4, 4)``, voxel -> RAS mm.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+
+@dataclass(frozen=True)
 class Image:
     """Voxels and where they lie.
 
@@ -100,6 +113,7 @@ class MaskSource:
         axes: of arrays: body direction in which each of the three axes grows, "SPL" for depth from the feet, rows
             from the front and columns from the patient's right.
         shape: of the sparse matrix of an ``.npz``, ``(channels, a, b, c)``.
+        parts: more sources whose voxels belong to the structure too (the lobes of a lung).
     """
 
     file: Path
@@ -107,6 +121,7 @@ class MaskSource:
     channel: int | None = None
     axes: str = "RAS"
     shape: tuple[int, int, int, int] | None = None
+    parts: tuple[MaskSource, ...] = ()
 
     def read(self, ct: Grid) -> np.ndarray:
         """The mask, bool ``(i, j, k)`` RAS+ on the grid of the CT.
@@ -136,7 +151,6 @@ class Sample:
         masks: structure -> where its mask is stored.
         scale: ``"hu"``: Hounsfield units; ``"unit"``: 0..1, windowed and scaled by whoever published it.
         axes: of arrays and pictures, see ``MaskSource.axes``; a volume with an affine has its own.
-        facts: what conversations can be made from; readers of label maps set it, see ``conversations.Facts``.
     """
 
     id: str
@@ -146,7 +160,6 @@ class Sample:
     masks: Mapping[str, MaskSource] = field(default_factory=dict)
     scale: Literal["hu", "unit"] = "hu"
     axes: str = "SPL"
-    facts: object | None = None
 
     def __post_init__(self) -> None:
         if not self.turns:
@@ -177,7 +190,9 @@ def read_image(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     if path.suffix == ".npy" or (path.is_dir() and pictures(path)):
         array = _volume(np.load(path, mmap_mode="r"), path) if path.suffix == ".npy" else _stack(path)
         array, affine = to_canonical(array, axes_affine(sample.axes))
-        return np.ascontiguousarray(array, np.float32), affine
+        array = np.ascontiguousarray(array, np.float32)
+        # M3D-Seg as downloaded is a z-score; its own preparation scales it to 0..1 in this way.
+        return (_unit(array) if array.min() < 0 or array.max() > 1 else array), affine
     if sample.scale == "unit":  # read_ct gives whole HU and would round 0..1 away
         image = nib.load(path)
         affine = image.affine if image.header["sform_code"] or image.header["qform_code"] else axes_affine("RAS")
@@ -188,6 +203,18 @@ def read_image(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     except CTReadError as error:
         raise DatasetError(f"{path}: {error}") from error
     return volume.hu, volume.affine
+
+
+def grid_of(sample: Sample) -> VoxelGrid:
+    """The grid that ``read_image`` would give, of a ``.npy`` array or a NIfTI: from the header only."""
+    if sample.ct.suffix == ".npy":
+        shape, affine = np.load(sample.ct, mmap_mode="r").shape[-3:], axes_affine(sample.axes)
+    else:
+        image = nib.load(sample.ct)
+        shape, affine = image.shape[:3], image.affine
+    # An array of zero strides: reorienting it costs nothing and gives the shape.
+    array, affine = to_canonical(np.broadcast_to(np.zeros(1, np.uint8), shape), affine)
+    return VoxelGrid(array.shape, affine)
 
 
 def read_masks(sample: Sample, ct: Grid, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
@@ -258,6 +285,9 @@ def _select(array: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
 @lru_cache(maxsize=32)
 def _on_grid(source: MaskSource, shape: tuple[int, int, int], affine_bytes: bytes) -> Mask:
     """A mask on a grid, cropped; kept because a reader looks at it once to know what is there, and training again."""
+    if source.parts:
+        masks = [_on_grid(part, shape, affine_bytes) for part in (replace(source, parts=()), *source.parts)]
+        return reduce(union, masks)
     if not source.file.exists():
         raise DatasetError(f"The label file {source.file} is missing. Download or prepare it again.")
     if source.file.suffix in (".npy", ".npz"):
