@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ..answering.words import listing
-from ..language_model import IMAGE_TOKEN, SEG_TOKEN, LanguageModel
+from ..language_model import SEG_TOKEN, LanguageModel
 from ..quantization import Precision
 from ..readers import read_ct
 from .config import STAGES, DatasetSettings, parse
@@ -30,7 +30,7 @@ from .samples import Sample
 logger = logging.getLogger(__name__)
 SIZE = (64, 128, 128)
 WIDTH = 128
-SPECIAL = ["<|im_start|>", "<|im_end|>", IMAGE_TOKEN, SEG_TOKEN]
+SPECIAL = ["<|im_start|>", "<|im_end|>"]  # the others are added when the vision-language model is built
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
