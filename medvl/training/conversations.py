@@ -7,7 +7,7 @@ in neither list nothing is known and nothing is said. The same facts and the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..answering.numbers import show
 from ..answering.vocabulary import GROUPS
 from ..answering.words import listing, sentence
 from . import phrases
-from .names import be, described, said, split_side, spoken, swap_name, swap_words
+from .names import be, described, said, split_side, spoken, swap_name
 from .samples import SEG, Turn
 
 TURNS = 4
@@ -40,23 +40,15 @@ class Facts:
         present: structures with a mask.
         absent: structures that are known not to be in the scan.
         descriptions: structure -> phrases that mean it, with article ("the larger kidney").
-        measured: structure -> what was measured on its label.
+        measured: structure -> what was measured on its label; may measure when asked.
+        voxels: structure -> size of its label, of those that lie within the scan as a whole.
     """
 
     present: tuple[str, ...]
     absent: tuple[str, ...] = ()
     descriptions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     measured: Mapping[str, Measured] = field(default_factory=dict)
-
-    def swapped(self) -> Facts:
-        """The facts of the mirror image."""
-        return replace(
-            self,
-            present=tuple(swap_name(n) for n in self.present),
-            absent=tuple(swap_name(n) for n in self.absent),
-            descriptions={swap_name(n): tuple(map(swap_words, texts)) for n, texts in self.descriptions.items()},
-            measured={swap_name(n): value for n, value in self.measured.items()},
-        )
+    voxels: Mapping[str, int] = field(default_factory=dict)
 
 
 def pick(choices: Sequence[str], rng: np.random.Generator) -> str:
@@ -215,15 +207,14 @@ def _phrases(facts: Facts, name: str) -> tuple[str, ...]:
 
 
 def _compared(facts: Facts, name: str) -> tuple[str, ...]:
-    """Such as "the larger kidney", where both sides are measured and differ clearly."""
+    """Such as "the larger kidney", where both sides are whole and differ clearly."""
     side, rest = split_side(name)
-    other = facts.measured.get(swap_name(name))
-    mine = facts.measured.get(name)
-    if not side or other is None or mine is None:
+    mine, other = facts.voxels.get(name), facts.voxels.get(swap_name(name))
+    if not side or not mine or not other:
         return ()
-    ratio = mine.volume_ml / max(other.volume_ml, 1e-6)
-    word = "larger" if ratio > 1.15 else "smaller" if ratio < 1 / 1.15 else ""
-    return (f"the {word} {rest.replace('_', ' ')}", f"the {word} of the two {rest.replace('_', ' ')}s") if word else ()
+    word = "larger" if mine > 1.15 * other else "smaller" if other > 1.15 * mine else ""
+    noun = rest.replace("_", " ")
+    return (f"the {word} {noun}", f"the {word} of the two {noun}s") if word else ()
 
 
 NOT_GIVEN = frozenset(names("not given., not given, nan, none"))

@@ -87,7 +87,9 @@ DESCRIPTIONS: dict[str, tuple[str, ...]] = {
         "muscular tube that brings food to the stomach, tube behind the trachea that is swallowed through"
     ),
     "urinary_bladder": names("hollow pelvic organ that holds urine, organ into which both ureters drain"),
-    "vertebral_column": names("column of vertebrae that surrounds the spinal cord, bones that carry the trunk"),
+    "vertebral_column": names(
+        "column of vertebrae that surrounds the spinal cord, column of bones that carries the trunk"
+    ),
     "inferior_vena_cava": names(
         "large vein that brings blood from the abdomen to the heart, largest vein of the abdomen"
     ),

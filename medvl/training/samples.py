@@ -33,6 +33,10 @@ class DatasetError(MedVLError):
     """A dataset folder has another layout than the published one, or a file of it is damaged."""
 
 
+class NothingToAsk(DatasetError):  # noqa: N818 - training goes on with the next sample
+    """A scan whose labels are all empty, fragments or of unknown extent."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """One question and its answer.
@@ -265,8 +269,14 @@ def _volume(array: np.ndarray, path: Path) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _label_map(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Values ``(i, j, k)`` RAS+ and affine of a NIfTI label map; two are kept, for maps that hold many structures."""
+def label_map(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Values ``(i, j, k)`` RAS+ and affine of a NIfTI label map; two are kept, for maps that hold many structures.
+
+    Raises:
+        DatasetError: the file is missing or damaged.
+    """
+    if not file.exists():
+        raise DatasetError(f"The label file {file} is missing. Download or prepare it again.")
     try:
         image = nib.load(file)
         array = np.asarray(image.dataobj)
@@ -288,11 +298,11 @@ def _on_grid(source: MaskSource, shape: tuple[int, int, int], affine_bytes: byte
     if source.parts:
         masks = [_on_grid(part, shape, affine_bytes) for part in (replace(source, parts=()), *source.parts)]
         return reduce(union, masks)
-    if not source.file.exists():
-        raise DatasetError(f"The label file {source.file} is missing. Download or prepare it again.")
     if source.file.suffix in (".npy", ".npz"):
+        if not source.file.exists():
+            raise DatasetError(f"The mask {source.file} is missing. Download or prepare it again.")
         return Mask.from_array(_array_mask(source, shape))
-    array, affine = _label_map(source.file)
+    array, affine = label_map(source.file)
     ct_affine = np.frombuffer(affine_bytes).reshape(4, 4)
     selected = _select(array, source.values)
     # Headers are written with float32, so the same grid may differ by some micrometres.

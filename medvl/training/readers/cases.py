@@ -6,17 +6,20 @@ names nothing is known: they are neither targets nor called absent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
+from scipy import ndimage
+
 from ...answering.vocabulary import STRUCTURES
-from ...masks import Mask
 from ...measure import measure
 from ...readers import read_ct
-from ...volume import CTVolume
 from ..conversations import Facts, Measured, converse
 from ..names import canonical
-from ..samples import DatasetError, MaskSource, Sample
+from ..samples import DatasetError, MaskSource, NothingToAsk, Sample, label_map
 from .common import LazySamples, choose, entry, load_json, need, rng
 
 MIN_VOXELS = 30  # a fragment at the border of the scan is neither there nor absent
@@ -47,20 +50,18 @@ def open_cases(root: Path, split: str, seed: int = 0) -> LazySamples[dict]:
         entry(case, _LABEL_KEYS, f"{file}, case {case['id']}")
     if not cases:
         raise DatasetError(f"{file} has no labelled case of split {split!r}.")
-    return LazySamples(cases, lambda case, epoch: _sample(case, file.parent, seed, epoch))
+    return LazySamples(cases, lambda case, epoch: _sample(case, file.parent, seed, epoch), itemgetter("id"))
 
 
 def _sample(case: dict, folder: Path, seed: int, epoch: int) -> Sample:
-    masks = {
-        name: MaskSource(folder / case["labels"], (int(value),)) for value, name in sorted(case["label_names"].items())
-    }
-    extra = _total(case, folder)
-    masks |= {name: source for name, source in extra.items() if name not in masks}
-    facts = _facts(str(need(folder / case["ct"])), tuple(masks.items()), frozenset(case["complete"]), frozenset(extra))
+    ct, labels = need(folder / case["ct"]), folder / case["labels"]
+    masks = {name: MaskSource(labels, (int(value),)) for value, name in case["label_names"].items()}
+    masks = {name: masks[name] for name in sorted(masks) if name in case["complete"]}
+    facts, found = _facts(ct, masks, _total(case, folder), case["complete"])
     turns = converse(facts, rng(seed, case["id"], epoch))
     if not turns:
-        raise DatasetError(f"Case {case['id']} has no label that is complete: nothing can be asked about it.")
-    return Sample(case["id"], folder / case["ct"], turns, (), {n: masks[n] for n in facts.present})
+        raise NothingToAsk(f"Case {case['id']} has no label that is complete: nothing can be asked about it.")
+    return Sample(case["id"], ct, turns, (), found)
 
 
 def _total(case: dict, folder: Path) -> dict[str, MaskSource]:
@@ -75,34 +76,60 @@ def _total(case: dict, folder: Path) -> dict[str, MaskSource]:
     return {n: MaskSource(folder / case["labels_total"], (v,)) for n, v in named.items() if n not in STRUCTURES}
 
 
-@lru_cache(maxsize=512)
 def _facts(
-    ct_file: str, masks: tuple[tuple[str, MaskSource], ...], complete: frozenset[str], extra: frozenset[str]
-) -> Facts:
-    """What a case's labels say; kept, because each epoch asks anew."""
+    ct: Path, masks: dict[str, MaskSource], extra: dict[str, MaskSource], complete: Sequence[str]
+) -> tuple[Facts, dict[str, MaskSource]]:
+    """What a case's labels say, and the masks that are there."""
+    found, whole, seen = {}, {}, set()
+    for name, source in (masks | extra).items():
+        count, cut = _extents(source.file).get(source.values[0], (0, False))
+        if count:
+            seen.add(name)
+        if count >= MIN_VOXELS:
+            found[name] = source
+            if not cut:
+                whole[name] = count
+    measurable = {name: source for name, source in found.items() if name in whole and name in masks}
+    facts = Facts(
+        tuple(found), tuple(sorted(set(complete) - seen)), measured=Measurements(ct, measurable), voxels=whole
+    )
+    return facts, found
+
+
+@lru_cache(maxsize=512)
+def _extents(file: Path) -> dict[int, tuple[int, bool]]:
+    """Of each label value its voxels, and whether it reaches the border of the scan (its size is then the scan's)."""
+    labels, _ = label_map(file)
+    counts = np.bincount(labels.ravel())
+    boxes = ndimage.find_objects(labels.astype(np.int32, copy=False))
+    return {
+        value: (
+            int(counts[value]),
+            any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True)),
+        )
+        for value, box in enumerate(boxes, 1)
+        if box is not None
+    }
+
+
+class Measurements(Mapping[str, Measured]):
+    """``medvl.measure`` of labels, when asked for: few of them get into a conversation."""
+
+    def __init__(self, ct: Path, masks: Mapping[str, MaskSource]) -> None:
+        self._ct, self._masks = ct, masks
+
+    def __getitem__(self, name: str) -> Measured:
+        return _measured(self._ct, self._masks[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+
+@lru_cache(maxsize=4096)
+def _measured(ct_file: Path, source: MaskSource) -> Measured:
     ct = read_ct(ct_file)
-    present, measured, seen = [], {}, set()
-    for name, source in masks:
-        if name not in complete and name not in extra:
-            continue
-        mask = source.mask(ct)
-        if mask.box is None:
-            continue
-        seen.add(name)
-        if mask.voxels < MIN_VOXELS:
-            continue
-        present.append(name)
-        if not _cut(mask) and name not in extra:
-            measured[name] = measured_on(mask, ct)
-    return Facts(tuple(sorted(present)), tuple(sorted(complete - seen)), {}, dict(sorted(measured.items())))
-
-
-def measured_on(mask: Mask, ct: CTVolume) -> Measured:
-    """``medvl.measure`` of a label, what conversations ask for."""
-    result = measure(mask, ct)
+    result = measure(source.mask(ct), ct)
     return Measured(result.volume_ml, result.longest_diameter_mm, result.mean_hu)
-
-
-def _cut(mask: Mask) -> bool:
-    """Whether the object reaches the border of the scan: its size there is that of the scan."""
-    return any(lo == 0 or hi == n for lo, hi, n in zip(mask.box.lo, mask.box.hi, mask.shape, strict=True))

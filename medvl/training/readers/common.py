@@ -22,10 +22,12 @@ class LazySamples(Sequence[Sample], Generic[R]):
 
     Attributes:
         records: one entry a sample, in a fixed order.
+        ids: of the samples, without making them.
     """
 
-    def __init__(self, records: Iterable[R], make: Callable[[R, int], Sample]) -> None:
+    def __init__(self, records: Iterable[R], make: Callable[[R, int], Sample], name: Callable[[R], str]) -> None:
         self.records = list(records)
+        self.ids = tuple(map(name, self.records))
         self._make = make
 
     def __len__(self) -> int:

@@ -11,7 +11,10 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
+
+import numpy as np
 
 from ...answering.words import listing, sentence
 from ..conversations import given, pick
@@ -25,6 +28,7 @@ TURNS = 6
 _REPORT = ("VolumeName", "Findings_EN", "Impressions_EN")
 _REGION = ("Volumename", "Anatomy", "Sentence")
 _FINDING_QUESTIONS = ("Is there {x}?", "Does this scan show {x}?", "Do you see {x} in this CT?", "Any sign of {x}?")
+_COUNTED = frozenset({"hiatal hernia", "lung nodule", "lung opacity", "pericardial effusion", "pleural effusion"})
 _TASKS = re.compile(r"<(image|multiple_choice|long_answer|short_answer|report_generation)>")
 
 
@@ -103,7 +107,9 @@ def open_ct_rate(root: Path, split: str, seed: int = 0) -> LazySamples[_Volume]:
         if volume := volumes.get(row.pop("VolumeName")):
             volume.labels = {name: float(value) > 0.5 for name, value in row.items() if name and value}
     _read_talk(base / "vqa" / f"{short}_vqa.json", volumes)
-    return LazySamples((v for v in volumes.values() if v.findings or v.impression), lambda v, e: _chest(v, seed, e))
+    return LazySamples(
+        (v for v in volumes.values() if v.findings or v.impression), lambda v, e: _chest(v, seed, e), attrgetter("name")
+    )
 
 
 def _read_talk(file: Path, volumes: dict[str, _Volume]) -> None:
@@ -135,9 +141,9 @@ def _chest(volume: _Volume, seed: int, epoch: int) -> Sample:
     return Sample(volume.name, volume.path, tuple(turns), captions)
 
 
-def _finding(name: str, there: bool, state) -> Turn:
-    words = name.lower()
-    answer = f"Yes, there is {words}." if there else f"No, there is no {words}."
+def _finding(name: str, there: bool, state: np.random.Generator) -> Turn:
+    words = f"a {name.lower()}" if name.lower() in _COUNTED else name.lower()
+    answer = f"Yes, there is {words}." if there else f"No, there is no {name.lower()}."
     return Turn(pick(_FINDING_QUESTIONS, state).format(x=words), answer, (), "closed_vqa")
 
 
@@ -174,7 +180,7 @@ def open_radgenome(root: Path, split: str, seed: int = 0) -> LazySamples[_Volume
     _read_questions(files, long, volumes)
     folder = need(base / f"{short}_region_mask")
     described = (volume for volume in volumes.values() if volume.regions)
-    return LazySamples(described, lambda volume, epoch: _grounded(volume, folder, seed, epoch))
+    return LazySamples(described, lambda volume, epoch: _grounded(volume, folder, seed, epoch), attrgetter("name"))
 
 
 def _read_questions(files: Path, split: str, volumes: dict[str, _Volume]) -> None:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 from ..conversations import Facts, converse, given, pick
 from ..names import canonical
 from ..phrases import REPORT_QUESTIONS
-from ..samples import SEG, DatasetError, MaskSource, Sample, Turn
+from ..samples import SEG, DatasetError, MaskSource, NothingToAsk, Sample, Turn
 from .common import LazySamples, choose, entry, load_json, locate, need, rng, some, table
 from .total_segmentator import facts_of
 
@@ -63,7 +64,7 @@ def open_cap(root: Path, split: str, seed: int = 0) -> LazySamples[dict]:
         image = locate(pair["image"], (root, root.parent))
         return Sample(pair["image"], image, (Turn(question, text, (), "caption"),), (text,), scale="unit")
 
-    return LazySamples(pairs, make)
+    return LazySamples(pairs, make, itemgetter("image"))
 
 
 def open_vqa(root: Path, split: str, seed: int = 0) -> LazySamples[tuple[str, list[dict]]]:
@@ -94,7 +95,7 @@ def open_vqa(root: Path, split: str, seed: int = 0) -> LazySamples[tuple[str, li
         image = locate(path, (folder, folder.parent, folder.parent / "M3D-Cap", folder.parent.parent))
         return Sample(path, image, turns, scale="unit")
 
-    return LazySamples(scans.items(), make)
+    return LazySamples(scans.items(), make, itemgetter(0))
 
 
 def _vqa(row: dict, closed: bool) -> Turn:
@@ -118,6 +119,11 @@ class _Scan:
     image: Path
     axes: str
     masks: dict[str, MaskSource] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Dataset and case."""
+        return f"{self.code}/{self.image.parent.name}"
 
 
 def open_seg(root: Path, split: str, seed: int = 0) -> LazySamples[_Scan]:
@@ -144,17 +150,16 @@ def open_seg(root: Path, split: str, seed: int = 0) -> LazySamples[_Scan]:
         raise DatasetError(f"{root}: none of the {len(lists)} lists has a scan in {name!r}.")
 
     def make(scan: _Scan, epoch: int) -> Sample:
-        id = f"{scan.code}/{scan.image.parent.name}"
-        bare = Sample(id, scan.image, (Turn("", ""),), scale="unit", axes=scan.axes)
+        bare = Sample(scan.id, scan.image, (Turn("", ""),), scale="unit", axes=scan.axes)
         facts = facts_of(scan.masks, bare)
         if scan.code in _UNION_OF_NAMES:
             facts = Facts(facts.present)
-        turns = converse(facts, rng(seed, id, epoch))
+        turns = converse(facts, rng(seed, scan.id, epoch))
         if not turns:
-            raise DatasetError(f"{scan.image}: none of its classes has a voxel.")
+            raise NothingToAsk(f"{scan.image}: none of its classes has a voxel.")
         return replace(bare, turns=turns, masks={n: scan.masks[n] for n in facts.present})
 
-    return LazySamples(scans, make)
+    return LazySamples(scans, make, attrgetter("id"))
 
 
 def _scans(root: Path, file: Path, split: str) -> list[_Scan]:
@@ -214,7 +219,7 @@ def open_refseg(root: Path, split: str, seed: int = 0) -> LazySamples[tuple[str,
         scale = "unit" if image.suffix == ".npy" else "hu"
         return Sample(Path(path).parent.name, image, tuple(map(_refer, rows)), (), sources, scale, "SRA")
 
-    return LazySamples(scans.items(), make)
+    return LazySamples(scans.items(), make, lambda record: Path(record[0]).parent.name)
 
 
 def _lesion(row: dict) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 from ...answering.vocabulary import STRUCTURES
+from ...masks import Mask
 from ..conversations import Facts, converse
 from ..names import canonical
-from ..samples import DatasetError, MaskSource, Sample, Turn, grid_of
+from ..samples import DatasetError, MaskSource, NothingToAsk, Sample, Turn, grid_of
 from .common import LazySamples, choose, need, rng, table
 
 CANDIDATES = 12  # structures looked at for one conversation: each is a file to unpack
@@ -48,7 +50,7 @@ def open_total_segmentator(root: Path, split: str, seed: int = 0) -> LazySamples
         raise DatasetError(f"{root} holds no case of split {split!r} (a folder with ct.nii.gz and segmentations/).")
     for case in cases:
         need(case / "ct.nii.gz")
-    return LazySamples(cases, lambda case, epoch: _sample(case, seed, epoch))
+    return LazySamples(cases, lambda case, epoch: _sample(case, seed, epoch), attrgetter("name"))
 
 
 def sources(case: Path) -> dict[str, MaskSource]:
@@ -78,15 +80,21 @@ def _sample(case: Path, seed: int, epoch: int) -> Sample:
         facts = facts_of(masks, bare)
         turns = converse(facts, state)
     if not turns:
-        raise DatasetError(f"Case {case} has only empty masks of known absence or fragments; remove it.")
+        raise NothingToAsk(f"Case {case} has only empty masks of known absence or fragments; remove it.")
     return replace(bare, turns=turns, masks={name: masks[name] for name in facts.present})
 
 
 def facts_of(masks: Mapping[str, MaskSource], sample: Sample) -> Facts:
     """Which structures are in the scan and which are not, of masks that are complete."""
     grid = grid_of(sample)
-    voxels = {name: source.mask(grid).voxels for name, source in masks.items()}
+    found = {name: source.mask(grid) for name, source in masks.items()}
     return Facts(
-        tuple(name for name, count in voxels.items() if count >= MIN_VOXELS),
-        tuple(name for name, count in voxels.items() if count == 0),
+        tuple(name for name, mask in found.items() if mask.voxels >= MIN_VOXELS),
+        tuple(name for name, mask in found.items() if mask.empty),
+        voxels={name: mask.voxels for name, mask in found.items() if mask.box and not cut(mask)},
     )
+
+
+def cut(mask: Mask) -> bool:
+    """Whether an object reaches the border of its scan: its size is then the scan's."""
+    return any(lo == 0 or hi == n for lo, hi, n in zip(mask.box.lo, mask.box.hi, mask.shape, strict=True))
