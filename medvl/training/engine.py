@@ -250,7 +250,10 @@ class _Books:
 
     def log(self, step: int, lr: float) -> dict[str, float]:
         count = self.sums.samples * self.accelerator.num_processes
-        entry = self.sums.mean(self.accelerator) | {"lr": lr, "samples_per_second": count / (time.monotonic() - self.since)}
+        entry = self.sums.mean(self.accelerator) | {
+            "lr": lr,
+            "samples_per_second": count / (time.monotonic() - self.since),
+        }
         self.sums, self.since = _Sums(), time.monotonic()
         if not math.isfinite(entry["loss"]):
             raise TrainingError(

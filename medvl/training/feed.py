@@ -7,10 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import ConfigError, TrainingError
 from .config import DatasetSettings, TrainingConfig
+from .dataset import TrainingSet
+from .readers import JoinedSamples, draw, open_dataset
 from .samples import Sample, Turn
 
 Item = dict[str, Any]
@@ -30,9 +33,6 @@ def open_samples(settings: Sequence[DatasetSettings]) -> Sequence[Sample]:
     Raises:
         ConfigError: a dataset is empty, or lacks ids that were named.
     """
-    from .readers import open_dataset
-    from .readers.common import JoinedSamples
-
     joined = []
     for each in settings:
         found = open_dataset(each.kind, each.root, each.split)
@@ -65,9 +65,20 @@ class Part(Sequence[Sample]):
 
     def draw(self, index: int, epoch: int = 0) -> Sample:
         """The sample as its dataset draws it for an epoch."""
-        from .readers.common import draw
-
         return draw(self.samples, self.places[index], epoch)
+
+
+class _Visits(TrainingSet):
+    """A training set whose epoch is its own: workers that are an epoch apart do not share it."""
+
+    _number = 0
+
+    @property
+    def epoch(self) -> int:
+        return self._number
+
+    def set_epoch(self, number: int) -> None:
+        self._number = number
 
 
 class Feed(Dataset):
@@ -76,10 +87,10 @@ class Feed(Dataset):
     Items are those of ``TrainingSet`` with ``"turns"``, what was drawn.
     """
 
-    def __init__(self, samples: Sequence[Sample], config: TrainingConfig, size: tuple, draw: Callable, train: bool) -> None:
-        from .dataset import TrainingSet
-
-        self.items = TrainingSet(samples, size, augment=train and config.data.augment, seed=config.run.seed)
+    def __init__(
+        self, samples: Sequence[Sample], config: TrainingConfig, size: tuple, draw: Callable, train: bool
+    ) -> None:
+        self.items = _Visits(samples, size, augment=train and config.data.augment, seed=config.run.seed)
         self.seed, self.draw, self.cache = config.run.seed, draw, {} if config.data.cache else None
 
     def __len__(self) -> int:
@@ -126,15 +137,12 @@ class Order(Sampler):
 
 def loader(feed: Feed, batches: Sampler | list, workers: int) -> DataLoader:
     """Batches as lists of items. It has a generator of its own, so that reading does not change the model's dropout."""
-    import torch
-
     return DataLoader(
         feed,
         batch_sampler=batches,
         num_workers=0 if feed.cache is not None else workers,
         collate_fn=list,
         generator=torch.Generator(),
-        persistent_workers=False,
     )
 
 

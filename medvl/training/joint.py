@@ -128,5 +128,3 @@ class Joint(Instruct):
             if len(self._slices) > KEPT_SLICES:
                 self._slices.popitem(last=False)
         return features
-
-

@@ -28,7 +28,7 @@ from .names import spoken
 from .samples import Sample
 
 logger = logging.getLogger(__name__)
-SIZE = (64, 128, 128)
+SIZE = (64, 96, 96)
 WIDTH = 128
 SPECIAL = ["<|im_start|>", "<|im_end|>"]  # the others are added when the vision-language model is built
 CHAT = (
@@ -67,13 +67,20 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
                     "input_size": SIZE,
                     "low_tokens": (16, 8),
                     "high_tokens": (8, 8),
+                    "seg": {"maps": 5, "voxel_dim": 32},
                     "lora": {"rank": 32, "alpha": 64, "dropout": 0.0},
                     "train_encoder": stage == "joint",
                 },
                 "text": {"dim": 64},
                 "data": {"augment": False, "cache": True, "turns": 4, "workers": 0},
                 "loss": {"max_targets": 2},
-                "optimiser": {"steps": steps, "batch_size": len(samples), "lr": LR[stage], "mixed_precision": "no"},
+                "optimiser": {
+                    "steps": steps,
+                    "batch_size": len(samples),
+                    "lr": LR[stage],
+                    "mixed_precision": "no",
+                    "gradient_checkpointing": False,
+                },
                 "run": {"log_every": 1, "save_every": 0, "resume": False, "device": "cpu"},
             }
         )
