@@ -9,6 +9,7 @@ visitor). Nothing here knows Gradio, so that everything is tested without a brow
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -49,24 +50,37 @@ class Handlers:
     def __init__(self, model: MedVLSAM2, store: SessionStore, shelf: SampleShelf) -> None:
         self.model, self.store, self.shelf = model, store, shelf
         self.talk = Talk(store)
+        self._opening: set[tuple[str, str]] = set()  # visitor and sample
+        self._lock = threading.Lock()
 
     # ---- opening a scan
 
     def open_default(self, key: str) -> Iterator[Updates]:
-        """The page was loaded: open the first sample."""
-        if self.shelf.default:
+        """The page was loaded: open the first sample. A page that comes back after a lost connection keeps its scan."""
+        session = self.store.find(key)
+        if session is not None and not session.closed:
+            yield page(session, busy=session.busy)
+        elif self.shelf.default:
             yield from self.open_sample(key, self.shelf.default)
         else:
             yield {"masks": panel.empty_masks(), "facts": panel.empty_facts()}
 
     def open_sample(self, key: str, sample_id: Any) -> Iterator[Updates]:
-        """A sample was chosen."""
+        """A sample was chosen. While it is being opened, being told so again (Gradio's list does) changes nothing."""
         sample = self.shelf.samples.get(str(sample_id))
+        job = (key, str(sample_id))
+        with self._lock:
+            if job in self._opening:
+                return
+            self._opening.add(job)
 
         def read() -> tuple[CTVolume, str]:
             return self.shelf.read(str(sample_id)), sample.title
 
-        yield from self._open(key, read, shared=True, about=sample.about if sample else "")
+        try:
+            yield from self._open(key, read, shared=True, about=sample.about if sample else "")
+        finally:
+            self._opening.discard(job)
 
     def open_upload(self, key: str, paths: Sequence[str] | str | None) -> Iterator[Updates]:
         """Files were uploaded."""

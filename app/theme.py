@@ -43,5 +43,5 @@ def theme() -> gr.themes.Base:
 
 def page_css() -> str:
     """The page's sheet and the panels' sheets."""
-    sheets = ("page.css", "panel.css", "chat.css", "report.css")
+    sheets = ("page.css", "panel.css", "chat.css", "report.css", "about.css")
     return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in sheets)

@@ -15,6 +15,7 @@ from medvl.errors import MedVLError
 from medvl.model import MedVLSAM2
 
 from . import api, panel, theme
+from .about import about_html, about_value
 from .chat_panel import chat_html
 from .handlers import Handlers
 from .report_panel import report_html
@@ -86,6 +87,7 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                     with gr.Tab("Export", id="export", elem_id="tab-export"):
                         export = panel.export_html()
         gr.HTML(_footer(handlers.model, preset), elem_id="foot")
+        about = about_html(about_value(handlers.model, preset))
 
         parts = {
             "viewer": viewer,
@@ -152,6 +154,10 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         def on_leave(request: gr.Request) -> None:
             handlers.store.leave(request.session_hash)
 
+        def on_look(request: gr.Request) -> dict:
+            return about_value(handlers.model, preset, handlers.store, request.session_hash)
+
+        about.look(on_look, None, about, queue=False, **QUIET)
         tabs.select(on_tab, None, outputs, **QUIET, **many)
         sample.input(on_sample, sample, outputs, **QUIET, **many)
         upload.upload(on_upload, upload, outputs, **QUIET, **many)

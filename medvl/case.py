@@ -16,6 +16,7 @@ from .answering.conversation import Conversation
 from .errors import Cancelled, PromptError
 from .masks import PALETTE, Mask
 from .prompts import Box, Point
+from .reader import ImageReader
 from .report import Report, build_report
 from .segmenter import ObjectState, Progress, Segmenter
 from .slice_encoder import SliceEncoder
@@ -70,16 +71,16 @@ class Case:
         self.masks: dict[str, Mask] = {}
         self.encoder = SliceEncoder(model.sam2, ct)
         self.finder = TextSegmenter(self)
-        self.conversation = Conversation(self.finder, remove=self.remove)
-        self._segmenter = Segmenter(self.encoder, model.propagator)
+        self.reader = ImageReader(self) if model.vlm else None
+        self.conversation = Conversation(self.finder, remove=self.remove, reader=self.reader)
+        self.segmenter = Segmenter(self.encoder, model.propagator)
         if model.localiser:
             structures = tuple(self.finder.known & set(model.localiser.config.structures))
-            self._segmenter.slices.prior = StructurePrior(self.ct.shape, structures, self.finder.coarse)
+            self.segmenter.slices.prior = StructurePrior(self.ct.shape, structures, self.finder.coarse)
         self._past: dict[str, list[_Step]] = {}
         self._future: dict[str, list[_Step]] = {}
         self._numbers = itertools.count(1)
         self._job = threading.Lock()
-        self._reading: ImageConversation | None = None
 
     @property
     def nbytes(self) -> int:
@@ -87,13 +88,14 @@ class Case:
         steps = [s for line in (*self._past.values(), *self._future.values()) for s in line]
         masks = {id(m.block): m.block.nbytes for m in (*self.masks.values(), *(s.mask for s in steps))}
         patches = {id(p): p.logits.nbytes for s in steps if s.state for p in s.state.slices.values()}
-        read = self._reading.nbytes if self._reading else 0
+        read = self.reader.nbytes if self.reader else 0
         return read + self.encoder.nbytes + self.finder.nbytes + sum(masks.values()) + sum(patches.values())
 
     def close(self) -> None:
         """Free everything."""
         self.encoder.clear()
-        self._reading = None
+        if self.reader:
+            self.reader.close()
         self.masks.clear()
         self._past.clear()
         self._future.clear()
@@ -103,9 +105,7 @@ class Case:
 
         The scan is encoded once. What it says is the model's own reading and not a measurement.
         """
-        if self._reading is None and self.model.vlm is not None:
-            self._reading = self.model.vlm.conversation(self.model.vlm.see(self.ct))
-        return self._reading
+        return self.reader.conversation() if self.reader else None
 
     # ---- segmentation by prompts
 
@@ -147,7 +147,7 @@ class Case:
         cancel: threading.Event,
     ) -> Iterator[SegmentUpdate]:
         if mask_id is None:
-            state = self._segmenter.start(points, box)
+            state = self.segmenter.start(points, box)
             mask = Mask.from_array(np.zeros(self.ct.shape, dtype=bool), id="")
         else:
             mask = self._known(mask_id)
@@ -159,7 +159,7 @@ class Case:
         array = mask.array
         progress: Progress | None = None
         try:
-            for progress in self._segmenter.run(state, points, box, cancel):
+            for progress in self.segmenter.run(state, points, box, cancel):
                 if not mask.id and not progress.stopped:  # a run stopped before its first slice takes no number
                     number = next(self._numbers)
                     mask = replace(
@@ -196,7 +196,7 @@ class Case:
             return None
         state = progress.state
         view = np.moveaxis(array, state.axis, 0)
-        frame = self._segmenter.frame(state.axis)
+        frame = self.segmenter.frame(state.axis)
         box = None
         for index in progress.changed:
             patch = state.slices.get(index)
@@ -219,7 +219,7 @@ class Case:
             return state
         axis = box.plane_axis if box is not None and box.plane_axis is not None else (points[0].axis if points else 2)
         earlier = next((s.state.prompts for s in reversed(past) if s.state), ())
-        return self._segmenter.adopt(self.masks[mask_id].array, axis, earlier)
+        return self.segmenter.adopt(self.masks[mask_id].array, axis, earlier)
 
     def segment(
         self,
@@ -272,7 +272,7 @@ class Case:
         Raises:
             Cancelled: ``cancel`` was set.
         """
-        talk = Conversation(self.finder)
+        talk = Conversation(self.finder, reader=self.reader if self.model.seg_head else None)
         masks: dict[str, Mask] = {}
         for piece in self._locked(talk.ask(text, cancel)):
             if isinstance(piece, Step) and progress:
@@ -283,6 +283,8 @@ class Case:
                 for request in piece.answer.requests:
                     if request.intent is not Intent.REFUSE:
                         masks |= {i: talk.scene.mask(i) for i in request.structures if talk.scene.mask(i)}
+                pointed = [i for s in piece.answer.sentences if s.source == "model" for i in s.mask_ids]
+                masks |= {i: self.masks[i] for i in pointed}
         return list(masks.values())
 
     def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
@@ -298,7 +300,7 @@ class Case:
         Raises:
             Cancelled: ``cancel`` was set.
         """
-        return self._locked(build_report(self.finder, cancel=cancel, scene=self.conversation.scene))
+        return self._locked(build_report(self.finder, cancel=cancel, scene=self.conversation.scene, reader=self.reader))
 
     def report(self, progress: Callable[[Step], None] | None = None, cancel: threading.Event | None = None) -> Report:
         """The report at once; see ``report_stream``."""

@@ -113,11 +113,18 @@ def _segment(options: argparse.Namespace) -> dict:
 
 def _ask(options: argparse.Namespace) -> int:
     from .answering.contract import Words
+    from .answering.reading import TITLE
     from .model import load
     from .text_jobs import ask_file
 
+    reads = False
+
     def tell(piece: object) -> None:
+        nonlocal reads
         if isinstance(piece, Words) and not options.json:
+            if piece.source == "model" and not reads:
+                reads = True
+                print(f"\n\n{TITLE} (not measured):", flush=True)
             print(piece.text, end="", flush=True)
         elif not options.quiet:
             _step(piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from huggingface_hub import snapshot_download
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -27,6 +28,47 @@ def find_model(name: str) -> Path:
         if (folder / "config.json").is_file():
             return folder
     raise WeightsError(f"No model {name!r}: it is neither a preset ('nano', '7b') nor a folder with a config.json.")
+
+
+def fetch(
+    model_id: str,
+    patterns: list[str],
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Path:
+    """A local folder as it is, or a repository of the Hugging Face hub, downloaded now or found in its cache.
+
+    Args:
+        model_id: folder or repository.
+        patterns: of the files that are needed.
+        revision: as the rest: see ``huggingface_hub.snapshot_download``.
+        cache_dir: see there.
+        force_download: see there.
+        local_files_only: see there.
+        token: see there.
+    """
+    if Path(model_id).is_dir():
+        return Path(model_id)
+    return Path(
+        snapshot_download(
+            model_id,
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+            allow_patterns=patterns,
+        )
+    )
+
+
+def download_options(given: dict[str, object]) -> dict[str, object]:
+    """Of what ``from_pretrained`` was given, the options of ``fetch``; the mixin hands over others too."""
+    known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+    return {name: given[name] for name in known if name in given}
 
 
 def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:

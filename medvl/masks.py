@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PALETTE = (
     "#ff6b6b", "#4dabf7", "#51cf66", "#fcc419", "#cc5de8", "#ff922b",
     "#22b8cf", "#f06595", "#94d82d", "#748ffc", "#e8b98a", "#20c997",
+    "#ffc9c9", "#1c7ed6", "#b2f2bb", "#e67700", "#9c36b5", "#c5f6fa",
+    "#c2255c", "#5c940d", "#bac8ff", "#a07855", "#0b7285", "#ffec99",
 )  # fmt: skip
 
 

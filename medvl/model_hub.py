@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import ModelHubMixin, save_torch_state_dict, snapshot_download
+from huggingface_hub import ModelHubMixin, save_torch_state_dict
 
+from . import hub
 from .slice_encoder import MEMORY_MODULES
 
 SHARD = "2GB"
@@ -20,29 +21,13 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
         cls,
         *,
         model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        force_download: bool = False,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
         device: str = "auto",
         quantization: str = "auto",
-        **_: object,
+        **options: object,
     ) -> HubModel:
         from .model import load
 
-        folder = model_id
-        if not Path(folder).is_dir():
-            folder = snapshot_download(
-                model_id,
-                revision=revision,
-                cache_dir=cache_dir,
-                force_download=force_download,
-                local_files_only=local_files_only,
-                token=token,
-                allow_patterns=FILES,
-            )
-        return load(str(folder), device, quantization)
+        return load(str(hub.fetch(model_id, FILES, **hub.download_options(options))), device, quantization)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         folder = Path(save_directory)

@@ -33,7 +33,8 @@ class EncoderInput:
     low: tuple[int, int, int]
     high: tuple[int, int, int]
 
-    def to_volume_order(self, maps: Tensor) -> Tensor:
+    @staticmethod
+    def to_volume_order(maps: Tensor) -> Tensor:
         """``[..., D, H, W]`` maps of this input -> ``[..., i, j, k]``, the axes of the CT (same coarse grid)."""
         return maps.flip((-2, -1)).movedim((-1, -2, -3), (-3, -2, -1))
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .answering import contrast, facts, guard, told_scan
-from .answering.contract import Fact, Finder, MaskRef, Sentence, Step
+from .answering import contrast, facts, guard, reading, told_scan
+from .answering.contract import Fact, Finder, MaskRef, Reader, Sentence, Step, Words
 from .answering.findings import FINDINGS, Outcome
 from .answering.looking import look
 from .answering.numbers import shown
@@ -128,6 +128,15 @@ class Report:
             sections.append(replace(section, sentences=tuple(kept)))
         return replace(self, sections=tuple(sections), edited=self.edited or changed)
 
+    def with_reading(self, told: Sequence[Sentence]) -> Report:
+        """The report with what a vision-language model read in the image, as a section of its own."""
+        if not told:
+            return self
+        section = Section(reading.TITLE, (Sentence(reading.PREFACE, "knowledge"), *told))
+        others = [s for s in self.sections if s.title != reading.TITLE]
+        at = next((n + 1 for n, s in enumerate(others) if s.title == "Impression"), len(others))
+        return replace(self, sections=(*others[:at], section, *others[at:]))
+
     def markdown(self) -> str:
         """The report as Markdown, with the table, without pictures."""
         lines = ["# CT report", "", f"**{NOTICE}**", ""]
@@ -204,6 +213,7 @@ def build_report(
     progress: Callable[[float], None] | None = None,
     cancel: threading.Event | None = None,
     scene: Scene | None = None,
+    reader: Reader | None = None,
 ) -> Iterator[Step | MaskRef | Report]:
     """Look for everything the finder knows, measure it, and write the report.
 
@@ -212,6 +222,7 @@ def build_report(
         progress: called with the share done, 0 to 1.
         cancel: set it to stop within one slice.
         scene: of a conversation about the same CT, so that nothing is looked for twice.
+        reader: reads the image; its words are a section of their own.
 
     Yields:
         Steps and masks as they come, and the ``Report`` last.
@@ -232,6 +243,12 @@ def build_report(
     report = write(scene, wanted)
     tell(1.0)
     yield replace(writing, seconds=0.0, share=1.0, outcome="done")
+    if reader is not None:
+        told: list[Sentence] = []
+        for piece in reader.read_report(told, cancel):
+            if not isinstance(piece, Words):
+                yield piece
+        report = report.with_reading(told)
     yield report
 
 

@@ -303,6 +303,19 @@ class Segmenter:
                 keep.update(run)
         return replace(state, slices={i: p for i, p in state.slices.items() if i in keep})
 
+    def follow(self, state: ObjectState, cancel: threading.Event) -> Iterator[ObjectState]:
+        """Carry an object of one slice both ways through ``state.limits``, yielding it after each slice.
+
+        Args:
+            state: one slice with its anchor.
+            cancel: set it to stop before the next slice.
+        """
+        for _, moved in self._propagate(state, list(state.anchors), cancel):
+            state = moved
+            yield state
+        if not cancel.is_set():
+            yield self._one_piece(state)
+
     def frame(self, axis: int) -> PlaneFrame:
         """Bookkeeping of the planes with normal ``axis``."""
         return self.slices.frames[axis]

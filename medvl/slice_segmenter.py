@@ -275,7 +275,13 @@ class SliceSegmenter:
 
     @torch.inference_mode()
     def predict(
-        self, axis: int, index: int, window: str, prompts: list[SlicePrompts], masks: list[np.ndarray] | None
+        self,
+        axis: int,
+        index: int,
+        window: str,
+        prompts: list[SlicePrompts],
+        masks: list[np.ndarray] | None,
+        extra: torch.Tensor | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """SAM 2 for a batch of prompts on one slice.
 
@@ -285,6 +291,7 @@ class SliceSegmenter:
             window: key of ``WINDOWS``.
             prompts: one a mask wanted.
             masks: logits of an earlier mask for each, on the full plane; None for none.
+            extra: ``[B, N, 256]`` prompts that are no points (``seg_token.SegHead.prompts``), or None.
 
         Returns:
             Logits ``[B, 4, rows, columns]`` on the full plane and predicted IoU ``[B, 4]``.
@@ -301,7 +308,7 @@ class SliceSegmenter:
                 b = prompt.box
                 row += [((b[1] - c0, b[0] - r0), 2), ((b[3] - c0, b[2] - r0), 3)]
             rows.append(row)
-        count = max(len(row) for row in rows)
+        count = max(1, *(len(row) for row in rows))  # SAM 2 itself puts a padding point where there is none
         points = torch.zeros(len(rows), count, 2)
         labels = torch.full((len(rows), count), -1, dtype=torch.int32)
         for n, row in enumerate(rows):
@@ -314,7 +321,7 @@ class SliceSegmenter:
             stack = torch.from_numpy(np.stack(masks)[:, None, r0:r1, c0:c1].astype(np.float32))
             dense = F.interpolate(stack, (grid, grid), mode="bilinear", align_corners=False, antialias=True)
             dense = dense.clamp(-10, 10).to(self.device)
-        logits, iou = self.encoder.sam2.decode(features, points.to(self.device), labels.to(self.device), dense)
+        logits, iou = self.encoder.sam2.decode(features, points.to(self.device), labels.to(self.device), dense, extra)
         logits = F.interpolate(logits.float(), (r1 - r0, c1 - c0), mode="bilinear", align_corners=False).cpu()
         full = np.full((*logits.shape[:2], *frame.shape), -10.0, dtype=np.float32)
         full[:, :, r0:r1, c0:c1] = logits.numpy()

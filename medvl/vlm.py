@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import ModelHubMixin, save_torch_state_dict, snapshot_download
+from huggingface_hub import ModelHubMixin, save_torch_state_dict
 from torch import Tensor, nn
 
+from . import hub
 from .errors import WeightsError
 from .language_model import (
     IMAGE_TOKEN,
@@ -34,9 +36,32 @@ from .vision_encoder import DCFormer
 from .vlm_config import VLMConfig
 from .volume import CTVolume
 
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "vision_tower.bin"]
 TOWER = "model.vision_tower.vision_tower."
 PROJECTOR = "model.mm_projector."
 RENAMED = (".gamma", ".scale")  # the encoder was published with both names for its layer scale
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One CT as the encoder sees it.
+
+    Attributes:
+        tokens: visual tokens ``[T, C]`` for the language model.
+        maps: of the stages asked for, each ``[C, D', H', W']`` float32, in the order of the encoder's input.
+        low: first voxel ``(i, j, k)`` of the part of the CT that the encoder was shown.
+        high: one past its last voxel.
+    """
+
+    tokens: Tensor
+    maps: tuple[Tensor, ...]
+    low: tuple[int, int, int]
+    high: tuple[int, int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of tokens and maps."""
+        return sum(t.nbytes for t in (self.tokens, *self.maps))
 
 
 class VisionLanguageModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct"]):
@@ -58,29 +83,11 @@ class VisionLanguageModel(ModelHubMixin, library_name="medvl", tags=["medical", 
         cls,
         *,
         model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        force_download: bool = False,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
         device: str | torch.device = "cpu",
         quantization: str = "auto",
-        **_: object,
+        **options: object,
     ) -> VisionLanguageModel:
-        folder = Path(model_id)
-        if not folder.is_dir():
-            folder = Path(
-                snapshot_download(
-                    model_id,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    local_files_only=local_files_only,
-                    token=token,
-                    allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "vision_tower.bin"],
-                )
-            )
-        return cls.load(folder, device, quantization)
+        return cls.load(hub.fetch(model_id, FILES, **hub.download_options(options)), device, quantization)
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device = "cpu", quantization: str = "auto") -> VisionLanguageModel:
@@ -149,15 +156,34 @@ class VisionLanguageModel(ModelHubMixin, library_name="medvl", tags=["medical", 
     # ---- image
 
     @torch.inference_mode()
+    def look(self, ct: CTVolume, window: str = "soft", stages: slice | None = None) -> Seen:
+        """What the encoder makes of a CT: computed once a case.
+
+        Args:
+            ct: any CT.
+            window: it is shown in.
+            stages: of the encoder whose maps are kept (``SegTokenConfig.stages``); None keeps none.
+        """
+        given = encoder_input(ct, self.config.input_size, window)
+        maps = self.maps(given.image)
+        kept = maps[stages] if stages else []
+        return Seen(self._project(maps), tuple(m[0].float() for m in kept), given.low, given.high)
+
     def see(self, ct: CTVolume, window: str = "soft") -> Tensor:
-        """Visual tokens of a CT, ``[T, C]``: computed once a case."""
-        return self.image_tokens(encoder_input(ct, self.config.input_size, window).image)
+        """Visual tokens of a CT, ``[T, C]``."""
+        return self.look(ct, window).tokens
+
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """The encoder's five maps of an encoder input ``[1, 1, D, H, W]``, finest first."""
+        weight = next(self.projector.parameters())
+        return self.encoder.maps(image.to(weight.device, weight.dtype))
 
     def image_tokens(self, image: Tensor) -> Tensor:
         """Visual tokens ``[T, C]`` of an encoder input ``[1, 1, D, H, W]``."""
-        device, dtype = self.lm.device, next(self.projector.parameters()).dtype
-        hidden = self.encoder(image.to(device, dtype))
-        return self.projector(hidden)[0]
+        return self._project(self.maps(image))
+
+    def _project(self, maps: list[Tensor]) -> Tensor:
+        return self.projector([m.flatten(2).transpose(1, 2) for m in maps])[0]
 
     # ---- prompts
 
@@ -223,9 +249,26 @@ class ImageConversation:
         """Memory of the visual tokens and the cache."""
         return self.image.nbytes + self.cache.nbytes
 
-    def ask(self, question: str, max_new_tokens: int = 512, cancel: threading.Event | None = None) -> Iterator[Token]:
-        """Stream the answer; what was said of it, even if it was stopped, is remembered for the next question."""
-        prompt = self.vlm.prompt(self.image, question, self.history)
+    def clear(self) -> None:
+        """Forget what was said; what the cache holds of the image stays."""
+        self.history.clear()
+
+    def ask(
+        self,
+        question: str,
+        max_new_tokens: int = 512,
+        cancel: threading.Event | None = None,
+        fresh: bool = False,
+    ) -> Iterator[Token]:
+        """Stream the answer; what was said of it, even if it was stopped, is remembered for the next question.
+
+        Args:
+            question: what is asked.
+            max_new_tokens: the answer ends there at the latest.
+            cancel: set it to stop before the next token.
+            fresh: answer as if nothing had been said before, so that the answer depends on the image alone.
+        """
+        prompt = self.vlm.prompt(self.image, question, [] if fresh else self.history)
         said = ""
         try:
             for token in self.cache.stream(prompt, max_new_tokens, cancel):

@@ -9,6 +9,7 @@ const SOURCES = {
   knowledge: ['general knowledge', 'General knowledge; says nothing of this scan'],
   model: ["the model's reading", 'A network\u2019s own reading of the image'],
 };
+const READING = 'What the vision-language model reads';
 const WAIT_MS = 8000; // without an answer after this, the message may be sent again
 let model = { scan: '', revision: 0, turns: [], masks: {}, examples: [], busy: false };
 let waiting = null, drawnExamples = '', stopping = false;
@@ -98,6 +99,15 @@ function fillAnswer(node, turn) {
       spans.push(document.createTextNode(' '), mark);
     }
   });
+  // A reading stands apart under its own heading: nothing in it was measured.
+  const reads = turn.sentences.findIndex((sentence) => sentence.source === 'model');
+  if (reads >= 0) {
+    const from = spans.indexOf(spans.find((span) => span.dataset && span.dataset.at === String(reads)));
+    const block = make('span', 'cp-reading'), title = make('span', 'cp-readtitle', READING);
+    title.title = SOURCES.model[1];
+    block.append(title, ...spans.splice(from));
+    spans.push(block);
+  }
   const focused = document.activeElement;
   node.answer.replaceChildren(...spans);
   if (focused && focused !== document.activeElement && node.answer.contains(focused)) focused.focus({ preventScroll: true });

@@ -114,6 +114,7 @@ function fillText() {
   setText($('.rp-title'), model.title || '');
   sections.replaceChildren(...model.sections.map((section) => {
     const part = make('section', section.level > 1 ? 'rp-section is-sub' : 'rp-section');
+    part.classList.toggle('is-reading', section.sentences.some((sentence) => sentence.source === 'model'));
     const shown = editing ? section.sentences : section.sentences.filter((sentence) => sentence.text);
     part.append(make(section.level > 1 ? 'h4' : 'h3', 'rp-name', section.name), ...shown.map(editing ? editRow : readRow));
     return part;

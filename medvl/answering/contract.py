@@ -8,7 +8,7 @@ A number reaches the reader only as the value of a ``Fact``, and a fact says whe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol
@@ -221,3 +221,33 @@ class Done:
 
 
 Piece = Step | MaskRef | Words | Done
+
+
+class Reader(Protocol):
+    """Answers from the image itself (the vision-language model in the product), every sentence with source "model"."""
+
+    def read(
+        self, question: str, told: list[Sentence], cancel: threading.Event | None = None, fresh: bool = False
+    ) -> Iterator[Step | MaskRef | Words]:
+        """Answer a question.
+
+        Args:
+            question: what a person typed.
+            told: sentences of the answer so far; those of the reading are appended as they grow.
+            cancel: set it to stop within one token.
+            fresh: as if nothing had been said before.
+
+        Yields:
+            A step, words as they are generated, and masks that the model points to.
+
+        Raises:
+            Cancelled: ``cancel`` was set; what was told stays.
+        """
+
+    def read_report(
+        self, told: list[Sentence], cancel: threading.Event | None = None
+    ) -> Iterator[Step | MaskRef | Words]:
+        """Describe the image, as ``read`` does; kept, so that a report holds the same words as the answer before."""
+
+    def clear(self) -> None:
+        """Forget what was said."""

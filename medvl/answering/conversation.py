@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, MedVLError
-from . import contrast, guard, sentences, told_relations, told_scan
-from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Request, Sentence, Step, Words
+from . import contrast, guard, reading, sentences, told_relations, told_scan
+from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
 from .facts import REGIONS
 from .findings import FINDINGS
 from .looking import look
@@ -41,6 +41,7 @@ class Conversation:
         parse: Parse | None = None,
         knowledge: Callable[[str], str] | None = None,
         remove: Callable[[str], None] | None = None,
+        reader: Reader | None = None,
     ) -> None:
         """Begin a conversation.
 
@@ -49,6 +50,7 @@ class Conversation:
             parse: ``(text, requests of earlier turns) -> requests``; ``intent.parse`` if not given.
             knowledge: ``topic -> text``; ``knowledge.text`` if not given.
             remove: takes a mask out of the list by its id; without it the answer says where a person can.
+            reader: reads the image for what measurements do not answer; None where a model has no such network.
         """
         self.finder = finder
         self.scene = Scene(finder.ct)
@@ -56,6 +58,7 @@ class Conversation:
         self._parse = parse
         self._knowledge = knowledge
         self._remove = remove
+        self._reader = reader
         self._history: list[tuple[Request, ...]] = []
         self._shown: set[str] = set()
 
@@ -69,6 +72,8 @@ class Conversation:
         self._history.clear()
         self._shown.clear()
         self.report = None
+        if self._reader is not None:
+            self._reader.clear()
 
     def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
         """Answer one message.
@@ -96,11 +101,28 @@ class Conversation:
                 requests[-1] = answered
                 refusals.append(_refused(answered, told, self.scene))
                 yield from teller.tell(told, self.scene)
+            if self._reader is not None:
+                yield from self._read(text, requests, teller, cancel)
         except Cancelled:
             stopped = True
         self._history.append(tuple(requests))
-        refused = bool(refusals) and all(refusals)
+        pointed = any(sentence.source == "model" and sentence.mask_ids for sentence in teller.told)
+        refused = bool(refusals) and all(refusals) and not pointed
         yield Done(Answer(tuple(requests), tuple(teller.told), refused), stopped)
+
+    def _read(
+        self, text: str, requests: list[Request], teller: _Teller, cancel: threading.Event | None
+    ) -> Iterator[Step | MaskRef | Words]:
+        """The model's own reading, behind what was measured, where a request leaves something open."""
+        if not any(reading.is_open(request, text) for request in requests):
+            return
+        first = len(teller.told)
+        if any(request.intent is Intent.REPORT for request in requests):
+            yield from self._reader.read_report(teller.told, cancel)
+            if self.report is not None:
+                self.report = self.report.with_reading(teller.told[first:])
+        else:
+            yield from self._reader.read(text, teller.told, cancel)
 
     # ---- understanding
 
@@ -170,6 +192,8 @@ class Conversation:
         if intent in _TOPICAL:
             if intent is Intent.UNKNOWN and request.unknown:
                 return []
+            if intent is Intent.UNKNOWN and self._reader is not None:
+                return [Sentence(reading.FOLLOWS, "knowledge")]
             return [Sentence(self._text(request.topic), "knowledge")]
         if intent is Intent.SCAN:
             return told_scan.scan(scene, request.attribute)

@@ -142,8 +142,11 @@ def holds(sentence: Sentence) -> bool:
 
 
 def ensure(sentence: Sentence) -> Sentence:
-    """The sentence, or, where a number in it is not in its facts, one built from the facts alone."""
-    if holds(sentence):
+    """The sentence, or, where a number in it is not in its facts, one built from the facts alone.
+
+    A model's own reading is left as it is: it is shown as such, and no number of it is told as measured.
+    """
+    if sentence.source == "model" or holds(sentence):
         return sentence
     from .sentences import plain
 

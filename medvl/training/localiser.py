@@ -42,7 +42,7 @@ PHASES = (
     (("liver",), 0.25), (("spleen",), 0.3), (("pancreas",), 0.2), (("urinary_bladder",), 0.2), (("gallbladder",), 0.1),
     (("stomach",), 0.2), (("duodenum",), 0.15),
 )  # fmt: skip
-HEAD_NECK_SHARE = 0.2
+HEAD_NECK_SHARE = 0.25  # of the patches; the head and neck has 50 cases, the torso 7
 STRUCTURE_WEIGHT = 0.3  # of the mean cross-entropy by structure
 
 
@@ -107,12 +107,12 @@ def load_case(folder: Path, entry: dict, target_mm: float) -> TrainingCase:
 class Patches:
     """Random, deformed patches of the training cases."""
 
-    def __init__(self, cases: list[TrainingCase], patch: int, seed: int) -> None:
+    def __init__(self, cases: list[TrainingCase], patch: int, seed: int, head_neck_share: float) -> None:
         self.cases = cases
         self.patch = patch
         self.rng = np.random.default_rng(seed)
         neck = np.array([c.id.startswith("openkbp") for c in cases])
-        weights = np.where(neck, HEAD_NECK_SHARE / max(neck.sum(), 1), (1 - HEAD_NECK_SHARE) / max((~neck).sum(), 1))
+        weights = np.where(neck, head_neck_share / max(neck.sum(), 1), (1 - head_neck_share) / max((~neck).sum(), 1))
         self.weights = weights / weights.sum()
         self.voxels = [{v: torch.nonzero(c.labels == v).short() for v in c.present} for c in cases]
 
@@ -151,7 +151,7 @@ class Patches:
         """Other scanners, doses, kernels, slice thicknesses and contrast phases."""
         rng = self.rng
         if rng.random() < 0.5:
-            blood = rng.uniform(-60, 220)
+            blood = rng.uniform(-60, 300)
             for names, share in PHASES:
                 strength = blood * share / 0.6 if rng.random() < 0.7 else rng.uniform(-30, 120)
                 strength *= rng.uniform(0.5, 1.3)
@@ -234,7 +234,13 @@ def loss_of(logits: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def train(
-    cases_file: Path, output: Path, minutes: float, resume: Path | None, seed: int = 0, rate: float = 1.5e-3
+    cases_file: Path,
+    output: Path,
+    minutes: float,
+    resume: Path | None,
+    seed: int = 0,
+    rate: float = 1.5e-3,
+    head_neck_share: float = HEAD_NECK_SHARE,
 ) -> None:
     """Train for a wall-clock budget (cosine over time), with an average of the weights; saves every few minutes."""
     torch.manual_seed(seed)
@@ -246,7 +252,7 @@ def train(
     with ThreadPoolExecutor(2) as pool:
         cases = list(pool.map(lambda e: load_case(cases_file.parent, e, config.spacing_mm), entries))
     logger.info("%d cases", len(cases))
-    patches = Patches(cases, config.patch, seed)
+    patches = Patches(cases, config.patch, seed, head_neck_share)
     net = Localiser(config).to(memory_format=torch.channels_last_3d)
     logger.info("%.2f M parameters", sum(p.numel() for p in net.parameters()) / 1e6)
     if resume:
@@ -314,9 +320,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--resume", type=Path, help="weights to start from")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="learning rate after the first 200 steps")
+    parser.add_argument("--head-neck-share", type=float, default=HEAD_NECK_SHARE, help="share of head and neck patches")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(options.cases, options.output, options.minutes, options.resume)
+    train(
+        options.cases,
+        options.output,
+        options.minutes,
+        options.resume,
+        options.seed,
+        options.rate,
+        options.head_neck_share,
+    )
 
 
 if __name__ == "__main__":

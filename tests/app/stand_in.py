@@ -38,7 +38,7 @@ class StandInCase(Case):
         self.model, self.ct = model, ct
         self.masks, self._past, self._future = {}, {}, {}
         self.encoder = SimpleNamespace(nbytes=0, clear=lambda: None)
-        self.finder, self._reading = SimpleNamespace(nbytes=0), None
+        self.finder, self.reader = SimpleNamespace(nbytes=0), None
         self._numbers = itertools.count(1)
         self._job = threading.Lock()
 

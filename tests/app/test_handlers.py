@@ -53,6 +53,18 @@ class TestOpening:
         with pytest.raises(ValueError, match="read-only"):
             a.ct.hu[0, 0, 0] = 1
 
+    def test_a_sample_chosen_twice_at_once_is_opened_once(self, handlers):
+        first = handlers.open_sample("a", handlers.shelf.default)
+        next(first)
+        assert list(handlers.open_sample("a", handlers.shelf.default)) == []
+        token = last(first)["viewer"]["token"]
+        assert handlers.store.get("a").token == token
+        assert last(handlers.open_sample("a", handlers.shelf.default))["viewer"]["token"] != token
+
+    def test_a_page_that_comes_back_keeps_its_scan(self, opened):
+        token = opened.store.get("a").token
+        assert last(opened.open_default("a"))["viewer"]["token"] == token
+
     def test_unknown_sample(self, opened):
         page = last(opened.open_sample("a", "../../etc/passwd"))
         assert "no such sample" in page["toast"]

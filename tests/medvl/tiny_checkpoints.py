@@ -124,35 +124,103 @@ def write_med3dvlm(
 
 
 def seg_head_config():
-    """The [SEG] head's shape for the checkpoint of ``write_med3dvlm``."""
+    """The [SEG] head's shape for ``vision_language_model``."""
     from medvl.seg_token import SegTokenConfig
 
-    return SegTokenConfig(hidden_dim=64, voxel_dim=8)
+    return SegTokenConfig(hidden_dim=64, channels=(32, 64, 128, 256), voxel_dim=16)
 
 
-def write_model_folder(folder: Path, model, prompt: str = "plain", head: bool = True) -> None:
-    """A folder as ``MedVLSAM2.save_pretrained`` writes it: a loaded model's own parts, a tiny vision-language model
-    and, if wanted, a random [SEG] head.
+def vision_language_model():
+    """A random vision-language model that sees 32x64x64 voxels and the whole conversation."""
+    from medvl.language_model import LanguageModel
+    from medvl.projector import MixerProjector, ProjectorConfig
+    from medvl.quantization import Precision
+    from medvl.vision_encoder import SIZES, DCFormer
+    from medvl.vlm import VisionLanguageModel
+    from medvl.vlm_config import VLMConfig
+
+    model = language_model(max_position_embeddings=2048)
+    torch.manual_seed(1)
+    shape = ProjectorConfig((4, 128), (1, 256), (6, 4), (3, 2), 64)
+    config = VLMConfig(model.config.to_dict(), SIZES["nano"], shape, (32, 64, 64), "in_place", "chat")
+    lm = LanguageModel(model, tokenizer(), Precision("none", torch.float32, "float32: small"))
+    vlm = VisionLanguageModel(config, DCFormer(SIZES["nano"]), MixerProjector(shape), lm)
+    for part in vlm.modules.values():
+        part.eval().requires_grad_(False)
+    return vlm
+
+
+def write_model_folder(folder: Path, model, vlm=None, head=None) -> None:
+    """A folder as ``MedVLSAM2.save_pretrained`` writes it.
 
     Args:
         folder: written into.
-        model: ``medvl.load()``.
-        prompt: of the vision-language model, see ``VLMConfig``; ``"chat"`` sees earlier turns.
-        head: whether there is a [SEG] head.
+        model: ``medvl.load()``, whose own parts are taken.
+        vlm: put beside them; a random one if not given.
+        head: the [SEG] head; a random one if not given.
     """
     from dataclasses import replace
 
     from medvl.config import ModelConfig
     from medvl.seg_token import SegHead
-    from medvl.vlm import VisionLanguageModel
 
-    write_med3dvlm(folder / "published")
-    vlm = VisionLanguageModel.load(folder / "published", quantization="none")
-    if prompt == "chat":
-        vlm.config = replace(vlm.config, prompt="chat", splice="in_place")
+    torch.manual_seed(2)
+    head = head or SegHead(seg_head_config())
     model.save_pretrained(folder)
-    vlm.save_pretrained(folder / "vlm")
-    if head:
-        replace(ModelConfig.load(folder), seg_head=seg_head_config()).save(folder)
-        torch.manual_seed(2)
-        save_file(SegHead(seg_head_config()).state_dict(), folder / "seg_head.safetensors")
+    (vlm or vision_language_model()).save_pretrained(folder / "vlm")
+    config = ModelConfig.load(folder)
+    segmenter = replace(config.segmenter, image_size=256)  # four times as fast as 512
+    replace(config, segmenter=segmenter, seg_head=head.config).save(folder)
+    save_file({n: t.contiguous() for n, t in head.state_dict().items()}, folder / "seg_head.safetensors")
+
+
+def teach(vlm, tokens, conversations: list[list[tuple[str, str]]], steps: int = 150) -> None:
+    """Teach the language model to give these answers, word for word, about one image.
+
+    Args:
+        vlm: changed in place; only the layers behind the embeddings learn.
+        tokens: the image's visual tokens ``[T, C]``.
+        conversations: questions with their answers, in order.
+        steps: of the optimiser.
+    """
+    model, end = vlm.lm.model, vlm.lm.tokenizer.eos_token_id
+    learned = [p for n, p in model.named_parameters() if "embed_tokens" not in n]
+    examples = []
+    for turns in conversations:
+        for n, (question, answer) in enumerate(turns):
+            prompt = vlm.prompt(tokens, question, turns[:n])
+            ids = vlm.lm.encode(answer)
+            embeds = torch.cat([prompt.embeds, vlm.lm.embed(ids)]).clone().detach()
+            examples.append((embeds[None], torch.tensor([*ids, end])))
+    for p in learned:
+        p.requires_grad_(True)
+    optimiser = torch.optim.Adam(learned, 3e-3)
+    for _ in range(steps):
+        loss = 0.0
+        for embeds, wanted in examples:
+            logits = model(inputs_embeds=embeds).logits[0, -len(wanted) :]
+            loss = loss + torch.nn.functional.cross_entropy(logits, wanted)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.requires_grad_(False)
+
+
+def teach_places(head, maps, states, targets, steps: int = 150) -> None:
+    """Teach the [SEG] head where the objects of some states are.
+
+    Args:
+        head: changed in place.
+        maps: of one image, each ``[C, D', H', W']``.
+        states: ``[N, C]``.
+        targets: ``[N, D', H', W']`` bool on the finest map.
+        steps: of the optimiser.
+    """
+    optimiser = torch.optim.Adam(head.parameters(), 1e-2)
+    for _ in range(steps):
+        logits = head.coarse_logits(states, head.voxels([m[None] for m in maps])[0])
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets.float())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    head.eval().requires_grad_(False)
