@@ -27,5 +27,13 @@ class ExportError(MedVLError):
     """A mask or measurement could not be written, for instance in the source's geometry."""
 
 
+class ConfigError(MedVLError):
+    """A training configuration has unknown keys or values that do not fit."""
+
+
+class TrainingError(MedVLError):
+    """Training cannot go on: data without what the stage needs, or a loss that is no number."""
+
+
 class Cancelled(MedVLError):  # noqa: N818 - not an error of anybody
     """The caller asked to stop before there was any result."""

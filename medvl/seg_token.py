@@ -155,6 +155,11 @@ def localise(logits: np.ndarray, slices: int, axis: int = 2) -> Localisation | N
 
 @torch.inference_mode()
 def decode(sam2: Sam2, features: Features, prompts: Tensor, dense: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """``predict`` without gradients."""
+    return predict(sam2, features, prompts, dense)
+
+
+def predict(sam2: Sam2, features: Features, prompts: Tensor, dense: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """SAM 2's masks of one slice from projected [SEG] states.
 
     Args:
@@ -164,10 +169,10 @@ def decode(sam2: Sam2, features: Features, prompts: Tensor, dense: Tensor | None
         dense: ``[N, 1, s*4, s*4]`` logits, or None.
 
     Returns:
-        Logits ``[N, 4, s*4, s*4]`` and predicted IoU ``[N, 4]``, as ``Sam2.decode``.
+        Logits ``[N, 4, s*4, s*4]`` and predicted IoU ``[N, 4]``, as ``Sam2.predict``.
     """
     count = len(prompts)
     # As in Sa2VA: behind the padding point that SAM 2 itself puts where no box is given.
     points = torch.zeros(count, 1, 2, device=prompts.device)
     labels = torch.full((count, 1), -1, dtype=torch.int32, device=prompts.device)
-    return sam2.decode(features, points, labels, dense, prompts)
+    return sam2.predict(features, points, labels, dense, prompts)

@@ -109,6 +109,12 @@ class Sam2:
     def decode(
         self, features: Features, points: Tensor, labels: Tensor, masks: Tensor | None, extra: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
+        """``predict`` without gradients."""
+        return self.predict(features, points, labels, masks, extra)
+
+    def predict(
+        self, features: Features, points: Tensor, labels: Tensor, masks: Tensor | None, extra: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Masks for a batch of prompts on one slice.
 
         Args:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,13 @@ class _Stages(nn.Module):
                 for i in range(config.num_blocks[stage])
             ]
             self.add_module(f"s{stage}", nn.Sequential(*blocks))
+        self.gradient_checkpointing = False  # in training: compute each stage again in the backward pass
 
     def forward(self, x: Tensor) -> list[Tensor]:
         hidden = []
         for stage in (self.s0, self.s1, self.s2, self.s3, self.s4):
-            x = stage(x)
+            again = self.gradient_checkpointing and torch.is_grad_enabled()
+            x = checkpoint(stage, x, use_reentrant=False) if again else stage(x)
             hidden.append(x)
         return hidden
 
