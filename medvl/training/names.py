@@ -65,7 +65,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "scapula": names("scapula, shoulder blade"),
     "femur": names("femur, thigh bone"),
     "sternum": names("sternum, breastbone"),
-    "soft_tissue_sarcoma": names("soft tissue sarcoma, soft-tissue tumour, tumor, tumour"),
+    "soft_tissue_sarcoma": names("soft tissue sarcoma, soft-tissue tumour, tumor, tumour, GTV, gross tumour volume"),
 }
 """Exact synonyms without the side. (The parser's vocabulary also has loose ones, "lung base", that are no training
 target.)"""
