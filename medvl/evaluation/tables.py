@@ -17,20 +17,26 @@ from ..errors import ExportError
 NONE = "-"
 
 
-def cell(value: object) -> str:
-    """A value as a table shows it: three decimals below 10, one above; "-" where there is none."""
+def cell(value: object, places: int = 3) -> str:
+    """A value as a table shows it; "-" where there is none."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+        return f"{value:.{places}f}"
     return str(value)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lines with a header; columns as wide as their widest cell, text to the left, numbers to the right."""
-    shown = [[cell(value) for value in row] for row in rows]
+    """Lines with a header; columns as wide as their widest cell, text to the left, numbers to the right.
+
+    Numbers of one column have the same decimals: three where all are below 10, else one.
+    """
+    places = [
+        1 if any(isinstance(v, float) and abs(v) >= 10 for v in column) else 3 for column in zip(*rows, strict=True)
+    ]
+    shown = [[cell(value, n) for value, n in zip(row, places, strict=True)] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *shown, strict=True)]
     right = [
         bool(rows) and all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in column)

@@ -15,13 +15,18 @@ def test_columns_are_aligned():
     assert lines[0].index("which") == lines[2].index("a", 20) == lines[3].index("none at all")
 
 
+def test_decimals_are_those_of_the_column():
+    lines = table(("a", "b"), [(1.25, 0.5), (123.45, 0.25)])
+    assert [line.split() for line in lines[2:]] == [["1.2", "0.500"], ["123.5", "0.250"]]
+
+
 def test_a_table_without_rows_has_its_header():
     assert table(("a", "b"), [])[0] == "a  b"
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "-"), (float("nan"), "-"), (0.12345, "0.123"), (123.45, "123.5"), (7, "7"), (True, "yes")],
+    [(None, "-"), (float("nan"), "-"), (0.12345, "0.123"), (123.45, "123.450"), (7, "7"), (True, "yes")],
 )
 def test_cells(value, shown):
     assert cell(value) == shown
