@@ -248,6 +248,6 @@ def _footer(model: MedVLSAM2, preset: str) -> str:
         "<strong>Research use only, not for diagnosis.</strong>",
         f"Preset {html.escape(preset)} on {device}",
         "Weights: SAM 2 hiera-tiny, slice propagator, localiser; Apache-2.0",
-        "Scans stay in this server's memory and go when you close the page",
+        "Scans stay in this server's memory until you close the page",
     )
     return "".join(f"<span>{word}</span>" for word in words)

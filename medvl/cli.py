@@ -140,7 +140,7 @@ def _segment_folder(options: argparse.Namespace) -> int:
 
 def _ask(options: argparse.Namespace) -> int:
     from .answering.contract import Words
-    from .answering.reading import TITLE
+    from .answering.image_reading import TITLE
     from .model import load
     from .text_jobs import ask_file
 

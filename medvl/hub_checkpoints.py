@@ -16,8 +16,7 @@ from torch import Tensor
 from .config import SegmenterConfig
 from .errors import WeightsError
 
-# A branch name and no commit: a commit is only worth pinning once a run against it has been checked. Give
-# ``revision=`` a commit hash to hold everything still.
+# Where no commit is pinned below. Give ``revision=`` a commit hash to hold everything still.
 REVISION = "main"
 INTENDED_USE = "Research use only, not for diagnosis."
 
@@ -33,6 +32,8 @@ class Checkpoint:
         what: for people.
         sam2_config: Hydra config in the ``sam2`` package, for SAM 2 checkpoints.
         image_size: pixels that slices are resized to, for SAM 2 checkpoints.
+        revision: commit that is taken where no other is asked for. Those of SAM 2.1 and MedSAM2 are the ones that
+            several independent public projects pin; no run here has checked them against the hub.
     """
 
     repo: str
@@ -41,6 +42,7 @@ class Checkpoint:
     what: str
     sam2_config: str = ""
     image_size: int = 512
+    revision: str = REVISION
 
     @property
     def notice(self) -> str:
@@ -56,27 +58,29 @@ VLM = Checkpoint(
 )
 
 
-def _sam2(size: str, letter: str) -> Checkpoint:
+def _sam2(size: str, letter: str, commit: str) -> Checkpoint:
     return Checkpoint(
         f"facebook/sam2.1-hiera-{size}",
         (f"sam2.1_hiera_{size.replace('-', '_')}.pt",),
         "Apache-2.0.",
         f"SAM 2.1 hiera-{size}",
         f"configs/sam2.1/sam2.1_hiera_{letter}.yaml",
+        revision=commit,
     )
 
 
 SAM2 = {
-    "sam2.1-tiny": _sam2("tiny", "t"),
-    "sam2.1-small": _sam2("small", "s"),
-    "sam2.1-base-plus": _sam2("base-plus", "b+"),
-    "sam2.1-large": _sam2("large", "l"),
+    "sam2.1-tiny": _sam2("tiny", "t", "de431c4043854a71d8101e17995dfe596bf101a5"),
+    "sam2.1-small": _sam2("small", "s", "ee5bba1d82bb8749febdf90f45e84b687142ba03"),
+    "sam2.1-base-plus": _sam2("base-plus", "b+", "b7320756a13354e7530a63935656d35b2f91a290"),
+    "sam2.1-large": _sam2("large", "l", "665f8e2ad61cf5f53d65644ff27c8ee525124610"),
     "medsam2": Checkpoint(
         "wanglab/MedSAM2",
         ("MedSAM2_latest.pt",),
         "code Apache-2.0; see the model page for the weights' own terms.",
         "MedSAM2, SAM 2.1 hiera-tiny tuned on medical scans at 512 pixels",
         "configs/sam2.1/sam2.1_hiera_t.yaml",
+        revision="e4a6f35edd7e091619cbc0750f462f1574e23955",
     ),
 }
 
@@ -92,18 +96,19 @@ def sam2_checkpoint(name: str) -> Checkpoint:
     return SAM2[name]
 
 
-def find(checkpoint: Checkpoint, checkpoints: str | Path | None = None, revision: str = REVISION) -> Path:
+def find(checkpoint: Checkpoint, checkpoints: str | Path | None = None, revision: str | None = None) -> Path:
     """A folder with the files of a checkpoint: given, cached, or downloaded now.
 
     Args:
         checkpoint: which.
         checkpoints: a folder that holds the files, or a sub-folder named like the repository (``repo`` or its last
             part); the hub is then not asked.
-        revision: branch, tag or commit.
+        revision: branch, tag or commit; None takes the checkpoint's own.
 
     Raises:
         WeightsError: the files are not where they should be, or the hub cannot be reached; the message says what to do.
     """
+    revision = revision or checkpoint.revision
     if checkpoints is not None:
         return _local(checkpoint, Path(checkpoints))
     from huggingface_hub import snapshot_download
@@ -142,7 +147,7 @@ def _advice(checkpoint: Checkpoint, revision: str, error: Exception) -> str:
 
 
 def sam2_source(
-    name: str, checkpoints: str | Path | None = None, revision: str = REVISION
+    name: str, checkpoints: str | Path | None = None, revision: str | None = None
 ) -> tuple[SegmenterConfig, Path]:
     """Config and folder of a SAM 2 checkpoint, for ``slice_encoder.Sam2``."""
     checkpoint = sam2_checkpoint(name)

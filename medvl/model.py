@@ -33,8 +33,8 @@ def load(
     quantization: str = "auto",
     sam2: str = "sam2.1-tiny",
     checkpoints: str | Path | None = None,
-    revision: str = hub_checkpoints.REVISION,
-    sam2_revision: str = hub_checkpoints.REVISION,
+    revision: str | None = None,
+    sam2_revision: str | None = None,
 ) -> MedVLSAM2:
     """Load a model.
 
@@ -46,7 +46,8 @@ def load(
             most precise one that fits into the free memory.
         sam2: of ``7b``: a name in ``hub_checkpoints.SAM2``.
         checkpoints: of ``7b``: a folder that holds the files; the hub is then not asked.
-        revision: of ``7b``: branch, tag or commit of the vision-language model on the hub.
+        revision: of ``7b``: branch, tag or commit of the vision-language model on the hub; None takes the one in
+            ``hub_checkpoints``.
         sam2_revision: the same of SAM 2.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from .answering.contract import MaskRef, Sentence, Step, Words
-from .answering.reading import Cleaner, name_of, parts
+from .answering.image_reading import Cleaner, name_of, parts
 from .errors import Cancelled
 from .masks import Mask
 from .seg_segmenter import SegSegmenter

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .answering import contrast, facts, guard, reading, told_scan
+from .answering import contrast, facts, guard, image_reading, told_scan
 from .answering.contract import Fact, Finder, MaskRef, Reader, Sentence, Step, Words
 from .answering.findings import FINDINGS, Outcome
 from .answering.looking import look
@@ -132,8 +132,8 @@ class Report:
         """The report with what a vision-language model read in the image, as a section of its own."""
         if not told:
             return self
-        section = Section(reading.TITLE, (Sentence(reading.PREFACE, "knowledge"), *told))
-        others = [s for s in self.sections if s.title != reading.TITLE]
+        section = Section(image_reading.TITLE, (Sentence(image_reading.PREFACE, "knowledge"), *told))
+        others = [s for s in self.sections if s.title != image_reading.TITLE]
         at = next((n + 1 for n, s in enumerate(others) if s.title == "Impression"), len(others))
         return replace(self, sections=(*others[:at], section, *others[at:]))
 

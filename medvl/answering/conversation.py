@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, MedVLError
-from . import contrast, guard, reading, sentences, told_relations, told_scan, views
+from . import contrast, guard, image_reading, sentences, told_relations, told_scan, views
 from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
 from .facts import REGIONS
 from .findings import FINDINGS
@@ -114,7 +114,7 @@ class Conversation:
         self, text: str, requests: list[Request], teller: _Teller, cancel: threading.Event | None
     ) -> Iterator[Step | MaskRef | Words]:
         """The model's own reading, behind what was measured, where a request leaves something open."""
-        if not any(reading.is_open(request, text) for request in requests):
+        if not any(image_reading.is_open(request, text) for request in requests):
             return
         first = len(teller.told)
         if any(request.intent is Intent.REPORT for request in requests):
@@ -199,7 +199,7 @@ class Conversation:
             if intent is Intent.UNKNOWN and request.unknown:
                 return []
             if intent is Intent.UNKNOWN and self._reader is not None:
-                return [Sentence(reading.FOLLOWS, "knowledge")]
+                return [Sentence(image_reading.FOLLOWS, "knowledge")]
             return [Sentence(self._text(request.topic), "knowledge")]
         if intent is Intent.SCAN:
             return told_scan.scan(scene, request.attribute)

@@ -8,7 +8,7 @@ import pytest
 
 import medvl
 from medvl.answering.contract import Done, MaskRef, Step, Words
-from medvl.answering.reading import PREFACE, TITLE
+from medvl.answering.image_reading import PREFACE, TITLE
 from medvl.report import Report
 
 from . import talking

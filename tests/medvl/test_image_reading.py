@@ -4,8 +4,8 @@ import pytest
 
 from medvl.answering import guard
 from medvl.answering.contract import Sentence
+from medvl.answering.image_reading import Cleaner, is_open, name_of, parts
 from medvl.answering.intent import parse
-from medvl.answering.reading import Cleaner, is_open, name_of, parts
 
 
 @pytest.mark.parametrize(
