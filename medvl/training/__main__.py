@@ -1,4 +1,4 @@
-"""``python -m medvl.training STAGE --config FILE``, also under ``accelerate launch -m``; ``overfit`` tries all stages."""
+"""``python -m medvl.training STAGE --config FILE``, also under ``accelerate launch -m``; ``overfit`` tries them all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     tiny.add_argument("--cases", type=Path, required=True, help="cases.json; only its train split is used")
     tiny.add_argument("-o", "--output", type=Path, required=True)
     tiny.add_argument("--ids", nargs="+", default=["ts_abdomen", "lidc_0001"], help="cases of the train split")
-    tiny.add_argument("--steps", type=int, default=150, help="optimiser steps of each stage")
+    tiny.add_argument("--steps", type=int, default=300, help="optimiser steps of each stage")
     return top
 
 
@@ -30,8 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run; the package's own errors are told in one line."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    for noisy in ("httpx", "sam2", "root"):
-        logging.getLogger(noisy).setLevel(logging.WARNING if noisy != "root" else logging.INFO)
     try:
         if options.command == "overfit":
             from .overfit import overfit

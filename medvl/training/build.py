@@ -1,4 +1,4 @@
-"""The model that a stage starts from, tokens added to it, LoRA round its language model, and the way back to a folder."""
+"""The model that a stage starts from, tokens added to it, LoRA round its language model, and the folder it ends in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop: accelerate for processes and precision, checkpoints that resume exactly, evaluation, TensorBoard, progress."""
+"""The loop: processes and precision (accelerate), exact resume, evaluation, TensorBoard, progress."""
 
 from __future__ import annotations
 

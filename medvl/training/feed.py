@@ -1,4 +1,4 @@
-"""What a stage is fed: datasets in an order that depends on the seed and the position only, so that it can be resumed."""
+"""What a stage is fed: datasets in an order that depends on the seed and the position only, for exact resume."""
 
 from __future__ import annotations
 

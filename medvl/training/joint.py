@@ -1,4 +1,4 @@
-"""``joint``: words and masks together. The state at each [SEG] finds its structure on the coarse grid and prompts SAM 2.
+"""``joint``: words and masks together. The state at each [SEG] finds its structure in 3-D and prompts SAM 2.
 
 As in LISA (arXiv 2308.00692) and Sa2VA (arXiv 2501.04001) the losses of text and masks are added. SAM 2's image encoder
 is frozen. On the key slice, where the structure is largest, SAM 2's mask from the projected [SEG] (and the coarse mask

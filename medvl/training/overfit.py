@@ -110,7 +110,7 @@ def check(folder: Path, samples: list[Sample]) -> dict:
     said: dict = {}
     for segments in (False, True):
         found = ((s, t) for s in samples for t in s.turns if bool(t.targets) == segments)
-        sample, turn = max(found, key=lambda pair: -len(pair[1].targets), default=(None, None))
+        sample, turn = min(found, key=lambda pair: len(pair[1].targets), default=(None, None))
         if sample is None:
             continue
         case = model.open(read_ct(sample.ct))
