@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from ..answering.intent import parse
-from ..errors import MedVLError
+from ..answering.reading import CombinedReader, ModelReader, RequestReader
+from ..errors import MedVLError, WeightsError
 from ..model import load
 from . import text
 from .cases import LabelledCase, abdomen_sample, labelled_cases
@@ -54,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     speed.add_argument("--model", default="nano")
     vqa = commands.add_parser("vqa", help="how well the questions of the question set are understood")
     vqa.add_argument("--part", choices=("dev", "test"))
+    vqa.add_argument("--reader", choices=("rules", "model", "combined"), default="rules", help="who reads the words")
+    vqa.add_argument("--reader-weights", type=Path, help="model folder of the reader; needed by model and combined")
     vqa.add_argument("--failures", action="store_true", help="list what was misunderstood in the dev part")
     vqa.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
@@ -113,7 +116,7 @@ def speed_table(options: argparse.Namespace) -> int:
 
 def question_table(options: argparse.Namespace) -> int:
     """Print how well the parser understands the question set, dev and test part apart."""
-    scores = score(parse, load_questions(options.part))
+    scores = score(reader_of(options.reader, options.reader_weights), load_questions(options.part))
     for part, result in sorted(scores.items()):
         print(part, "; ".join(f"{name} {value}" for name, value in result.row().items()))
     if options.failures and "dev" in scores:  # the test part is kept unseen
@@ -122,6 +125,20 @@ def question_table(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_text(json.dumps({part: result.row() for part, result in scores.items()}, indent=1))
     return 0
+
+
+def reader_of(kind: str, folder: Path | None) -> RequestReader:
+    """The reader of a name.
+
+    Raises:
+        WeightsError: it needs a model, and no folder was given.
+    """
+    if kind == "rules":
+        return parse
+    if folder is None:
+        raise WeightsError(f"The reader {kind!r} needs a model: give its folder with --reader-weights.")
+    model = ModelReader.of_folder(folder)
+    return model if kind == "model" else CombinedReader(model)
 
 
 def print_row(result: Result) -> None:
