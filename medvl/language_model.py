@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import WeightsError
-from .quantization import Precision, choose, prepare, put, quantizable
+from .quantization import PackedWeights, Precision, choose, prepare, put, quantizable
 from .safetensor_files import check_keys, checkpoint_files, tensors
 
 SEG_TOKEN = "[SEG]"
@@ -54,10 +54,11 @@ def fill(
     expected = set(model.state_dict())
     optional = {"lm_head.weight"} if getattr(model.config, "tie_word_embeddings", False) else set()
     names = {n.removeprefix(prefix) for n in _names(files) if n.startswith(prefix)}
-    check_keys(expected, names, what, optional)
+    weights = PackedWeights(names)
+    check_keys(expected, weights.names, what, optional)
     for name, value in tensors(files):
         if name.startswith(prefix):
-            put(model, name.removeprefix(prefix), value, device, precision.dtype)
+            weights.put(model, name.removeprefix(prefix), value, device, precision.dtype)
     finish(model, device)
 
 

@@ -175,6 +175,65 @@ def put(model: nn.Module, name: str, value: Tensor, device: torch.device, dtype:
         module._buffers[leaf] = tensor
 
 
+_STATISTICS = (".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state.bitsandbytes__nf4")
+
+
+class PackedWeights:
+    """Fills a model from a checkpoint some of whose weights are stored in NF4, as bitsandbytes writes them.
+
+    Such a weight comes as a row of bytes and several tensors of statistics; it is put in place once all have been read.
+
+    Attributes:
+        names: of the weights, without the names of their statistics.
+    """
+
+    def __init__(self, names: set[str]) -> None:
+        """From all names of the checkpoint."""
+        self._wanted: dict[str, set[str]] = {}
+        for name in names:
+            base = next((name.removesuffix(end) for end in _STATISTICS if name.endswith(end)), None)
+            if base is not None:
+                self._wanted.setdefault(base, {base}).add(name)
+        self._base = {part: base for base, parts in self._wanted.items() for part in parts}
+        self._held: dict[str, dict[str, Tensor]] = {}
+        self.names = {name for name in names if self._base.get(name, name) == name}
+
+    def put(self, model: nn.Module, name: str, value: Tensor, device: torch.device, dtype: torch.dtype) -> None:
+        """As ``put`` of this module, for a weight or a part of a stored one."""
+        base = self._base.get(name)
+        if base is None:
+            put(model, name, value, device, dtype)
+            return
+        held = self._held.setdefault(base, {})
+        held[name] = value.clone()  # a tensor of a memory-mapped file would keep the whole file mapped
+        if len(held) < len(self._wanted[base]):
+            return
+        parts = self._held.pop(base)
+        bnb = bitsandbytes()
+        path, _, leaf = base.rpartition(".")
+        module = model.get_submodule(path)
+        stored = bnb.nn.Params4bit.from_prequantized(
+            data=parts.pop(base), quantized_stats=parts, requires_grad=False, device=device
+        )
+        if type(getattr(module, leaf)).__name__ == "Params4bit":
+            stored.module = module
+            module.quant_state = stored.quant_state
+            setattr(module, leaf, stored)
+        else:  # held in another precision than it is stored in
+            put(model, base, bnb.functional.dequantize_4bit(stored.data, stored.quant_state), device, dtype)
+
+
+def packed_state(model: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a 4-bit model as ``PackedWeights`` reads them: NF4 with its statistics, all else in float16."""
+    tied = getattr(getattr(model, "config", None), "tie_word_embeddings", False)
+    state = {n: t for n, t in model.state_dict().items() if not (tied and n == "lm_head.weight")}
+    nf4 = PackedWeights(set(state))
+    return {
+        n: (t if not t.is_floating_point() or n in nf4._base else t.to(torch.float16)).contiguous()
+        for n, t in state.items()
+    }
+
+
 def bitsandbytes():
     """The library, with two notes kept quiet: on an optional package that would ask a hub for kernels, and one a layer
     on the cast that 8-bit arithmetic always makes.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ..answering.intent import parse
-from ..errors import MedVLError
+from ..answering.reading import CombinedReader, ModelReader, RequestReader
+from ..errors import MedVLError, WeightsError
 from ..model import load
 from . import cvpr25, report_scores, text
 from .answers import AnswerScore, score_answers
@@ -132,7 +134,7 @@ def speed(options: argparse.Namespace) -> int:
 def questions(options: argparse.Namespace) -> int:
     """How well questions are understood, and how true the answers are over the reference labels."""
     asked = load_questions(options.part)
-    understood = score(parse, asked)
+    understood = score(reader_of(options.reader, options.reader_weights), asked)
     parts = sorted(understood)
     rows = {part: understood[part].row() for part in parts}
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
@@ -152,6 +154,24 @@ def questions(options: argparse.Namespace) -> int:
     }
     save_json(options.json, about=about(), understanding=rows, answers=about_answers)
     return 0
+
+
+def reader_of(kind: str, folder: Path | None) -> RequestReader:
+    """Who reads the words of a question.
+
+    Args:
+        kind: ``"rules"``, ``"model"``, or ``"combined"``: the model where the rules are unsure.
+        folder: of the reader's language model; not needed by the rules.
+
+    Raises:
+        WeightsError: it is needed and not given.
+    """
+    if kind == "rules":
+        return parse
+    if folder is None:
+        raise WeightsError(f"The reader {kind!r} needs a model: give its folder with --reader-weights.")
+    model = ModelReader.of_folder(folder)
+    return model if kind == "model" else CombinedReader(model)
 
 
 def _answer_table(part: str, s: AnswerScore) -> list[str]:

@@ -63,7 +63,7 @@ def test_order_is_the_same_from_any_start_and_shared_out():
     batches = [next(whole) for _ in range(10)]
     later = iter(Order(5, 2, 0, 0, 1, start=6))
     assert [next(later) for _ in range(4)] == batches[6:]
-    seen = sum(batches[:5], [])
+    seen = [pair for batch in batches[:5] for pair in batch]
     assert sorted(seen) == [(e, i) for e in range(2) for i in range(5)]
     ranks = [iter(Order(5, 1, 0, rank, 2)) for rank in range(2)]
     assert [next(ranks[n % 2])[0] for n in range(10)] == seen
