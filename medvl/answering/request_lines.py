@@ -27,6 +27,7 @@ from .vocabulary import EVERYTHING, GROUPS, STRUCTURES
 ATTRIBUTES = ("volume", "mean_hu", "diameter", "slices", "position", "extent", "count")
 SCAN_ATTRIBUTES = ("spacing", "size", "contrast", "orientation", "coverage", "hu_range", "slices")
 RELATIONS = ("side", "above", "front", "distance", "touching", "nearest", "direction")
+VIEWS = ("hide", "show", "only", "centre")  # colours and windows are left to the rules
 CHOICES = ("larger", "smaller", "brighter", "darker")
 CLAIMS = ("left", "right", "above", "below", "front", "behind", "touching", *CHOICES)
 MAX_REQUESTS = 6
@@ -36,6 +37,7 @@ _FIELD: dict[Intent, tuple[str, frozenset[str]]] = {
     Intent.MEASURE: ("attribute", frozenset(ATTRIBUTES)),
     Intent.COMPARE: ("attribute", frozenset(ATTRIBUTES)),
     Intent.SCAN: ("attribute", frozenset(SCAN_ATTRIBUTES)),
+    Intent.VIEW: ("attribute", frozenset(VIEWS)),
     Intent.RELATION: ("relation", frozenset(RELATIONS)),
     Intent.FINDING: ("finding", frozenset(FINDINGS)),
     Intent.KNOWLEDGE: ("topic", TOPICS),
