@@ -315,14 +315,14 @@ LIST = _lines(
 )
 REMOVE = _lines(
     """
-    remove {s} | delete {s} | hide {s} | take {s} away | erase the {n} mask | delete the mask of {s} | get rid of
-    {s} | i no longer need {s} | drop the {n} contour | switch off {s} | make {s} disappear | clear the {n}
+    remove {s} | delete {s} | take {s} away | erase the {n} mask | delete the mask of {s} | get rid of
+    {s} | i no longer need {s} | drop the {n} contour | clear the {n}
     segmentation
     """
 )
 REMOVE_ALL = _lines(
     """
-    remove all masks | clear everything | delete all | hide all masks | start over with the masks | reset the masks
+    remove all masks | clear everything | delete all | start over with the masks | reset the masks
     """
 )
 NEGATED = _lines(

@@ -7,6 +7,12 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.strip().split("|"))
 
 
+VIEW: dict[str, tuple[str, ...]] = {
+    "hide": _lines("hide {s}|switch off {s}|make {s} disappear|turn the {n} mask off|conceal {s} for now"),
+    "show": _lines("unhide {s}|switch {s} on again|make {s} visible again|let {s} reappear"),
+    "only": _lines("show nothing but {s}|only {s} in the view please|hide all except {s}|leave only {s} on"),
+    "centre": _lines("go to {s}|centre on {s}|take me to {s}|jump to the {n}|zoom in on {s}|bring {s} into the middle"),
+}
 DEFINE = _lines("what is {x}|what does {x} mean|explain {x}|define {x}|what are {x}|tell me what {x} is|meaning of {x}")
 KNOWLEDGE: dict[str, str] = {
     "hounsfield_unit": "hu|a hounsfield unit|the hounsfield scale|attenuation|radiodensity",

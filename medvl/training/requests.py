@@ -196,6 +196,12 @@ def _remove(d: Draw) -> Pair:
     return pair_of(d.fill(d.one(*P.REMOVE), ids), Request(Intent.REMOVE, ids))
 
 
+def _view(d: Draw) -> Pair:
+    attribute = d.one(*T.VIEW)
+    ids = d.ids()
+    return pair_of(d.fill(d.one(*T.VIEW[attribute]), ids), Request(Intent.VIEW, ids, attribute=attribute))
+
+
 def _negated(d: Draw) -> Pair:
     a, b = d.two()
     if d.rng.random() < 0.5:
@@ -251,6 +257,6 @@ def _stray(d: Draw) -> Pair:
 
 _KINDS: tuple[tuple[Callable[[Draw], Pair], float], ...] = (
     (_segment, 17), (_measure, 15), (_compare, 7), (_relation, 9), (_presence, 6), (_finding, 9), (_scan, 6),
-    (_talk, 18), (_report_or_list, 4), (_remove, 3), (_negated, 3), (_unknown_structure, 8), (_several, 5),
+    (_talk, 18), (_report_or_list, 4), (_remove, 3), (_view, 3), (_negated, 3), (_unknown_structure, 8), (_several, 5),
     (follow_up, 14), (_stray, 5),
 )  # fmt: skip

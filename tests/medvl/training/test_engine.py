@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import medvl
-from medvl.training.config import parse
+from medvl.training.config import as_dict, parse
 from medvl.training.engine import checkpoints, train
 from medvl.training.feed import Order
+from medvl.training.losses import siglip
 from medvl.training.stages import AlignProjector, read
 from medvl.vlm import VisionLanguageModel
 
@@ -19,6 +25,7 @@ from ...phantoms import phantom, write_nifti
 from ..tiny_checkpoints import write_language_model
 
 pytest.importorskip("peft")
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +33,7 @@ def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
     entries = []
     for number in range(3):
-        body = phantom(seed=number) if "seed" in phantom.__code__.co_varnames else phantom()
+        body = phantom(noise=5.0 + 5 * number)
         write_nifti(folder / f"ct{number}.nii.gz", body.hu, body.affine)
         write_nifti(folder / f"labels{number}.nii.gz", body.labels, body.affine)
         names = {"1": "liver", "2": "spleen"}
@@ -46,7 +53,8 @@ def config_of(cases, output, steps=4, **changes):
             "low_tokens": (6, 4), "high_tokens": (3, 2), "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
         },
         "data": {"train": [dataset], "validation": [dataset | {"limit": 1}], "turns": 2, "workers": 0},
-        "optimiser": {"steps": steps, "batch_size": 2, "lr": 3e-3, "mixed_precision": "no"},
+        "loss": {"max_targets": 1},
+        "optimiser": {"steps": steps, "batch_size": 1, "lr": 3e-3, "mixed_precision": "no"},
         "run": {"log_every": 1, "save_every": 0, "evaluate_every": 0, "device": "cpu"},
     }  # fmt: skip
     for part, values in changes.items():
@@ -63,7 +71,7 @@ def test_order_is_the_same_from_any_start_and_shared_out():
     batches = [next(whole) for _ in range(10)]
     later = iter(Order(5, 2, 0, 0, 1, start=6))
     assert [next(later) for _ in range(4)] == batches[6:]
-    seen = [pair for batch in batches[:5] for pair in batch]
+    seen = [place for batch in batches[:5] for place in batch]
     assert sorted(seen) == [(e, i) for e in range(2) for i in range(5)]
     ranks = [iter(Order(5, 1, 0, rank, 2)) for rank in range(2)]
     assert [next(ranks[n % 2])[0] for n in range(10)] == seen
@@ -86,7 +94,7 @@ def test_joint_resumes_exactly_and_is_loaded(cases, tmp_path):
 
 
 def test_projector_learns_and_the_language_model_stays(cases, tmp_path):
-    samples = [s for s in _captioned(cases)]
+    samples = list(_captioned(cases))
     history = train("align-projector", config_of(cases, tmp_path, steps=12, data={"validation": []}), samples=samples)
     assert losses(history)[-1] < losses(history)[0]
     again = VisionLanguageModel.load(tmp_path / "model" / "vlm", quantization="none")
@@ -108,6 +116,46 @@ def test_answers_are_labelled_where_inference_reads_them(cases, tmp_path):
     prompt = stage.vlm.prompt(image, turns[1].question, [(turns[0].question, turns[0].answer)])
     assert reading.ids.tolist()[: len(prompt.ids)] == prompt.ids
     assert torch.equal(reading.embeds[: len(prompt.ids)], prompt.embeds)
+
+
+def test_two_processes_train_one_model(cases, tmp_path):
+    """As ``accelerate launch`` starts them."""
+    config = config_of(cases, tmp_path / "out", steps=2, loss={"slice": 0.0})
+    (tmp_path / "config.json").write_text(json.dumps(as_dict(config)))
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command = [*launch, "-m", "medvl.training", "joint", "--config", str(tmp_path / "config.json")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    history = [json.loads(line) for line in (tmp_path / "out" / "history.jsonl").read_text().splitlines()]
+    assert len(losses(history)) == 2
+    model = medvl.load(str(tmp_path / "out" / "model"), "cpu", "none")
+    assert model.seg_head is not None
+
+
+def _siglip_of_a_share(rank, port, results):
+    """One of two processes: loss and gradient of its half of a batch."""
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    image, text, weight = torch.randn(4, 8), torch.randn(4, 8), torch.eye(8).requires_grad_()
+    mine = slice(2 * rank, 2 * rank + 2)
+    siglip(image[mine], text[mine] @ weight, torch.tensor(2.0), torch.tensor(-3.0)).backward()
+    torch.distributed.all_reduce(weight.grad)
+    if rank == 0:
+        torch.save(weight.grad / 2, results)
+    torch.distributed.destroy_process_group()
+
+
+def test_negatives_come_from_all_processes(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_siglip_of_a_share, (port, tmp_path / "gradient.pt"), nprocs=2)
+    torch.manual_seed(0)
+    image, text, weight = torch.randn(4, 8), torch.randn(4, 8), torch.eye(8).requires_grad_()
+    siglip(image, text @ weight, torch.tensor(2.0), torch.tensor(-3.0)).backward()
+    assert torch.allclose(torch.load(tmp_path / "gradient.pt"), weight.grad, atol=1e-6)
 
 
 def _captioned(cases):
