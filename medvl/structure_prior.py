@@ -18,7 +18,7 @@ from .localiser import CoarseMap
 from .plane_masks import box_agreement, iou_of
 
 MATCH_IOU = 0.65  # of the delineated slice with a structure's, from which on it counts as that structure
-MATCH_BOX_IOU = 0.75  # of the drawn box with the box round a structure on that slice
+MATCH_BOX_IOU = 0.65  # of the drawn box with the box round a structure on that slice
 LOGIT_LIMIT = 4.0
 
 

@@ -54,7 +54,7 @@ class Request:
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest``, ``direction`` (where does it lie to the other); else "".
         claim: what the person supposes, to be confirmed or denied: ``left``, ``right``, ``above``, ``below``,
-            ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``; else "".
+            ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``, ``absent``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
         topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the window or colour;
             else "".

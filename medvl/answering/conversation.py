@@ -219,7 +219,7 @@ class Conversation:
         if intent is Intent.MEASURE:
             return sentences.measured(scene, request, structures)
         if intent is Intent.PRESENCE:
-            return sentences.present(scene, structures)
+            return sentences.present(scene, structures, request.claim == "absent")
         if intent is Intent.COMPARE:
             return told_relations.compared(scene, replace(request, structures=structures))
         if intent is Intent.RELATION:

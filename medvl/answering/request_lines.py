@@ -29,7 +29,7 @@ SCAN_ATTRIBUTES = ("spacing", "size", "contrast", "orientation", "coverage", "hu
 RELATIONS = ("side", "above", "front", "distance", "touching", "nearest", "direction")
 VIEWS = ("hide", "show", "only", "centre")  # colours and windows are left to the rules
 CHOICES = ("larger", "smaller", "brighter", "darker")
-CLAIMS = ("left", "right", "above", "below", "front", "behind", "touching", *CHOICES)
+CLAIMS = ("left", "right", "above", "below", "front", "behind", "touching", "absent", *CHOICES)
 MAX_REQUESTS = 6
 
 # the field of each intent that stands right after it, and its values; "" may always be left out

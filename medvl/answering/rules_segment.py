@@ -47,11 +47,14 @@ def declined(clause: Clause) -> list[Request] | None:
     return None if clause.has(cues.EVERYTHING) else [Request(Intent.REFUSE, gone, topic="negated")]
 
 
+_ABSENT = cues.cue("absent|missing|gone|lacking|(been )?(removed|resected|excised)|(taken|cut|took|take) out")
+
+
 def presence(clause: Clause) -> list[Request] | None:
     """Whether a structure is there, whole, or was taken out."""
     for operation, group in cues.REMOVED_ORGAN.items():
         if operation in clause.words:
-            return [Request(Intent.PRESENCE, parts(group))]
+            return [Request(Intent.PRESENCE, parts(group), claim="absent")]
     if not (clause.known or clause.unknown):
         return None
     asks = (
@@ -71,7 +74,8 @@ def presence(clause: Clause) -> list[Request] | None:
         return None
     if clause.has(cues.cue("(can|could) (i|we) (have|get)|(find|show|give|get) (me|us)")):
         return None
-    return [about(clause, Intent.PRESENCE)]
+    claim = "absent" if clause.has(_ABSENT) else ""
+    return [about(clause, Intent.PRESENCE, claim=claim)]
 
 
 def segment(clause: Clause) -> list[Request] | None:

@@ -207,17 +207,18 @@ def counted(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     return [say(scene, f"I found {shown(number)}: {all_the(there)}", number), *missing(scene, structures)]
 
 
-def present(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
-    """Whether structures are in the scan, and whether wholly."""
+def present(scene: Scene, structures: Sequence[str], denied: bool = False) -> list[Sentence]:
+    """Whether structures are in the scan, and whether wholly; ``denied``: it was asked whether they are missing."""
+    yes, no = ("no: ", "Yes: ") if denied else ("yes: ", "No: ")
     there = [id for id in structures if scene.mask(id) is not None]
     if not there:
         first, *rest = missing(scene, structures)
         unknown_to_model = all((f := scene.found(id)) is not None and f.status == "unknown" for id in structures)
-        return [first if unknown_to_model else _prefixed("No: ", first), *rest]
+        return [first if unknown_to_model else _prefixed(no, first), *rest]
     told = []
     for n, id in enumerate(there):
         volume = facts.volume(scene, id)[0]
-        lead = "yes: " if n == 0 and len(there) == len(structures) else ""
+        lead = yes if n == 0 and len(there) == len(structures) else ""
         if volume.note:
             border = volume.note.removeprefix(f"{facts.AT_LEAST}, since it reaches ")
             text = (

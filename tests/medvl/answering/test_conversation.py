@@ -185,3 +185,17 @@ def test_remove_takes_out_what_was_named():
     assert "removed the liver" in run(conversation, "remove the liver")[1].text
     assert gone == [mask.id]
     assert "no mask of the liver" in run(conversation, "delete the liver mask")[1].text
+
+
+@pytest.mark.parametrize(
+    ("question", "lead"),
+    [
+        ("Is the spleen absent?", "No:"),
+        ("Has the gallbladder been removed?", "No:"),
+        ("Is there a gallbladder?", "Yes:"),
+        ("Is the left kidney missing?", "No:"),
+    ],
+)
+def test_asked_for_what_is_missing_the_lead_fits_the_question(question, lead):
+    _, answer = run(Conversation(sample()), question)
+    assert answer.text.startswith(lead)
