@@ -115,7 +115,8 @@ _ALL: list[Structure] = [
         "vertebral_column",
         "abdomen",
         "spine, backbone, back bone, spinal column, vertebrae, vertebral bodies, vertebral body, vertebra, "
-        "vertebras, columna vertebralis, ws, wirbelsaule, spines",
+        "vertebras, columna vertebralis, ws, wirbelsaule, spines, bones of the spine, bones of the spinal column, "
+        "spinal bones, bones of the back",
         "vertebral",
         "bone",
         "bones",
