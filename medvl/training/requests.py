@@ -16,7 +16,7 @@ from ..answering.vocabulary import EVERYTHING, GROUPS, parts
 from . import request_phrases as P
 from . import request_talk as T
 from .request_draw import PAIRS, Draw, Pair, dress, pair_of
-from .requestfollow_ups import follow_up
+from .request_follow_ups import follow_up
 
 _OF_FINDING = {
     "steatosis": "liver", "hepatomegaly": "liver", "splenomegaly": "spleen", "cardiomegaly": "heart",
