@@ -15,7 +15,7 @@ from medvl.volume import CTVolume
 
 from .tiny_checkpoints import seg_head_config, teach, teach_places, vision_language_model, write_model_folder
 
-SEEN, ANSWER = "What does the image show?", "the liver [SEG] is large . the spleen [SEG] is normal ."
+SEEN, ANSWER = "Does the picture look blurred?", "the liver [SEG] is large . the spleen [SEG] is normal ."
 THEN, NEXT = "And what else does the image show?", "it is normal ."
 REPORT = "the liver is large . the spleen is normal ."
 SHAPE = (40, 36, 12)

@@ -157,7 +157,7 @@ def test_refinement_leaves_far_slices_alone(model, abdomen):
 
 
 def test_a_long_thin_end_without_a_prompt_is_cut_off(case):
-    segmenter = case._segmenter
+    segmenter = case.segmenter
     spacing = case.ct.spacing_mm[2]
     shape = segmenter.frame(2).shape
 
