@@ -86,6 +86,8 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(server.url)
             page.wait_for_function("window.medvlViewer && medvlViewer.state().complete", timeout=120_000)
+            page.get_by_role("tab", name="Scan").click()
+            page.locator("#upload input[type=file]").wait_for(state="attached")
             page.wait_for_timeout(1000)
             result["server_before_mb"] = round(resident_mb(server.pid))
             reset_peak(server.pid)
