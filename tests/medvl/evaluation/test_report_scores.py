@@ -8,22 +8,15 @@ from dataclasses import replace
 import pytest
 
 from medvl.answering.contract import Fact
-from medvl.answering.label_finder import LabelFinder
 from medvl.errors import MedVLError
 from medvl.evaluation.__main__ import parser
-from medvl.evaluation.cases import abdomen_as_structures
 from medvl.evaluation.report_scores import as_json, findings_text, load_references, remeasured, score_report, summary
 from medvl.report import Report, build_report
 
 
-@pytest.fixture(scope="module")
-def case():
-    return abdomen_as_structures()
-
-
-@pytest.fixture(scope="module")
-def finder(case):
-    return LabelFinder(case.ct, case.labels, case.names, case.complete)
+@pytest.fixture
+def case(abdomen_case):
+    return abdomen_case
 
 
 @pytest.fixture(scope="module")

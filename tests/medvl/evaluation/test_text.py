@@ -8,20 +8,13 @@ from importlib import resources
 import pytest
 
 from medvl.answering.contract import Found
-from medvl.answering.label_finder import LabelFinder
 from medvl.answering.vocabulary import STRUCTURES
-from medvl.evaluation.cases import abdomen_as_structures
 from medvl.evaluation.text import ask_all, referring_requests, summary
 
 
-@pytest.fixture(scope="module")
-def case():
-    return abdomen_as_structures()
-
-
-@pytest.fixture(scope="module")
-def finder(case):
-    return LabelFinder(case.ct, case.labels, case.names, case.complete)
+@pytest.fixture
+def case(abdomen_case):
+    return abdomen_case
 
 
 class Liar:
