@@ -75,7 +75,7 @@ class Page:
         return board
 
     def on_prompt(self, event: gr.EventData):
-        data = event._data
+        data, board = event._data, self.board  # a page that was closed goes on with its own board, not the next test's
         self.events.append(data)
         point = data["kind"] == "point"
         centre = data["ijk"] if point else [(a + b) // 2 for a, b in zip(data["lo"], data["hi"], strict=True)]
@@ -84,10 +84,10 @@ class Page:
         )
         mask_id = f"m{len(self.events)}"
         for radius in range(2, 9):
-            self.board.set_mask(cube(tuple(centre), mask_id, radius))
-            self.board.active = mask_id
-            self.board.set_prompts(mask_id, [prompt])
-            yield viewer_value(self.board, busy=radius < 8, status=f"Step {radius}")
+            board.set_mask(cube(tuple(centre), mask_id, radius))
+            board.active = mask_id
+            board.set_prompts(mask_id, [prompt])
+            yield viewer_value(board, busy=radius < 8, status=f"Step {radius}")
             time.sleep(0.05)
 
     def on_action(self, event: gr.EventData):
