@@ -295,6 +295,8 @@ def _reduce(names: list[str]) -> list[str]:
         names = [n for n in names if n not in ("position", "extent", "count")]
     if "count" in names:
         return ["count"]
+    if "hu_range" in names:
+        return [n for n in names if n == "hu_range" or n not in ("mean_hu", "position", "extent")]
     if "mean_hu" in names and "volume" not in names:
         names = [n for n in names if n not in ("position",)]
     if "diameter" in names or "extent" in names:

@@ -30,6 +30,8 @@ def small_talk(clause: Clause) -> list[Request] | None:
 
 def knowledge(clause: Clause) -> list[Request] | None:
     """General questions: what a word means, what an organ does, what is normal, how it is measured."""
+    if clause.has(cues_talk.DOUBT):
+        return [Request(Intent.CHAT, topic="accuracy")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
     if clause.has(cues_talk.HOW_YOU_KNOW):

@@ -337,7 +337,17 @@ def _since(fact: Fact) -> str:
     return fact.note.removeprefix(facts.AT_LEAST) if fact.note.startswith(facts.AT_LEAST) else ""
 
 
+def _hu_range(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    mean, sd, low, median, high = map(shown, values)
+    text = (
+        f"over all voxels of its mask, {the(id)} {have(id)} values from {low} to {high}, a median of {median} and a mean "
+        f"of {mean} (standard deviation {sd})"
+    )
+    return say(scene, text, *values)
+
+
 _MEASURED = {
+    "hu_range": _hu_range,
     "volume": _volume,
     "mean_hu": _mean_hu,
     "diameter": _diameter,

@@ -260,7 +260,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
             "shoulder blade, humerus, femur, femora, femoral head, thigh bone, hip, hips, hip bone, pelvic "
             "bone, pelvis bone, pelvic bones, pelvis bones, bony pelvis, ilium, iliac bone, iliac crest, "
             "ischium, pubis, sacrum, os sacrum, coccyx, tailbone, tibia, fibula, knee, elbow, shoulder, "
-            "shoulders, radius bone, ulna, patella"
+            "shoulders, radius bone, ulna, patella, arm, arms, leg, legs, hands, foot, feet, thigh, thighs"
         ),
         ("other_bone",),
     ),

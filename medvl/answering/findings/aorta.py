@@ -8,7 +8,7 @@ from scipy import ndimage
 from ..contract import Fact
 from ..numbers import shown
 from ..scene import Scene
-from ..vessels import Section, widest
+from ..vessels import Section, against_heart, widest
 from ..words import listing
 from .base import Finding, Outcome, needs_no_contrast
 
@@ -79,6 +79,8 @@ def aneurysm(scene: Scene) -> Outcome:
     limits = []
     if abdomen is None:
         limits.append("the abdominal aorta is not in this scan, or its level is not known")
+    if against_heart(scene):
+        limits.append("where the aorta lies against the heart (the aortic root) it is not measured")
     if met:
         limits_of = {"abdomen": "30 mm, the threshold for an abdominal aneurysm",
                      "chest": "45 mm, the threshold for an aneurysm of the ascending aorta"}  # fmt: skip
