@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, MedVLError
-from . import contrast, guard, image_reading, modifiers, sentences, told_relations, told_scan, views
+from . import contrast, guard, image_reading, modifiers, plausible, sentences, told_relations, told_scan, views
 from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
 from .facts import REGIONS
 from .findings import FINDINGS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Parse = Callable[[str, Sequence[Sequence[Request]]], tuple[Request, ...]]
 _DIRECT = frozenset({Intent.SEGMENT, Intent.MEASURE, Intent.COMPARE, Intent.PRESENCE, Intent.RELATION})
+_SIZES = frozenset({"", "volume", "diameter", "extent"})
 _TOPICAL = frozenset({Intent.KNOWLEDGE, Intent.CHAT, Intent.REFUSE, Intent.UNKNOWN})
 
 
@@ -221,7 +222,8 @@ class Conversation:
         if intent is Intent.SEGMENT:
             return sentences.segmented(scene, structures)
         if intent is Intent.MEASURE:
-            return sentences.measured(scene, request, structures)
+            doubts = [plausible.doubt(scene, id) for id in structures if request.attribute in _SIZES]
+            return [*sentences.measured(scene, request, structures), *filter(None, doubts)]
         if intent is Intent.PRESENCE:
             return sentences.present(scene, structures, request.claim == "absent")
         if intent is Intent.COMPARE and request.attribute == "share":

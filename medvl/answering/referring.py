@@ -139,7 +139,7 @@ _KINDS: dict[str, str] = {
     "pipe": "pipe", "bone": "bone", "bones": "bone", "airway": "airway", "airways": "airway", "sac": "sac",
     "bag": "bag",
     "pouch": "pouch", "reservoir": "reservoir", "container": "container", "muscle": "muscle", "pump": "pump",
-    "column": "column", "nerve": "nerve", "bundle": "bundle", "box": "box", "filter": "filter",
+    "column": "column", "nerve": "nerve", "nerves": "nerve", "bundle": "bundle", "box": "box", "filter": "filter",
     "structure": "", "structures": "", "thing": "", "part": "", "one": "", "region": "", "tissue": "",
 }  # fmt: skip
 """Nouns of a description, each with the kind it asks for; "" asks for none."""

@@ -166,6 +166,9 @@ def relation(clause: Clause) -> list[Request] | None:
     ):
         return None
     ids = clause.structures
+    told = clause.explicit and not (clause.which or clause.yes_no or clause.has(cues.ATTRIBUTES["position"]))
+    if told and relation in ("side", "above", "front") and len(clause.mentions) == 1:
+        return None  # "the gland in front of the left ear" asks for no relation: what it lies to is no structure
     if relation == "nearest" or (len(ids) == 1 and clause.which and relation in ("above", "front", "side", "touching")):
         if len(ids) == 2:
             return [Request(Intent.RELATION, ids, relation="touching", claim="touching")]
@@ -246,6 +249,8 @@ def measure(clause: Clause) -> list[Request] | None:
     if not names and clause.has(cues.COMPARE) and any(c.isdigit() for c in clause.text):
         names = ["mean_hu" if clause.has(cues.BRIGHT) else "volume"]
     referral = referral_of(clause)
+    if referral is not None and names == ["position"] and "where" in clause.words[1:] and clause.words[0] != "and":
+        return None  # "the organ where urine is stored" describes
     asking = any(w in clause.words for w in ("how", "what", "measure", "tell", "which", ":")) or any(
         p.search(clause.masked) and clause.masked[p.search(clause.masked).end() :].startswith(" of")
         for p in cues.ATTRIBUTES.values()

@@ -144,9 +144,12 @@ def chosen(scene: Scene, request: Request, structure: str) -> Sentence | None:
         best = {"larger": "largest", "smaller": "smallest", "brighter": "brightest", "darker": "darkest"}
         word = request.choose if len(values) == 2 else best[request.choose]
         against = listing([f"{shown(f)} for {the(f.structures[0])}" for f in others])
+        cut = [f.structures[0] for f in values if not bright and f.note]
+        reach = "reach" if len(cut) > 1 or "other_bone" in cut else "reaches"
+        only = f"; {all_the(cut)} {reach} the border of the scan, so this holds only for what is in it" if cut else ""
         return say(
             scene,
-            f"the {word} one is {the(structure)}: {shown(mine)} against {against}",
+            f"the {word} one is {the(structure)}: {shown(mine)} against {against}{only}",
             mine,
             *others,
             structures=(structure,),
