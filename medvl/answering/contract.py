@@ -51,7 +51,7 @@ class Request:
         attribute: of MEASURE and COMPARE: ``volume``, ``mean_hu``, ``diameter``, ``slices``, ``position``, ``extent``,
             ``count``, ``hu_range``; of COMPARE also ``share``: how much ``structures`` make up of ``whole``; of SCAN:
             ``spacing``, ``size``, ``contrast``, ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST
-            ``cut``: which reach the border of the scan; of VIEW: ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``; else "".
+            ``cut``: which reach the border of the scan, or a region of the body; of VIEW: ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction`` (where does it lie to the
             other), ``between`` (what lies between the last two; of three, whether the first does); else "".
@@ -66,7 +66,8 @@ class Request:
         choose: how to choose one of ``structures`` when the words need the scan: ``larger``, ``smaller``, ``brighter``,
             ``darker``; else "".
         which: of COMPARE that asks which of ``structures`` it is: ``larger``, ``smaller``, ``brighter``, ``darker``;
-            else "". What is asked next about "it" is about the one that the answer named.
+            of MEASURE ``total``: the sum is wanted; else "". What is asked next about "it" is about the one that the
+            answer named.
         whole: of COMPARE by ``share``, what the structures are a part of.
         unit: in which unit values are wanted: ``cm``, ``mm``, ``L``, ``cc``; "" for the usual one.
         decimals: how many places after the point are wanted; None for the usual number.

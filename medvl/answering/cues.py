@@ -122,6 +122,9 @@ COMPARE = cue(
 BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
 WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin|thinner|thinnest")
 
+LONG = cue("long|longer|longest|shorter|shortest|lengths?|taller|tallest|heights?")
+SUM = cue("sum|total|totals|together|combined|altogether|add(ed)?( up)?|in all")
+
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
         "distances?|how (far|close|distant|near)|close to|near|far from|(room|space)( _){0,2} between|how "
@@ -273,7 +276,7 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "emphysema": cue("emphysem*|copd|laa|laa -?950|low attenuation (area|volume)s?|-?950( hu)?"),
     "aortic_aneurysm": cue("aneurysm*|aaa|taa"),
     "bone_density": cue(
-        "osteopor*|osteopen*|bone (mineral )?(density|mass|strength)|bmd|t score|trabecular|brittle bones?"
+        "osteopor*|osteopen*|bone (mineral )?(density|mass|strength|health|quality)|bmd|t score|trabecular|brittle bones?"
     ),
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
@@ -352,7 +355,7 @@ PATIENT = cue(
 )
 DISEASE = cue(
     "illness*|"
-    "bad|harmless|alarming|concerning|"
+    "pain|painful|ache|symptoms?|bad|harmless|alarming|concerning|"
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|"
     "leuk(a)?emia|lymphoma|"
     "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|"

@@ -106,17 +106,28 @@ CHAT: dict[str, re.Pattern[str]] = {
         "instructions|what now|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
     "export": cue(
         "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
+    "sources": cue(
+        "(what|which|where)( _){0,3} (sources?|references?|publications?|papers?|thresholds?)( _){0,6}|(show|list|give|cite)( me)?"
+        "( the| your)* (sources?|references?|publications?)"),
+    "units": cue("(what|which) units?( _){0,4}|in (what|which) units?( _){0,4}"),
+    "spread": cue("(what (does|is|are)( a| the)? )?(sd|standard deviations?|median)( mean| stand for)?"),
     "page": cue(
+        "(can|could|how (do|can|to)|may)( i| we| you| one)? (correct|fix|edit|refine|change|improve|adjust|repair|redo)( _){0,3} "
+        "(masks?|segmentations?|outlines?|contours?|it|them)( _){0,3}|(go|jump|take me|scroll|move) to( the)? "
+        "(slice|middle|first|last|top|bottom|next|previous)( _){0,2}|(make|set)( _){0,2} (transparent|opaque|darker|brighter|"
+        "bigger|smaller)|(change |set |more |less )?(opacity|transparen*|brightness|zoom)( _){0,3}|rename( _)*|(next|previous) "
+        "slice",
         "(can (you|i|we) |could you |how (do|can) i |please |i want to )?(show|see|open|load|upload|draw|use|view|rotate)( me| "
         "another| a| an| new| the| different| in| next| up)* (3 d|scan|ct|file|box|clicks?|points?|viewer|window|dicom|volume|"
         "image)( model| view| rendering| surface| file| volume)?( _){0,3}"),
     "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
     "thanks": cue(
-        "thanks?|(much )?appreciated?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) "
+        "gracias|grazie|(you are|that is|this is|it is) (so |very |really )?(great|good|awesome|amazing|helpful|perfect|nice|"
+        "cool|impressive|useful|wonderful|brilliant)|haha|wow|thanks?|(much )?appreciated?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) "
         "(work|job|done|one)|perfect|"
         "nothing( else| more)?|awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
     "greeting": cue(
-        "yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
+        "bonjour|hola|salut|guten tag|ciao|yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
         "servus|moin|how is it going|what is up"),
     "acknowledge": cue(
         "ok|okay|sorry|stop|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
@@ -139,4 +150,10 @@ DOUBT = cue(
     "how (accurate|reliable|precise|sure|certain|trustworthy|correct) (are|is)|(that|this|it) is (wrong|incorrect|not right|"
     "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|trustworthy)( ?[?])?$|"
     "do you trust|(can|should) i trust|you (missed|got)( _)* wrong"
+)
+
+IN_REGION = cue(
+    "(what|which organs|which structures|what organs|what structures)( else)? (is|are|lies|lie|do you see|can you see|do you "
+    "find|can be seen|there is)( there| visible| shown| located)? (in|inside|within) (the |this |his |her |my )?(abdomen|belly|"
+    "chest|thorax|pelvis|neck|head)"
 )

@@ -75,6 +75,7 @@ def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request
 
 
 _RULES: tuple[Rule, ...] = (
+    rules_whole.follow_up,
     rules_talk.small_talk,
     refusals.of_clause,
     rules_segment.declined,

@@ -193,9 +193,19 @@ _CHAT: dict[str, str] = {
         "Masks are made by a network and can be wrong, and every number inherits that. Please look at the "
         "outline; a wrong mask can be corrected with clicks and then measured again. Measured accuracy is in the "
         "model card.",
+    "sources":
+        "Every published sign is told with its publication, and the report lists all of them at its end. Ask, for "
+        "instance, whether the aorta is dilated or the liver is fatty.",
+    "units":
+        "Volumes are given in millilitres, lengths in millimetres and attenuation in Hounsfield units. Add \"in cm\", "
+        "\"in litres\" or \"in cc\" to a question for another one.",
+    "spread":
+        "The standard deviation (SD) tells how far the values of the voxels spread around their mean; the median is the "
+        "value in the middle, with as many voxels below as above.",
     "page":
-        "That is done on the page: open another scan at its top, click or draw a box in a plane to mark or correct a "
-        "structure, and look at the masks in three planes and in 3-D. From here I can segment by name, measure and report.",
+        "That is done on the page: open another scan, scroll to a slice, click or draw a box in a plane to mark or correct "
+        "a structure, rename a mask or change its opacity in the list, and look at the masks in three planes and in 3-D. "
+        "From here I can segment by name, hide, colour, measure and report.",
     "privacy":
         "With the bundled preset the scan stays in the running program: nothing is sent to another service. If "
         "the page runs on another machine, your scan is on that machine while the session lasts.",

@@ -133,6 +133,8 @@ def compare(clause: Clause) -> list[Request] | None:
         attribute = "mean_hu"
     elif clause.has(cues.WIDE):
         attribute = "diameter"
+    elif clause.has(cues.LONG):
+        attribute = "extent" if all(STRUCTURES[id].tube for id in ids) else "diameter"
     elif clause.has(cues.STANDALONE_VOLUME) or clause.has(cues.SIZE_ONLY):
         attribute = "volume"
     else:
@@ -157,7 +159,8 @@ def _measured_word(clause: Clause) -> bool:
 def relation(clause: Clause) -> list[Request] | None:
     """Where structures lie to each other."""
     relation = next((r for r, pattern in cues.RELATIONS.items() if clause.has(pattern)), "")
-    if not relation or not clause.mentions or (imperative(clause) and not clause.which):
+    ordered = clause.ordered if relation == "distance" else imperative(clause)  # "I would like to know the distance"
+    if not relation or not clause.mentions or (ordered and not clause.which):
         return None
     if (
         relation in ("nearest", "front", "above", "side")
@@ -285,6 +288,8 @@ def measure(clause: Clause) -> list[Request] | None:
         # "liver: segment, volume, HU"
         mask = replace(request, intent=Intent.SEGMENT)
         return [mask, *(replace(request, attribute=_tube(n, request.structures, clause)) for n in _reduce(names))]
+    if clause.has(cues.SUM) and names == ["volume"]:
+        return [replace(request, attribute="volume", which="total")]
     sides = {m.side for m in clause.mentions if m.kind == "side"}
     claim = (
         clause.side_claim

@@ -59,7 +59,7 @@ def beside(clause: Clause) -> list[Request] | None:
     ways = [
         way for way, pattern in _WAYS.items() if (m := list(pattern.finditer(lead))) and _adjoins(lead, m[-1].end())
     ]
-    if len(ways) == 1 and clause.words[0] in ("what", "which", "is", "are", "and", "so", "any"):
+    if len(ways) == 1 and clause.words[0] in ("what", "which", "is", "are", "do", "does", "and", "so", "any"):
         return [Request(Intent.RELATION, clause.structures, relation="nearest", claim=ways[0])]
     if clause.yes_no and clause.has(_TOUCHING):
         return [Request(Intent.RELATION, clause.structures, relation="nearest")]

@@ -128,6 +128,9 @@ def list_known(clause: Clause) -> list[Request] | None:
     relating = any(clause.has(p) for r, p in cues.RELATIONS.items() if r != "side") or clause.has(
         cues.ATTRIBUTES["slices"]
     )
+    region = cues_talk.IN_REGION.search(clause.text)
+    if region and not clause.known and all(m.text in region.group() for m in clause.unknown):
+        return [Request(Intent.LIST, attribute=next(r[0] for s, r in cues.REGION_WORDS.items() if s in region.group()))]
     if clause.has(cues.LIST) and not clause.known and not relating:
         return [Request(Intent.LIST)]
     return None

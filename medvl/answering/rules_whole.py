@@ -20,7 +20,8 @@ _RANK = cues.cue(
     "( (you|found|visible|here|in|this|scan|from|largest|smallest|big|small|to))* (by|in order of|according to)|"
     "(order|rank|sort|arrange)( (them|it|all|everything|the|organs|structures|masks))* by|"
     "(organs|structures|masks) (by|ranked by|sorted by|ordered by|in order of) (size|volume|density|hu|brightness)|"
-    "(volumes|sizes) of (all|every|each)( the)? (organs?|structures?|masks?)"
+    "(mean |average )?(volumes?|sizes?|densit(y|ies)|hu|attenuations?|values) (of|for|in) (all|every|each)( of)?( the)? "
+    "(organs?|structures?|masks?)|measure (everything|(all|every|each)( of)?( the)? (organs?|structures?|masks?))"
 )
 _ORGANS = cues.cue("organs?|structures?|masks?|everything|parts|anatomy|anything|things?")
 _CUT = cues.cue(
@@ -81,3 +82,43 @@ def difference(clause: Clause) -> list[Request] | None:
     if last is None or last.intent is not Intent.COMPARE or clause.explicit or not clause.has(_MUCH):
         return None
     return [replace(last, claim="", which="")]
+
+
+_SIZE_RULES = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly", "aorta": "aortic_aneurysm"}
+_NORMAL = cues.cue(
+    "(is|are) (@|that|this|it|they|these) (still )?(a )?(normal|enlarged|too (big|large)|in the normal range)|"
+    "(what is |is )?within (the )?normal (range|limits)"
+)
+_DETAILS = cues.cue(
+    "more( details?| information| info| about (it|that|them|this))?|details?|go on|elaborate|tell me more|"
+    "anything else|what else"
+)
+_WHY = cues.cue(
+    "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|"
+    "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?"
+)
+_ALL = ("volume", "mean_hu", "extent", "position")
+
+
+def follow_up(clause: Clause) -> list[Request] | None:
+    """Short words after an answer: is that normal, more details, why, the sum."""
+    last = clause.context.last
+    if last is None or not clause.context.turns[:-1] or clause.explicit or clause.unknown or len(clause.words) > 8:
+        return None
+    if clause.has(_NORMAL) and last.intent is Intent.MEASURE and len(last.structures) == 1:
+        rule = _SIZE_RULES.get(last.structures[0])
+        if rule and last.attribute in ("volume", "extent", "diameter"):
+            return [Request(Intent.FINDING, last.structures, finding=rule)]
+    rest = clause.masked.strip(" ?.!")
+    rest = rest.removeprefix("and ").removeprefix("please ").removesuffix(" please")
+    if _DETAILS.fullmatch(rest) and last.intent in (Intent.MEASURE, Intent.SEGMENT, Intent.PRESENCE):
+        asked = [a for a in _ALL if not (last.intent is Intent.MEASURE and last.attribute == a)]
+        return [Request(Intent.MEASURE, last.structures, attribute=a) for a in asked]
+    if _WHY.fullmatch(rest):
+        if last.intent is Intent.FINDING:
+            return [last]  # told again with its rule and its source
+        return [Request(Intent.KNOWLEDGE, topic="measurement")]
+    if cues.SUM.search(clause.masked) and last.intent is Intent.MEASURE and len(clause.words) <= 5:
+        ids = clause.context.two()
+        return [Request(Intent.MEASURE, ids, attribute="volume", which="total")] if len(ids) > 1 else None
+    return None

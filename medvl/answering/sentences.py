@@ -184,7 +184,8 @@ def measured(scene: Scene, request: Request, structures: Sequence[str]) -> list[
     for id in there:
         values = facts.of_structure(scene, id, request.attribute or "volume")
         told.append(_MEASURED[request.attribute or "volume"](scene, id, values, request.claim))
-    if request.attribute in ("", "volume") and len(there) == 2 and set(there) in [set(g) for g in GROUPS.values()]:
+    pair = len(there) == 2 and set(there) in [set(g) for g in GROUPS.values()]
+    if request.attribute in ("", "volume") and (pair or (request.which == "total" and len(there) > 1)):
         volumes = [facts.volume(scene, id)[0] for id in there]
         total = Fact(
             "total_volume_ml",
