@@ -197,7 +197,8 @@ class Report:
 COLUMNS = ("Volume", "Mean HU", "SD HU", "Longest diameter", "Top to bottom")
 AT_LEAST_SIGN = "\u2265 "
 LOWER_BOUND = (
-    "A value after \u2265 is a lower bound: the structure reaches the border of the scan. Mean and SD of HU are over all "
+    "A value after \u2265 is a lower bound: the structure reaches the border of the scan. Mean and SD of HU are "
+    "over all "
     "voxels of an outline, its edge included; the medians in the text are taken inside."
 )
 EDITED = "The text was edited by a person; numbers in edited sentences are not checked against the measurements."
@@ -350,7 +351,8 @@ def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence
         told.append(
             say(
                 None,
-                f"no {'other ' if told else ''}rule that could be applied to this scan is met; applied were {listing(judged)}",
+                f"no {'other ' if told else ''}rule that could be applied to this scan is met; applied were "
+                f"{listing(judged)}",
                 source="measured",
             )
         )

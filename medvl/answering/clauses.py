@@ -15,7 +15,7 @@ _STARTERS = word_set(
     """
     segment outline delineate contour highlight mark draw show tell give how what is are does do where which any
     measure compare describe report list remove delete can could please write find has have why
-    hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute
+    hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute whether
     """
 )
 
@@ -161,8 +161,11 @@ def split(words: list[str]) -> list[list[str]]:
 
 
 def _measured_apart(words: list[str]) -> list[list[str]]:
-    """A clause cut where each part has its own structure and its own attribute: "the volume of the liver and the mean HU
-    of the spleen". A list of structures under one attribute stays whole, and so does what compares or relates."""
+    """A clause cut where each part has its own structure and its own attribute.
+
+    "The volume of the liver and the mean HU of the spleen" are two. A list of structures under one attribute stays
+    whole, and so does what compares or relates.
+    """
     if cues.COMPARE.search(" ".join(words)) or "between" in words or "from" in words:
         return [words]
     mentions = [m for m in find(words) if m.kind == "known"]

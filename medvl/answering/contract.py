@@ -51,10 +51,12 @@ class Request:
         attribute: of MEASURE and COMPARE: ``volume``, ``mean_hu``, ``diameter``, ``slices``, ``position``, ``extent``,
             ``count``, ``hu_range``; of COMPARE also ``share``: how much ``structures`` make up of ``whole``; of SCAN:
             ``spacing``, ``size``, ``contrast``, ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST
-            ``cut``: which reach the border of the scan, or a region of the body; of VIEW: ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``; else "".
+            ``cut`` (which reach the border of the scan) or a region of the body; of VIEW: ``hide``, ``show``,
+            ``only``, ``centre``, ``colour``, ``window``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
-            behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction`` (where does it lie to the
-            other), ``between`` (what lies between the last two; of three, whether the first does); else "".
+            behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction``
+            (where does it lie to the other), ``between`` (what lies between the last two; of three, whether the first
+            does); else "".
         claim: what the person supposes, to be confirmed or denied: ``left``, ``right``, ``above``, ``below``,
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``, ``absent``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".

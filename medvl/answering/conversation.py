@@ -15,7 +15,7 @@ from .facts import REGIONS
 from .findings import FINDINGS
 from .looking import look
 from .scene import Scene
-from .vocabulary import STRUCTURES, lies_in
+from .vocabulary import STRUCTURES
 from .words import all_the
 
 if TYPE_CHECKING:

@@ -83,7 +83,8 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
     ),
     "diameter": cue(
-        "diameters?|how (wide|thick|broad|narrow|thin|fat)|width|caliber|thickness|across|big around|girth|circumference|"
+        "diameters?|how (wide|thick|broad|narrow|thin|fat)|width|caliber|thickness|across|big around|girth|"
+        "circumference|"
         "bore|radius|(longest|long|major|short|minor) axis"
     ),
     "extent": cue(
@@ -93,7 +94,8 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "volume": cue(
         "how many voxels|number of voxels|"
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
-        "sizes?|(how|so|very) (big|large|small|huge|little|tiny|massive|enormous|sizea?ble|roomy|spacious|capacious|bulky)|"
+        "sizes?|(how|so|very) (big|large|small|huge|little|tiny|massive|enormous|sizea?ble|roomy|spacious|"
+        "capacious|bulky)|"
         "how much|measures?|bulk|roominess|spaciousness"
     ),
     "hu_range": cue(
@@ -233,9 +235,11 @@ REPORT = cue(
     "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|"
     "show)( me)? about (this|the|my) "
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|what stands out|(anything|something) (notable|noteworthy|"
-    "interesting|remarkable|special)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |you can )?"
+    "interesting|remarkable|special)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |"
+    "you can )?"
     "(tell|say)( me)?( something| anything)? (about|of|on) (this|the|my) (scan|ct|image|study)|"
-    "tell me (something|anything|more|a bit) about (this|the|my) (scan|ct|image|study)|interpret*( this| the| my) (scan|ct|image)|findings"
+    "tell me (something|anything|more|a bit) about (this|the|my) (scan|ct|image|study)|interpret*( this| the| "
+    "my) (scan|ct|image)|findings"
 )
 LIST = cue(
     "names? of (all |the )*(organs|structures)|(organs|structures) (that )?(you|i can)|supported (organs|structures)|"
@@ -276,7 +280,8 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "emphysema": cue("emphysem*|copd|laa|laa -?950|low attenuation (area|volume)s?|-?950( hu)?"),
     "aortic_aneurysm": cue("aneurysm*|aaa|taa"),
     "bone_density": cue(
-        "osteopor*|osteopen*|bone (mineral )?(density|mass|strength|health|quality)|bmd|t score|trabecular|brittle bones?"
+        "osteopor*|osteopen*|bone (mineral )?(density|mass|strength|health|quality)|bmd|t score|trabecular|"
+        "brittle bones?"
     ),
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
@@ -334,23 +339,28 @@ TREATMENT = cue(
 )
 PROGNOSIS = cue(
     "how many (days|weeks|months|years)( _){0,2} (have|left|live)|will (i|he|she|they) be|"
-    "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
+    "how (long|much time) (have|do|has|does) (i|he|she|we|they)( _)? (got|have|left|live)( left)?|prognos*|"
+    "surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
     "(to live|left|live)|to live|"
     "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|"
     "live|recover)|curable|get better|terminal"
 )
 ACQUISITION = cue(
     "(which|what)( kind of| type of)? (scanner|machine|manufacturer|vendor|device|hospital|protocol|kernel|kvp|tube "
-    "(voltage|current))|kvp?|mas|ctdi*|dlp|tube (voltage|current)|(scan|study|acquisition|exam|examination) (date|time)|"
-    "(when|what (date|day|year|time)) (was|is|were|did)( _){0,3} (scan|scanned|taken|acquired|made|done|performed|image|"
-    "study|this|it|from)|(date|time) of (the |this )?(scan|study|exam|examination|acquisition|image)|how old is (this|the) "
+    "(voltage|current))|kvp?|mas|ctdi*|dlp|tube (voltage|current)|(scan|study|acquisition|exam|examination) "
+    "(date|time)|"
+    "(when|what (date|day|year|time)) (was|is|were|did)( _){0,3} (scan|scanned|taken|acquired|made|done|"
+    "performed|image|"
+    "study|this|it|from)|(date|time) of (the |this )?(scan|study|exam|examination|acquisition|image)|how old is "
+    "(this|the) "
     "(scan|image|ct|study)|who (took|made|acquired|ordered|performed) (this|the) (scan|image|ct|study)|"
     "reconstruction kernel|scan protocol"
 )
 PATIENT = cue(
     "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) "
     "(patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
-    "(age|sex|gender|birthday|date of birth|address|weight|height) of (the|this) (patient|person)|patient (weight|height)|bmi|(female|male|woman|man) "
+    "(age|sex|gender|birthday|date of birth|address|weight|height) of (the|this) (patient|person)|patient "
+    "(weight|height)|bmi|(female|male|woman|man) "
     "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(

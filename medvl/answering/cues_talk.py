@@ -37,7 +37,8 @@ DESCRIBE_ONE = cue(
     "(analy(z|s)e|summari(z|s)e) (the |this |my |both )?@"
 )
 NORMAL_SIZE = cue(
-    "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|"
+    "(a|an) (normal|healthy)|should( _){1,7} be|normal (size|volume|range|value|hu|density|diameter)s?|"
+    "reference (range|value)s?|normally|"
     "typical (size|volume|hu|value)|"
     "(should|supposed to) (a |an |the |my )?@ (to )?be"
 )
@@ -49,7 +50,8 @@ TOPICS: dict[str, re.Pattern[str]] = {
         "radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"
     ),
     "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
-    "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases?|portal venous|"
+    "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|"
+                          "phases?|portal venous|"
         "(arterial|venous|nephrographic)( mean| scan)"),
     "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
     "window": cue("window*|level setting"),
@@ -92,10 +94,13 @@ CHAT: dict[str, re.Pattern[str]] = {
         "person|chatgpt|machine|real)|"
         "who (made|built|created|trained|wrote|developed|programmed|designed) (you|this|it)( _)?"),
     "accuracy": cue(
-        "are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure|certain|exact|trustworthy|correct) "
-        "(are|is|were)( _)*|(are|is) (these|this|those|that|they|it|the|your)( _)* (reliable|accurate|trustworthy|precise|"
+        "are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure|certain|exact|"
+        "trustworthy|correct) "
+        "(are|is|were)( _)*|(are|is) (these|this|those|that|they|it|the|your)( _)* (reliable|accurate|"
+        "trustworthy|precise|"
         "exact|correct|right|true|believable)( enough)?|(error|confidence|uncertainty|accuracy)( (margin|rate|interval|"
-        "range)s?)?|margin of error|wrong|i doubt( _)*|not (right|correct|true)|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i "
+        "range)s?)?|margin of error|wrong|i doubt( _)*|not (right|correct|true)|(you are|that is|this is|it is) "
+        "(wrong|incorrect|not right|not correct|false|a mistake)|can i "
         "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you"),
     "capabilities": cue(
@@ -107,27 +112,37 @@ CHAT: dict[str, re.Pattern[str]] = {
     "export": cue(
         "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
     "sources": cue(
-        "(what|which|where)( _){0,3} (sources?|references?|publications?|papers?|thresholds?)( _){0,6}|(show|list|give|cite)( me)?"
+        "(what|which|where)( _){0,3} (sources?|references?|publications?|papers?|thresholds?)( _){0,6}|(show|"
+        "list|give|cite)( me)?"
         "( the| your)* (sources?|references?|publications?)"),
     "units": cue("(what|which) units?( _){0,4}|in (what|which) units?( _){0,4}"),
     "spread": cue("(what (does|is|are)( a| the)? )?(sd|standard deviations?|median)( mean| stand for)?"),
     "page": cue(
-        "(can|could|how (do|can|to)|may)( i| we| you| one)? (correct|fix|edit|refine|change|improve|adjust|repair|redo)( _){0,3} "
-        "(masks?|segmentations?|outlines?|contours?|it|them)( _){0,3}|(go|jump|take me|scroll|move) to( the)? "
-        "(slice|middle|first|last|top|bottom|next|previous)( _){0,2}|(make|set)( _){0,2} (transparent|opaque|darker|brighter|"
-        "bigger|smaller)|(change |set |more |less )?(opacity|transparen*|brightness|zoom)( _){0,3}|rename( _)*|(next|previous) "
+        "(can|could|how (do|can|to)|may)( i| we| you| one)? (correct|fix|edit|refine|change|improve|adjust|"
+        "repair|redo)( _){0,3} "
+        "(masks?|segmentations?|outlines?|contours?|it|them)( _){0,3}|(show|see|view|display)( me)?( the)? "
+        "(slice|image)( number)? _|(go|jump|take me|scroll|move) to( the)? "
+        "(slice|middle|first|last|top|bottom|next|previous)( _){0,2}|(make|set)( _){0,2} (transparent|opaque|"
+        "darker|brighter|"
+        "bigger|smaller)|(change |set |more |less )?(opacity|transparen*|brightness|zoom)( _){0,3}|rename( _)*|"
+        "(next|previous) "
         "slice",
-        "(can (you|i|we) |could you |how (do|can) i |please |i want to )?(show|see|open|load|upload|draw|use|view|rotate)( me| "
-        "another| a| an| new| the| different| in| next| up)* (3 d|scan|ct|file|box|clicks?|points?|viewer|window|dicom|volume|"
+        "(can (you|i|we) |could you |how (do|can) i |please |i want to )?(show|see|open|load|upload|draw|use|"
+        "view|rotate)( me| "
+        "another| a| an| new| the| different| in| next| up)* (3 d|scan|ct|file|box|clicks?|points?|viewer|"
+        "window|dicom|volume|"
         "image)( model| view| rendering| surface| file| volume)?( _){0,3}"),
     "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
     "thanks": cue(
-        "gracias|grazie|(you are|that is|this is|it is) (so |very |really )?(great|good|awesome|amazing|helpful|perfect|nice|"
-        "cool|impressive|useful|wonderful|brilliant)|haha|wow|thanks?|(much )?appreciated?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) "
+        "gracias|grazie|(you are|that is|this is|it is) (so |very |really )?(great|good|awesome|amazing|helpful|"
+        "perfect|nice|"
+        "cool|impressive|useful|wonderful|brilliant)|haha|wow|thanks?|(much )?appreciated?|thank you|cheers|"
+        "thankyou|(nice|good|great|well|excellent|amazing) "
         "(work|job|done|one)|perfect|"
         "nothing( else| more)?|awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
     "greeting": cue(
-        "bonjour|hola|salut|guten tag|ciao|yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
+        "bonjour|hola|salut|guten tag|ciao|yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|"
+        "greetings|how are you( doing)?|hallo|"
         "servus|moin|how is it going|what is up"),
     "acknowledge": cue(
         "ok|okay|sorry|stop|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
@@ -142,18 +157,24 @@ FILLERS = word_set(
 
 WHAT_IT_MEANS = cue(
     "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
-    "that|so what"
+    "that|so what|what (does|do|can|should) (that|this|it|these|those|i|we) (tell|say|show|imply|indicate|"
+    "conclude|learn|make)"
+    "( us| me| you)?( (of|from) (it|that|this))?"
 )
 
 # asked of a structure: "is the liver mask right", "that is wrong, the spleen is bigger"
 DOUBT = cue(
-    "how (accurate|reliable|precise|sure|certain|trustworthy|correct) (are|is)|(that|this|it) is (wrong|incorrect|not right|"
-    "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|trustworthy)( ?[?])?$|"
+    "how (accurate|reliable|precise|sure|certain|trustworthy|correct) (are|is)|(that|this|it) is (wrong|"
+    "incorrect|not right|"
+    "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
+    "trustworthy)( ?[?])?$|"
     "do you trust|(can|should) i trust|you (missed|got)( _)* wrong"
 )
 
 IN_REGION = cue(
-    "(what|which organs|which structures|what organs|what structures)( else)? (is|are|lies|lie|do you see|can you see|do you "
-    "find|can be seen|there is)( there| visible| shown| located)? (in|inside|within) (the |this |his |her |my )?(abdomen|belly|"
+    "(what|which organs|which structures|what organs|what structures)( else)? (is|are|lies|lie|do you see|can "
+    "you see|do you "
+    "find|can be seen|there is)( there| visible| shown| located)? (in|inside|within) (the |this |his |her |my "
+    ")?(abdomen|belly|"
     "chest|thorax|pelvis|neck|head)"
 )

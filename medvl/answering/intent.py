@@ -120,7 +120,8 @@ def _tidy(requests: list[Request]) -> tuple[Request, ...]:
     """Drops repeats, greetings before a question, and "not the heart" beside what is wanted instead."""
     kept = list(dict.fromkeys(requests))
     for drop in (
-        lambda r: r.intent is Intent.CHAT and r.topic not in ("export", "page"),
+        lambda r: r.intent is Intent.CHAT and r.topic in ("greeting", "thanks", "goodbye", "acknowledge"),
+        lambda r: r.intent is Intent.CHAT and any(other.intent is not Intent.CHAT for other in requests),
         lambda r: r.intent is Intent.UNKNOWN,
         lambda r: r.intent is Intent.REFUSE and r.topic in ("negated", "off_topic"),
     ):

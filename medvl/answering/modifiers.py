@@ -36,7 +36,8 @@ _WHOLE = re.compile(
 )
 _LAYOUT = re.compile(
     r"(?:(?<=\s)|^)(?:(?:and|please|,|\() )*(?:in|as|with) (?:a |an )?(?:short |small |nice |neat |simple )*"
-    r"(?:table|tables|bullet points?|bullets?|list|bulleted list|one sentence|short|brief|tabular form|few words)(?=\s|$)"
+    r"(?:table|tables|bullet points?|bullets?|list|bulleted list|one sentence|short|brief|tabular form|few "
+    r"words)(?=\s|$)"
 )
 # what may stand beside a unit in a message that asks for nothing else
 _ALONE = word_set(

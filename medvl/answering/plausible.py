@@ -28,7 +28,8 @@ def doubt(scene: Scene, structure: str) -> Sentence | None:
     fact = Fact("longest_diameter_mm", longest, "mm", (structure,))
     most = Fact("implausible_above_mm", limit, "mm", (structure,), "knowledge", reference="rule of this program")
     text = (
-        f"at {shown(fact)} {the(structure)} is longer than is plausible (more than {shown(most)}, a rule of this program): "
+        f"at {shown(fact)} {the(structure)} is longer than is plausible (more than {shown(most)}, a rule of "
+        f"this program): "
         "its outline probably takes in something else, so please check it before using its values"
     )
     return say(scene, text, fact, most, structures=(structure,))

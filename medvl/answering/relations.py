@@ -101,7 +101,8 @@ def nearest(scene: Scene, structure: str, others: tuple[str, ...], way: str = ""
 
 def _lies(scene: Scene, id: str, structure: str, way: str) -> bool:
     """Whether a structure lies above, left of, ... another: its centre does, by at least ``LEVEL_MM``, and it is nearer
-    to that direction than to any across it (a bone far to the side is not "above")."""
+    to that direction than to any across it (a bone far to the side is not "above").
+    """
     axis = next(n for n, words in enumerate(WORDS) if way in words)
     offset = offset_mm(scene, id, structure)
     along = offset[axis] * (1 if way == WORDS[axis][1] else -1)
@@ -163,7 +164,8 @@ def _inside(mask: Mask, points: np.ndarray) -> np.ndarray:
 
 def beside_line(scene: Scene, structure: str, a: str, b: str) -> tuple[float, float]:
     """Where the centre of a structure lies along the line from the centre of ``a`` (0) to that of ``b`` (1), and how
-    far beside it in mm."""
+    far beside it in mm.
+    """
     start = np.asarray(offset_mm(scene, a, structure))
     way = np.asarray(offset_mm(scene, b, a))
     along = float(-(start @ way) / (way @ way))

@@ -143,6 +143,9 @@ def unmeasured(clause: Clause) -> list[Request] | None:
 
 def outside(clause: Clause) -> list[Request] | None:
     """Plain English about nothing of this subject is refused; what is no English is not understood."""
+    asks = clause.which or clause.yes_no or "?" in clause.words or clause.words[0] in ("how", "why", "when", "where")
+    if clause.says(cues_talk.CHAT["thanks"]) and not asks and not clause.known and not clause.unknown:
+        return [Request(Intent.CHAT, topic="thanks")]
     if clause.says(cues.OFF_TOPIC):
         return [Request(Intent.REFUSE, topic="off_topic")]
     if clause.says(cues.MODALITY):

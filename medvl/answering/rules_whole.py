@@ -1,5 +1,6 @@
-"""Rules for questions about several structures at once: a share of a whole, an order of all, which are cut, and how much
-one differs from another.
+"""Rules for several structures at once: a share of a whole, an order of all, which are cut, by how much two differ.
+
+And for short words after an answer: more details, why, the sum.
 
 Each rule gives the requests of a clause, or None for another rule to be asked.
 """
@@ -16,11 +17,13 @@ from .vocabulary import EVERYTHING, STRUCTURES
 
 _SHARE = cues.cue("percent(age)?s?|proportions?|fractions?|share")
 _RANK = cues.cue(
-    "(order|rank|sort|list|arrange|compare)( (all|the|every|of|your|these|me))* (organs?|structures?|masks?|everything|it|them|all)"
+    "(order|rank|sort|list|arrange|compare)( (all|the|every|of|your|these|me))* (organs?|structures?|masks?|"
+    "everything|it|them|all)"
     "( (you|found|visible|here|in|this|scan|from|largest|smallest|big|small|to))* (by|in order of|according to)|"
     "(order|rank|sort|arrange)( (them|it|all|everything|the|organs|structures|masks))* by|"
     "(organs|structures|masks) (by|ranked by|sorted by|ordered by|in order of) (size|volume|density|hu|brightness)|"
-    "(mean |average )?(volumes?|sizes?|densit(y|ies)|hu|attenuations?|values) (of|for|in) (all|every|each)( of)?( the)? "
+    "(mean |average )?(volumes?|sizes?|densit(y|ies)|hu|attenuations?|values) (of|for|in) (all|every|each)( "
+    "of)?( the)? "
     "(organs?|structures?|masks?)|measure (everything|(all|every|each)( of)?( the)? (organs?|structures?|masks?))"
 )
 _ORGANS = cues.cue("organs?|structures?|masks?|everything|parts|anatomy|anything|things?")
@@ -30,7 +33,8 @@ _CUT = cues.cue(
 )
 _MUCH = cues.cue(
     "(by )?how much( (bigger|larger|smaller|brighter|darker|denser|wider|longer|heavier|more|less))?|"
-    "what is the (difference|ratio)|(by )?how many (hu|ml|mm|percent)|how (big|large) is the difference|(by )?what factor"
+    "what is the (difference|ratio)|(by )?how many (hu|ml|mm|percent)|how (big|large) is the difference|(by "
+    ")?what factor"
 )
 
 
@@ -38,9 +42,16 @@ def share(clause: Clause) -> list[Request] | None:
     """Which part of one the other is: "what percentage of the body is bone"."""
     if not clause.has(_SHARE) or clause.says(cues.FAT) or clause.has(cues.CALCIUM):
         return None
-    whole: tuple[str, ...] = ()
-    part: list[str] = []
-    for mention in clause.known:
+    marked = [
+        m
+        for m in clause.known
+        if cues.cue("(percent(age)?|proportion|fraction|share) of( the| a| my)?").search(
+            " ".join(clause.words[max(0, m.start - 3) : m.start])
+        )
+    ]
+    whole: tuple[str, ...] = marked[0].ids if marked else ()
+    part: list[str] = [id for m in clause.known if marked and m is not marked[0] for id in m.ids]
+    for mention in [] if marked else clause.known:
         before = [
             w for w in clause.words[max(0, mention.start - 3) : mention.start] if w not in ("the", "a", "my", "total")
         ]
@@ -97,11 +108,15 @@ _WHY = cues.cue(
     "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|"
     "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?"
 )
+_HOW_MANY = cues.cue("how many( (are there|of them|in total|do i have|altogether))?|(and )?the number")
 _ALL = ("volume", "mean_hu", "extent", "position")
 
 
 def follow_up(clause: Clause) -> list[Request] | None:
     """Short words after an answer: is that normal, more details, why, the sum."""
+    before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
+    if before is not None and before.intent is Intent.SCAN and clause.has(_HOW_MANY) and not clause.mentions:
+        return [Request(Intent.SCAN, attribute="slices")]
     last = clause.context.last
     if last is None or not clause.context.turns[:-1] or clause.explicit or clause.unknown or len(clause.words) > 8:
         return None
@@ -118,7 +133,7 @@ def follow_up(clause: Clause) -> list[Request] | None:
         if last.intent is Intent.FINDING:
             return [last]  # told again with its rule and its source
         return [Request(Intent.KNOWLEDGE, topic="measurement")]
-    if cues.SUM.search(clause.masked) and last.intent is Intent.MEASURE and len(clause.words) <= 5:
+    if cues.SUM.search(clause.masked) and last.intent in (Intent.MEASURE, Intent.SEGMENT) and len(clause.words) <= 5:
         ids = clause.context.two()
         return [Request(Intent.MEASURE, ids, attribute="volume", which="total")] if len(ids) > 1 else None
     return None

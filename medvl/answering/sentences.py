@@ -344,7 +344,8 @@ def _since(fact: Fact) -> str:
 def _hu_range(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
     mean, sd, low, median, high = map(shown, values)
     text = (
-        f"over all voxels of its mask, {the(id)} {have(id)} values from {low} to {high}, a median of {median} and a mean "
+        f"over all voxels of its mask, {the(id)} {have(id)} values from {low} to {high}, a median of {median} "
+        f"and a mean "
         f"of {mean} (standard deviation {sd})"
     )
     return say(scene, text, *values)

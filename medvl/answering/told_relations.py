@@ -60,7 +60,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         ranked = sorted(values, key=lambda fact: -fact.value)
         if request.which:
             return [_extreme(scene, request.which, ranked)]
-        text = f"from the {more.removesuffix('r')}st to the least: " + listing(
+        least = {"brighter": "darkest", "wider": "narrowest", "longer": "shortest", "larger": "smallest"}[more]
+        text = f"from the {more.removesuffix('r')}st to the {least}: " + listing(
             [f"{the(f.structures[0])} ({_of(f)})" for f in ranked]
         )
         return [say(scene, text, *ranked), *gone]
@@ -243,7 +244,8 @@ def _between(scene: Scene, request: Request, candidates: Sequence[str]) -> Sente
         along, off = relations.beside_line(scene, asked[0], a, b)
         if lead == "no" and 0.1 < along < 0.9 and 2 * off < relations.distance(scene, a, b)[1].value:
             beside = Fact("beside_line_mm", off, "mm", (asked[0], a, b))
-            text = f"yes: the centre of {the(asked[0])} lies between theirs, {shown(beside)} beside the line that joins them"
+            theirs = f"lies between theirs, {shown(beside)} beside the line that joins them"
+            text = f"yes: the centre of {the(asked[0])} {theirs}"
             return say(scene, text, beside)
         return say(scene, f"{lead}: {how}, {shown(share)} pass through {the(asked[0])}", share)
     told = [fact for id, fact in shares.items() if fact.value >= 100 * _MIN_SHARE and id != "other_bone"][:4]

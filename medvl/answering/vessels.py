@@ -42,8 +42,10 @@ class Section:
 
 
 def sections(scene: Scene, structure: str) -> list[Section]:
-    """Every connected piece of a tube in every axial slice, without those cut along their length, and of the aorta without
-    those that lie against the heart, if the heart was looked for."""
+    """Every connected piece of a tube in every axial slice, without those cut along their length.
+
+    Of the aorta also without those that lie against the heart, if the heart was looked for.
+    """
     about = (structure, "heart") if structure == "aorta" else (structure,)
     return scene.keep(("sections", structure), about, lambda: _free_of_heart(scene, _sections(scene, structure)))
 

@@ -23,7 +23,7 @@ _AGATSTON = (
 )
 ABDOMINAL_MM = 30.0
 THORACIC_MM = 45.0
-ELSEWHERE_MM = 2.0  # a wider place without a threshold is told if it is wider by more than outlines vary
+ELSEWHERE_MM = 1.5  # a wider place without a threshold is told if it is wider by more than outlines vary
 CALCIUM_HU = 130
 CALCIUM_MM2 = 1.0
 BONE_MM = 4.0  # calcium nearer to the spine than this may be bone

@@ -91,7 +91,8 @@ def renal_stones(scene: Scene) -> Outcome:
         meaning = f"no spot of at least 130 HU was found in {all_the(there)}"
         return Outcome("not met", tuple(facts), "", meaning, tuple(blind))
     many = sum(f.value for f in facts if f.key == "spots") > 1
-    meaning = f"{'these are candidates for stones' if many else 'this is a candidate for a stone'}; calcified vessels look alike"
+    these = "these are candidates for stones" if many else "this is a candidate for a stone"
+    meaning = f"{these}; calcified vessels look alike"
     short = "bright spots in a kidney, candidates for stones"
     return Outcome("borderline", tuple(facts), "; ".join(told), meaning, tuple(blind), short)
 
