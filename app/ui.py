@@ -163,7 +163,7 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         upload.upload(on_upload, upload, outputs, **QUIET, **many)
         demo.load(on_load, None, outputs, show_progress="hidden", api_visibility="private", **many)
         demo.unload(on_leave)
-        api.add_endpoints(handlers.model)
+        api.add_endpoints(handlers.model, handlers.store)
     demo.queue(max_size=QUEUE, default_concurrency_limit=VISITORS_AT_ONCE)
     return demo
 
