@@ -247,12 +247,19 @@ class Handlers:
     # ---- tabs, surfaces, export
 
     def tab(self, key: str, name: Any) -> Updates:
-        """Another tab was opened; the 3-D view is made when it is looked at."""
+        """Another tab was opened: the 3-D view is made when it is looked at.
+
+        Gradio loses the value of a panel that has not been opened yet while an event streams without it, so a panel
+        gets its value again.
+        """
         session = self.store.find(key)
         if session is None:
             return {}
         session.tab = str(name)
-        return {"surface": surface_figure(session)} if session.tab == "surface" else {}
+        if session.tab == "surface":
+            return {"surface": surface_figure(session)}
+        values = {"masks": panel.masks_value, "report": report_value}
+        return {session.tab: values[session.tab](session)} if session.tab in values else {}
 
     def export(self, key: str, data: Any) -> Updates:
         """Write the chosen kinds of files into one zip in the session's folder and offer it."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .masks import Mask
 
 NOTICE = "Research use only, not for diagnosis."
+IMPRESSION = "Impression"  # title of its section
 NOT_LOOKED_FOR = (
     "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than "
     "those named, and everything else that is not named above."
@@ -135,7 +136,7 @@ class Report:
             return self
         section = Section(image_reading.TITLE, (Sentence(image_reading.PREFACE, "knowledge"), *told))
         others = [s for s in self.sections if s.title != image_reading.TITLE]
-        at = next((n + 1 for n, s in enumerate(others) if s.title == "Impression"), len(others))
+        at = next((n + 1 for n, s in enumerate(others) if s.title == IMPRESSION), len(others))
         return replace(self, sections=(*others[:at], section, *others[at:]))
 
     def markdown(self) -> str:
@@ -269,7 +270,7 @@ def write(scene: Scene, looked_for: Sequence[str]) -> Report:
         )
         if told:
             sections.append(Section(title, tuple(told), 2))
-    sections.append(Section("Impression", _impression(scene, outcomes)))
+    sections.append(Section(IMPRESSION, _impression(scene, outcomes)))
     sections.append(Section("Not measured, not judged", _limits(scene, outcomes, looked_for)))
     sections.append(Section("Sources", _sources(outcomes)))
     checked = tuple(replace(s, sentences=tuple(map(guard.ensure, s.sentences))) for s in sections)
@@ -285,7 +286,7 @@ def _technique(scene: Scene) -> tuple[Sentence, ...]:
         Sentence(note if note.endswith(".") else f"{note}.", "scan", (), (Fact("note", note, source="scan"),))
         for note in scene.ct.notes
     ]
-    return (*told, *phase, *notes, Sentence(UNDER_MASKS, "knowledge"))
+    return (*told, *phase, *notes, Sentence(UNDER_MASKS, "program"))
 
 
 def _organ(
@@ -358,7 +359,7 @@ def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence
         )
     if not outcomes or not (told or judged):
         told.append(say(None, "no published rule could be applied to this scan", source="measured"))
-    told.append(Sentence("What these values mean for a person is for a radiologist to say.", "knowledge"))
+    told.append(Sentence("What these values mean for a person is for a radiologist to say.", "program"))
     return tuple(told)
 
 
@@ -405,7 +406,7 @@ def _limits(scene: Scene, outcomes: Mapping[str, Outcome], looked_for: Sequence[
                 source="scan",
             )
         )
-    told.append(Sentence(NOT_LOOKED_FOR, "knowledge"))
+    told.append(Sentence(NOT_LOOKED_FOR, "program"))
     return tuple(told)
 
 

@@ -17,8 +17,9 @@ from ..masks import Mask
 from ..volume import CTVolume
 
 # In this order of trust: the file's header and geometry; masks measured in this session; a network's own reading of the
-# image; general knowledge that says nothing of this scan.
-Source = Literal["scan", "measured", "model", "knowledge"]
+# image; general knowledge that says nothing of this scan. "program" is what the program did or says of itself ("I hid
+# the spleen"): it states nothing of the scan.
+Source = Literal["scan", "measured", "model", "knowledge", "program"]
 
 
 class Intent(str, Enum):

@@ -76,6 +76,13 @@ class Conversation:
         if self._reader is not None:
             self._reader.clear()
 
+    def rewind(self, turns: int) -> None:
+        """Forget what was said after the first ``turns`` turns; what was found stays known.
+
+        A turn is remembered as its answer ends, so one whose pieces were not taken to the end leaves nothing to forget.
+        """
+        del self._history[turns:]
+
     def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
         """Answer one message.
 
@@ -98,7 +105,7 @@ class Conversation:
                 except Cancelled:
                     raise
                 except MedVLError as error:
-                    answered, told = request, [Sentence(str(error), "scan")]
+                    answered, told = request, [Sentence(str(error), "program")]
                 requests[-1] = answered
                 refusals.append(_refused(answered, told, self.scene))
                 yield from teller.tell(told, self.scene)
@@ -239,15 +246,15 @@ class Conversation:
         wanted = [id for id in (structures or self.scene.present) if self.scene.mask(id) is not None]
         if self._remove is None:
             return [
-                sentences.say(None, "masks are removed in the list of masks, each by its own button", source="scan")
+                sentences.say(None, "masks are removed in the list of masks, each by its own button", source="program")
             ]
         if not wanted:
             what = f"of {all_the(structures)} " if structures else ""
-            return [sentences.say(None, f"there is no mask {what}to remove", source="scan")]
+            return [sentences.say(None, f"there is no mask {what}to remove", source="program")]
         for id in wanted:
             self._remove(self.scene.mask(id).id)
             self.scene.forget(id)
-        return [sentences.say(None, f"I removed {all_the(wanted)}", source="scan")]
+        return [sentences.say(None, f"I removed {all_the(wanted)}", source="program")]
 
     def _write_report(self, cancel: threading.Event | None) -> Iterator[Step | MaskRef]:
         from ..report import Report, build_report

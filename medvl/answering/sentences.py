@@ -69,7 +69,7 @@ def not_known(structures: Sequence[str]) -> Sentence:
     text = (
         f"{all_the(structures)} cannot be segmented by the model that is loaded, so I have no mask and no measurement"
     )
-    return say(None, text, source="scan")
+    return say(None, text, source="program")
 
 
 def unknown(request: Request) -> Sentence:

@@ -129,7 +129,7 @@ def open_tab(page, name):
 
 
 def row_volumes(page):
-    return [float(text.split()[0]) for text in page.locator(".mp-size").all_inner_texts()]
+    return [float(text.split()[0].replace(",", "")) for text in page.locator(".mp-size").all_inner_texts()]
 
 
 def upload(page, files):
@@ -268,6 +268,9 @@ def test_box_new_object_rename_and_looks(visit, bladder, pictures):
     page.wait_for_function(
         "old => parseFloat(document.querySelectorAll('.mp-size')[0].textContent) > old", arg=volume, timeout=20_000
     )
+    page.locator("#masks-panel [data-op=delete]").click()
+    assert page.locator("#masks-panel [data-op=delete]").inner_text() == "Really?"
+    assert page.locator(".mp-row").count() == 2
     page.locator("#masks-panel [data-op=delete]").click()
     page.wait_for_function("document.querySelectorAll('.mp-row').length === 1")
 

@@ -49,7 +49,7 @@ def settled(page, text):
 
 
 def volumes(page):
-    return [float(text.split()[0]) for text in page.locator(".mp-size").all_inner_texts()]
+    return [float(text.split()[0].replace(",", "")) for text in page.locator(".mp-size").all_inner_texts()]
 
 
 def test_ask_steps_sentences_and_chips(visit, server, pictures):  # noqa: F811
