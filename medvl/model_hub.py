@@ -10,7 +10,6 @@ from . import hub
 from .slice_encoder import MEMORY_MODULES
 
 SHARD = "2GB"
-FILES = ["*.json", "*.safetensors", "vlm/*"]
 
 
 class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segmentation"]):
@@ -27,7 +26,7 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
     ) -> HubModel:
         from .model import load
 
-        return load(str(hub.fetch(model_id, FILES, **hub.download_options(options))), device, quantization)
+        return load(str(hub.fetch(model_id, hub.MODEL_FILES, **hub.download_options(options))), device, quantization)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         folder = Path(save_directory)

@@ -107,8 +107,8 @@ class _Block(nn.Module):
 class _Stages(nn.Module):
     """The stem ``s0`` and the stages ``s1`` to ``s4``.
 
-    The published stem has no activation: its code hands the GELU over in the place of ``norm``, so that it only turns the
-    batch norm on. The published weights were trained that way.
+    The published stem has no activation: its code hands the GELU over in the place of ``norm``, so that it only turns
+    the batch norm on. The published weights were trained that way.
     """
 
     def __init__(self, config: VisionEncoderConfig) -> None:
