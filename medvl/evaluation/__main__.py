@@ -36,7 +36,10 @@ def parser() -> argparse.ArgumentParser:
 
     text = command("text", commands.text_requests, "structures by name, by description, and absent ones")
     text.add_argument(
-        "--edge", nargs="+", choices=("none", "hu", "sam2"), help="how edges are drawn; the model's own way if not given"
+        "--edge",
+        nargs="+",
+        choices=("none", "hu", "sam2"),
+        help="how edges are drawn; the model's own way if not given",
     )
 
     for sub in (box, text):

@@ -55,7 +55,13 @@ def test_7b_loads_from_a_folder_reads_and_segments_with_memory(folder, ct, monke
     assert case.nbytes > reading.nbytes > 0
     assert model.edge == case.finder.edge == "sam2"
     told = " ".join(model.notices())
-    for said in ("float32 as asked", "SAM 2.1 hiera-tiny", "delineated by SAM 2.1", "bundled localiser", "local folder"):
+    for said in (
+        "float32 as asked",
+        "SAM 2.1 hiera-tiny",
+        "delineated by SAM 2.1",
+        "bundled localiser",
+        "local folder",
+    ):
         assert said in told
     case.close()
 
