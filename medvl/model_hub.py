@@ -12,7 +12,6 @@ from .placement import DeviceMap, Place
 from .slice_encoder import MEMORY_MODULES
 
 SHARD = "2GB"
-FILES = ["*.json", "*.safetensors", "vlm/*"]
 
 
 class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segmentation"]):
@@ -31,7 +30,7 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
     ) -> HubModel:
         from .model import load
 
-        folder = hub.fetch(model_id, FILES, **hub.download_options(options))
+        folder = hub.fetch(model_id, hub.MODEL_FILES, **hub.download_options(options))
         return load(str(folder), device, quantization, device_map=device_map, max_memory=max_memory)
 
     def _save_pretrained(self, save_directory: Path) -> None:

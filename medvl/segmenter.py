@@ -251,7 +251,9 @@ class Segmenter:
             yield from self.memory.propagate(state, cancel)
             return
         low, high = state.limits or (0, self.ct.shape[state.axis])
-        pending = deque((self._walk(i, step, low, high, state, (changes or {}).get(i)), True) for i in touched for step in (1, -1))
+        pending = deque(
+            (self._walk(i, step, low, high, state, (changes or {}).get(i)), True) for i in touched for step in (1, -1)
+        )
         while pending and not cancel.is_set():
             walk, fresh = pending.popleft()
             try:

@@ -37,8 +37,7 @@ class PublishedConv(DecomposedConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """As ``DecomposedConv.forward``."""
-        x = self.c1(x) + self.c2(x) + self.c3(x)
-        return F.gelu(x) if self.act else x
+        return self.c1(x) + self.c2(x) + self.c3(x)
 
 
 class ViT3D(nn.Module):

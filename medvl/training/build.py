@@ -11,6 +11,7 @@ from torch import nn
 
 from .. import hub
 from ..errors import ConfigError
+from ..hub_download import download
 from ..language_model import IMAGE_TOKEN, SEG_TOKEN, LanguageModel
 from ..model import MedVLSAM2, load
 from ..projector import MixerProjector, ProjectorConfig
@@ -70,9 +71,7 @@ def local_folder(name: str) -> Path:
     """A folder, or the local copy of a hub id."""
     if Path(name).is_dir():
         return Path(name)
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]))
+    return download(name, ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"])
 
 
 def _new_vlm(settings: ModelSettings, device: torch.device) -> VisionLanguageModel:

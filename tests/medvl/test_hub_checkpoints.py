@@ -53,6 +53,16 @@ def test_7b_loads_from_a_folder_reads_and_segments_with_memory(folder, ct, monke
     case.segment(box=medvl.Box((8, 8, 2), (30, 30, 3)))
     assert len(case.masks) == 1
     assert case.nbytes > reading.nbytes > 0
+    assert model.edge == case.finder.edge == "sam2"
+    told = " ".join(model.notices())
+    for said in (
+        "float32 as asked",
+        "SAM 2.1 hiera-tiny",
+        "delineated by SAM 2.1",
+        "bundled localiser",
+        "local folder",
+    ):
+        assert said in told
     case.close()
 
 
