@@ -2,8 +2,8 @@
 
 SAM 2 delineates the slices that carry prompts (*anchors*). From each anchor the mask is carried to its neighbours by
 ``SlicePropagator`` and sharpened there by SAM 2, in both directions, until the object ends or another anchor is met;
-between two anchors the two predictions are blended by distance. A later prompt makes its slice an anchor; what it changed
-there is followed through the slices on both sides, up to the next anchors (``corrections``).
+between two anchors the two predictions are blended by distance. A later prompt makes its slice an anchor; what it
+changed there is followed through the slices on both sides, up to the next anchors (``corrections``).
 """
 
 from __future__ import annotations
