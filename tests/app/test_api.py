@@ -33,7 +33,8 @@ def server(shelf_folder, phantom):
 
 @pytest.fixture(scope="module")
 def client(server):
-    return Client(server[0], verbose=False)
+    # a busy machine can need longer than the client's five seconds for the first answer
+    return Client(server[0], verbose=False, httpx_kwargs={"timeout": 300})
 
 
 @pytest.fixture(scope="module")
