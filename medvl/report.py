@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .answering import contrast, facts, guard, image_reading, plausible, told_scan
+from . import report_closing
+from .answering import facts, guard, image_reading, plausible, told_scan
 from .answering.contract import Fact, Finder, MaskRef, Reader, Sentence, Step, Words
 from .answering.findings import FINDINGS, Outcome
-from .answering.findings.base import CONTRAST_GIVEN
 from .answering.looking import look
 from .answering.numbers import shown
 from .answering.scene import Scene
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 NOTICE = "Research use only, not for diagnosis."
 IMPRESSION = "Impression"  # title of its section
-NOT_LOOKED_FOR = (
-    "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than "
-    "those named, and everything else that is not named above."
-)
 UNDER_MASKS = (
     "Structures were outlined automatically and every number is measured on these outlines: please check them."
 )
@@ -270,9 +266,10 @@ def write(scene: Scene, looked_for: Sequence[str]) -> Report:
         )
         if told:
             sections.append(Section(title, tuple(told), 2))
-    sections.append(Section(IMPRESSION, _impression(scene, outcomes)))
-    sections.append(Section("Not measured, not judged", _limits(scene, outcomes, looked_for)))
-    sections.append(Section("Sources", _sources(outcomes)))
+    groups = [structures for _, structures, _ in ORGANS]
+    sections.append(Section(IMPRESSION, report_closing.impression(scene, outcomes)))
+    sections.append(Section("Not measured, not judged", report_closing.limits(scene, outcomes, looked_for, groups)))
+    sections.append(Section("Sources", report_closing.sources(outcomes)))
     checked = tuple(replace(s, sentences=tuple(map(guard.ensure, s.sentences))) for s in sections)
     from .report_pictures import key_slices
 
@@ -336,97 +333,6 @@ def _described(scene: Scene, id: str, volume_too: bool) -> list[Sentence]:
 def _width(scene: Scene, id: str) -> Sentence | None:
     wide = next((f for f in facts.diameter(scene, id) if f.key == "cross_diameter_mm"), None)
     return say(scene, f"{the(id)} {be(id)} up to {shown(wide)} wide across", wide) if wide is not None else None
-
-
-def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence, ...]:
-    told = []
-    order = sorted(outcomes.items(), key=lambda pair: pair[1].verdict != "met")  # what is met before what may be
-    for id, outcome in order:
-        if outcome.verdict in ("met", "borderline") and outcome.short:
-            words = outcome.short
-            if outcome.told:
-                words = f"{words}: {outcome.told}"
-            told.append(say(scene, words, *outcome.facts, Fact("rule", None, reference=FINDINGS[id].reference)))
-    judged = [FINDINGS[id].name.lower() for id, o in outcomes.items() if o.verdict == "not met"]
-    if judged:
-        told.append(
-            say(
-                None,
-                f"no {'other ' if told else ''}rule that could be applied to this scan is met; applied were "
-                f"{listing(judged)}",
-                source="measured",
-            )
-        )
-    if not outcomes or not (told or judged):
-        told.append(say(None, "no published rule could be applied to this scan", source="measured"))
-    told.append(Sentence("What these values mean for a person is for a radiologist to say.", "program"))
-    return tuple(told)
-
-
-def _limits(scene: Scene, outcomes: Mapping[str, Outcome], looked_for: Sequence[str]) -> tuple[Sentence, ...]:
-    told = []
-    nowhere = [
-        id
-        for _, structures, _ in ORGANS
-        if not any(scene.mask(id) is not None for id in structures)
-        for id in structures
-        if id in looked_for
-    ]
-    if nowhere:
-        told.append(say(None, f"looked for and not found in this scan: {listing([name(id) for id in nowhere])}"))
-    open_ = {id: o for id, o in outcomes.items() if o.verdict in ("measured", "not assessable") and o.limits}
-    plain = [id for id, o in open_.items() if any(CONTRAST_GIVEN in limit for limit in o.limits)]
-    if len(plain) > 1:
-        rules = tuple(Fact("rule", None, reference=FINDINGS[id].reference) for id in plain)
-        names = listing([FINDINGS[id].name.lower() for id in plain])
-        told.append(
-            say(
-                None,
-                f"not judged, since {CONTRAST_GIVEN.replace('this rule holds', 'these rules hold')}: {names}",
-                *rules,
-            )
-        )
-    for id, outcome in open_.items():
-        if len(plain) == 1 or id not in plain:
-            told.append(
-                say(
-                    scene,
-                    f"{FINDINGS[id].name}: {'; '.join(outcome.limits)}",
-                    *outcome.facts,
-                    Fact("rule", None, reference=FINDINGS[id].reference),
-                    structures=FINDINGS[id].needs,
-                )
-            )
-    not_known = [id for id in STRUCTURES if id not in looked_for and id != "body"]
-    if not_known:
-        told.append(
-            say(
-                None,
-                f"not known to the model and not looked for: {listing([name(id) for id in not_known])}",
-                source="scan",
-            )
-        )
-    told.append(Sentence(NOT_LOOKED_FOR, "program"))
-    return tuple(told)
-
-
-def _sources(outcomes: Mapping[str, Outcome]) -> tuple[Sentence, ...]:
-    told = []
-    for id in outcomes:
-        rule = FINDINGS[id]
-        if rule.reference:
-            told.append(
-                Sentence(
-                    f"{rule.name}: {sentence(rule.reference)}.",
-                    "knowledge",
-                    (),
-                    (Fact("rule", None, reference=rule.reference),),
-                )
-            )
-    told.append(
-        Sentence(f"Contrast phase: {contrast.RULE}", "knowledge", (), (Fact("rule", None, reference=contrast.RULE),))
-    )
-    return tuple(told)
 
 
 def _table(scene: Scene) -> tuple[Row, ...]:

@@ -9,7 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, MedVLError
-from . import contrast, guard, image_reading, modifiers, plausible, sentences, told_relations, told_scan, views
+from . import (
+    choosing,
+    contrast,
+    guard,
+    image_reading,
+    modifiers,
+    plausible,
+    sentences,
+    told_relations,
+    told_scan,
+    views,
+)
 from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
 from .facts import REGIONS
 from .findings import FINDINGS
@@ -168,14 +179,14 @@ class Conversation:
         told: list[Sentence] = []
         structures = request.structures
         if request.choose and len(structures) > 1:
-            chosen = sentences.choose(self.scene, request)
+            chosen = choosing.choose(self.scene, request)
             if chosen is not None:
-                which = sentences.chosen(self.scene, request, chosen)
+                which = choosing.chosen(self.scene, request, chosen)
                 told += [which] if which else []
                 told += sentences.missing(self.scene, structures)
                 structures = (chosen,)
         elif request.referring and request.intent in _DIRECT:
-            which = sentences.chosen(self.scene, request, "")
+            which = choosing.chosen(self.scene, request, "")
             told += [which] if which and len(structures) == 1 else []
         told += [modifiers.styled(said, request) for said in self._tell(request, structures)]
         if request.unknown:

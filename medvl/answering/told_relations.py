@@ -37,7 +37,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
     if request.attribute == "mean_hu" and {request.claim, request.which} & {"larger", "smaller"}:
         request = replace(request, attribute="volume")  # "which is larger" after a question about HU is about size
     there = [id for id in request.structures if scene.mask(id) is not None]
-    gone = missing(scene, request.structures)
+    # who asks to rank everything did not ask for what is not there
+    gone = missing(scene, request.structures) if len(request.structures) <= 8 else []
     if len(there) < 2:
         values = [_value(scene, id, request.attribute) for id in there]
         alone = [

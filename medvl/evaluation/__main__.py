@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         )  # fmt: skip
 
     vqa = command("vqa", commands.questions, "how questions are understood, and how true the answers are")
-    vqa.add_argument("--part", choices=("dev", "test"))
+    vqa.add_argument("--part", choices=("dev", "test", "fresh"))
     vqa.add_argument("--failures", action="store_true", help="list what was wrong in the dev part")
     vqa.add_argument("--reader", choices=("rules", "model", "combined"), default="rules", help="who reads the words")
     vqa.add_argument("--reader-weights", type=Path, metavar="FOLDER", help="the reader's model, for model and combined")

@@ -2,7 +2,8 @@
 
 No wording comes from a training text or from a template. The first 670 were written before the parser; later batches
 were scored once, blind, before they joined the dev part. The ``test`` part was never looked at while the parser was
-tuned, so the two parts are told apart in every table: dev shows what is covered, test what to expect.
+tuned, so the parts are told apart in every table: dev shows what is covered, test what to expect. The ``fresh`` part
+was written afterwards, as a visitor would type, to be scored blind; the rules were not mended against it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Question:
     Attributes:
         id: case id and a number.
         case: id in ``cases.json``.
-        part: ``"dev"`` or ``"test"``.
+        part: ``"dev"``, ``"test"`` or ``"fresh"``.
         text: the question.
         previous: earlier turns of the same conversation, oldest first.
         expect: requests it should be understood as.

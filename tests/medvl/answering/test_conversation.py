@@ -10,7 +10,7 @@ from medvl.answering import guard
 from medvl.answering.contract import Done, Found, Intent, MaskRef, Request, Step, Words
 from medvl.answering.conversation import Conversation
 from medvl.errors import MedVLError
-from tests.medvl.answering.scenes import sample
+from tests.medvl.answering.scenes import finder_of, sample
 
 QUESTIONS = [
     "segment the liver and both kidneys",
@@ -199,3 +199,16 @@ def test_remove_takes_out_what_was_named():
 def test_asked_for_what_is_missing_the_lead_fits_the_question(question, lead):
     _, answer = run(Conversation(sample()), question)
     assert answer.text.startswith(lead)
+
+
+def test_a_choice_between_cut_structures_says_that_it_holds_only_for_this_scan():
+    kidneys = {
+        "right_kidney": (slice(25, 31), slice(5, 10), slice(24, 30)),
+        "left_kidney": (slice(5, 11), slice(5, 10), slice(8, 20)),
+    }
+    answer = next(
+        piece.answer
+        for piece in Conversation(finder_of(kidneys)).ask("segment the larger kidney")
+        if isinstance(piece, Done)
+    )
+    assert "the right kidney reaches the border of the scan" in answer.text

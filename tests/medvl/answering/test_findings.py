@@ -145,3 +145,44 @@ def test_sentences_about_real_scans_are_true(case):
         told = told_scan.finding(scene, id)
         assert told
         assert all(map(guard.holds, told)), [s.text for s in told]
+
+
+def aorta_and_heart(with_heart: bool):
+    """A straight aorta 20 mm wide, with a lump of 50 mm in its outline where the heart lies against it."""
+    shape = (60, 60, 40)
+    x, y, _ = np.indices(shape)
+    tube = (x - 20) ** 2 + (y - 30) ** 2 <= 5**2
+    lump = (x - 20) ** 2 + (y - 30) ** 2 <= 12.5**2
+    lump[:, :, :10] = lump[:, :, 20:] = False
+    heart = (x >= 20) & (x < 52) & (y >= 15) & (y < 45) & ~tube & ~lump
+    heart[:, :, :10] = heart[:, :, 20:] = False
+    labels = {"aorta": tube | lump, "liver": np.indices(shape)[2] < 0, "heart": heart & with_heart}
+    labels["liver"][45:55, 45:55, 0:6] = True
+
+    return shape, labels
+
+
+@pytest.mark.parametrize("with_heart", [True, False])
+def test_an_aorta_that_runs_into_the_heart_is_no_aneurysm(with_heart):
+    from medvl.answering.contract import Found
+    from medvl.answering.scene import Scene
+    from medvl.masks import Mask
+
+    shape, labels = aorta_and_heart(with_heart)
+    scene = Scene(finder_of({}, shape, MM2).ct)
+    for id, array in labels.items():
+        mask = Mask.from_array(array, id=id) if array.any() else None
+        scene.put(Found(id, mask, "found" if mask is not None else "absent"))
+    outcome = FINDINGS["aortic_aneurysm"].of(scene)
+    assert (outcome.verdict == "met") is not with_heart
+    if with_heart:
+        assert outcome.facts[0].value == pytest.approx(20, abs=2)
+        assert any("heart" in limit for limit in outcome.limits)
+
+
+def test_with_contrast_a_bright_neighbour_inside_the_outline_is_no_gallstone():
+    neighbour = (slice(36, 41), slice(44, 47), slice(12, 15))  # goes on outside the gallbladder
+    stone = (slice(41, 43), slice(44, 47), slice(12, 15))
+    assert FINDINGS["gallstones"].of(scene([(neighbour, 250)], **CONTRAST)).verdict == "not met"
+    assert FINDINGS["gallstones"].of(scene([(stone, 250)], **CONTRAST)).verdict == "borderline"
+    assert FINDINGS["gallstones"].of(scene([(neighbour, 250)])).verdict == "borderline"

@@ -1,0 +1,45 @@
+"""An outline longer than its organ can be is doubted, and nothing else is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medvl.answering import guard
+from medvl.answering.contract import Done
+from medvl.answering.conversation import Conversation
+from medvl.answering.plausible import LONGEST_MM, doubt
+from medvl.answering.vocabulary import GROUPS, STRUCTURES
+from tests.medvl.answering.scenes import finder_of, sample, scene_of
+
+BLOCKS = {
+    "right_kidney": (slice(20, 26), slice(10, 16), slice(1, 29)),
+    "left_kidney": (slice(5, 11), slice(10, 16), slice(8, 20)),
+}
+TALL = np.diag([2.0, 2.0, 6.0, 1.0])
+
+
+def test_limits_are_of_known_structures():
+    assert set(LONGEST_MM) <= set(STRUCTURES) | set(GROUPS)
+
+
+def test_only_the_long_one_is_doubted():
+    scene = scene_of(finder_of(BLOCKS, affine=TALL))
+    assert doubt(scene, "left_kidney") is None
+    told = doubt(scene, "right_kidney")
+    assert "check" in told.text
+    assert guard.holds(told)
+
+
+def test_no_reference_outline_is_doubted():
+    scene = scene_of(sample())
+    assert [id for id in scene.present if doubt(scene, id)] == []
+
+
+def test_it_is_told_with_a_size_only():
+    talk = Conversation(finder_of(BLOCKS, affine=TALL))
+    said = [
+        next(piece.answer.text for piece in talk.ask(text) if isinstance(piece, Done))
+        for text in ("right kidney volume", "right kidney HU")
+    ]
+    assert "plausible" in said[0]
+    assert "plausible" not in said[1]

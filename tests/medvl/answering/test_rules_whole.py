@@ -1,0 +1,96 @@
+"""Several structures at once: shares, orders, what is cut, sums; and short words after an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from medvl.answering.contract import Done, Intent
+from medvl.answering.conversation import Conversation
+from medvl.answering.intent import parse
+from tests.medvl.answering.scenes import finder_of
+
+
+def turns(*texts: str):
+    history: list = []
+    for text in texts:
+        history.append(parse(text, tuple(history)))
+    return history[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "whole"),
+    [
+        ("what percentage of the body is bone", ("vertebral_column", "other_bone"), ("body",)),
+        ("what fraction of the lungs is the left lung", ("left_lung",), ("right_lung", "left_lung")),
+        ("the right kidney in percent of the liver", ("right_kidney",), ("liver",)),
+    ],
+)
+def test_a_share_has_a_part_and_a_whole(text, part, whole):
+    (request,) = parse(text)
+    assert (request.intent, request.attribute) == (Intent.COMPARE, "share")
+    assert (request.structures, request.whole) == (part, whole)
+
+
+@pytest.mark.parametrize("text", ["rank the organs by size", "volumes of all organs", "list all organs by volume"])
+def test_all_are_put_in_order(text):
+    (request,) = parse(text)
+    assert (request.intent, request.attribute) == (Intent.COMPARE, "volume")
+    assert {"liver", "spleen", "heart"} <= set(request.structures)
+    assert "aorta" not in request.structures  # a vessel is no organ
+
+
+@pytest.mark.parametrize(
+    "text", ["what organs are cut off at the edge?", "which structures are complete", "are any organs truncated"]
+)
+def test_what_is_cut(text):
+    (request,) = parse(text)
+    assert (request.intent, request.attribute) == (Intent.LIST, "cut")
+
+
+def test_parts_with_their_own_attribute_are_told_apart():
+    asked = parse("I need the hepatic volume, the splenic volume, and the length of the spleen")
+    assert [(r.structures, r.attribute) for r in asked] == [
+        (("liver",), "volume"),
+        (("spleen",), "volume"),
+        (("spleen",), "extent"),
+    ]
+    (request,) = parse("volume of the liver, the spleen and the stomach")
+    assert request.structures == ("liver", "spleen", "stomach")
+
+
+def test_follow_ups():
+    (request,) = turns("which is denser, liver or spleen", "by how much?")
+    assert (request.intent, request.structures, request.attribute) == (Intent.COMPARE, ("liver", "spleen"), "mean_hu")
+    (request,) = turns("how big is the heart", "is that normal")
+    assert request.finding == "cardiomegaly"
+    assert [r.attribute for r in turns("liver volume", "more details")] == ["mean_hu", "extent", "position"]
+    (request,) = turns("spleen volume", "and the liver", "sum?")
+    assert (request.structures, request.which) == (("spleen", "liver"), "total")
+    (request,) = turns("is the aorta dilated", "why?")
+    assert request.finding == "aortic_aneurysm"
+
+
+def finder():
+    """A liver of 200 and a spleen of 100 voxels of 6 mm3, the spleen at the upper border."""
+    return finder_of(
+        {"liver": (slice(20, 30), slice(5, 10), slice(10, 14)), "spleen": (slice(2, 7), slice(5, 10), slice(26, 30))}
+    )
+
+
+def said(talk: Conversation, text: str) -> str:
+    return next(piece.answer.text for piece in talk.ask(text) if isinstance(piece, Done))
+
+
+def test_answers_are_computed():
+    talk = Conversation(finder())
+    assert "50%" in said(talk, "what percentage of the liver is the spleen by volume")
+    assert "1.8 mL" in said(talk, "add the volumes of liver and spleen")
+    assert said(talk, "rank the organs by size").startswith("The liver is larger than the spleen")
+    cut = said(talk, "which organs are cut off?")
+    assert "spleen reaches the upper border" in cut
+    assert "liver lies wholly inside" in cut
+
+
+def test_a_volume_is_told_once():
+    text = said(Conversation(finder()), "segment the liver and tell me its volume")
+    assert text.count("mL") == 1
