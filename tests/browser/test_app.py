@@ -163,6 +163,16 @@ def test_the_sample_opens_by_itself(visit, pictures, width, height):
     assert "not for diagnosis" in page.locator("#foot").inner_text()
 
 
+def test_tabs_in_the_order_of_work_and_an_empty_3d_view(visit):
+    page = visit()
+    names = ["Scan", "Chat", "Masks", "3-D", "Report", "Export"]
+    assert page.locator("#tabs [role=tab]:visible").all_inner_texts() == names
+    assert page.get_by_role("tab", name="Chat").get_attribute("aria-selected") == "true"
+    open_tab(page, "3-D")
+    page.wait_for_selector("#surface .annotation-text >> text=/No mask to show yet/", timeout=60_000)
+    assert page.locator("#surface .xtick, #surface .ytick").count() == 0
+
+
 def test_on_a_phone(visit, pictures):
     page = visit(390, 844)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -265,7 +275,9 @@ def test_box_new_object_rename_and_looks(visit, bladder, pictures):
     volume = row_volumes(page)[0]
     page.locator("#masks-panel [data-op=union]").click()
     page.wait_for_function(
-        "old => parseFloat(document.querySelectorAll('.mp-size')[0].textContent) > old", arg=volume, timeout=20_000
+        "old => parseFloat(document.querySelectorAll('.mp-size')[0].textContent.replaceAll(',', '')) > old",
+        arg=volume,
+        timeout=20_000,
     )
     page.locator("#masks-panel [data-op=delete]").click()
     assert page.locator("#masks-panel [data-op=delete]").inner_text() == "Really?"
