@@ -15,7 +15,7 @@ from medvl.errors import MedVLError
 from medvl.model import MedVLSAM2
 
 from . import api, panel, theme
-from .about import about_html, about_value
+from .about import about_html, about_value, footer
 from .chat_panel import chat_html
 from .handlers import Handlers
 from .report_panel import report_html
@@ -86,7 +86,7 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                         report = report_html()
                     with gr.Tab("Export", id="export", elem_id="tab-export"):
                         export = panel.export_html()
-        gr.HTML(_footer(handlers.model, preset), elem_id="foot")
+        foot = gr.HTML(footer(handlers.model, preset), elem_id="foot")
         about = about_html(about_value(handlers.model, preset))
 
         parts = {
@@ -157,13 +157,14 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         def on_look(request: gr.Request) -> dict:
             return about_value(handlers.model, preset, handlers.store, request.session_hash)
 
+        demo.load(lambda: footer(handlers.model, preset), None, foot, queue=False, **QUIET)  # the memory of now
         about.look(on_look, None, about, queue=False, **QUIET)
         tabs.select(on_tab, None, outputs, **QUIET, **many)
         sample.input(on_sample, sample, outputs, **QUIET, **many)
         upload.upload(on_upload, upload, outputs, **QUIET, **many)
         demo.load(on_load, None, outputs, show_progress="hidden", api_visibility="private", **many)
         demo.unload(on_leave)
-        api.add_endpoints(handlers.model)
+        api.add_endpoints(handlers.model, handlers.store)
     demo.queue(max_size=QUEUE, default_concurrency_limit=VISITORS_AT_ONCE)
     return demo
 
@@ -240,14 +241,3 @@ def _stopper(handlers: Handlers) -> Callable:
             handlers.stop(request.session_hash)
 
     return stop
-
-
-def _footer(model: MedVLSAM2, preset: str) -> str:
-    device = {"cpu": "CPU", "cuda": "GPU"}.get(str(getattr(model.device, "type", "cpu")), "other device")
-    words = (
-        "<strong>Research use only, not for diagnosis.</strong>",
-        f"Preset {html.escape(preset)} on {device}",
-        "Weights: SAM 2 hiera-tiny, slice propagator, localiser; Apache-2.0",
-        "Scans stay in this server's memory until you close the page",
-    )
-    return "".join(f"<span>{word}</span>" for word in words)
