@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from medvl.answering import guard
-from medvl.answering.contract import Done, Found, Intent, MaskRef, Request, Step, Words
+from medvl.answering.contract import Done, Found, Intent, MaskRef, Request, Step, View, Words
 from medvl.answering.conversation import Conversation
 from medvl.errors import MedVLError
 from tests.medvl.answering.scenes import sample
@@ -72,6 +72,27 @@ def test_rewind_forgets_the_turns_after():
     assert answer.requests[0].structures == ("spleen",)
     conversation.rewind(9)
     assert len(conversation.history) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "segment the pineal gland",
+        "how big is the blargh?",
+        "where is the pineal gland?",
+        "hide the blargh",
+        "remove the foo",
+    ],
+)
+def test_an_unknown_noun_is_not_what_was_spoken_of(text):
+    removed = []
+    conversation = Conversation(sample(), remove=removed.append)
+    run(conversation, "segment the liver")
+    pieces, answer = run(conversation, text)
+    assert all("liver" not in request.structures for request in answer.requests)
+    assert not any(isinstance(piece, MaskRef | View) for piece in pieces)
+    assert removed == []
+    assert answer.text
 
 
 def test_what_the_program_did_is_not_said_to_be_of_the_scan():
