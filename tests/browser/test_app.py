@@ -219,10 +219,14 @@ def test_click_refine_undo_redo_clear(visit, bladder, pictures):
     assert "mm" in page.locator('[data-fact="diameter"]').inner_text()
     click(page, (bladder[0] + 3, bladder[1], bladder[2]), name="negative")
     assert page.locator(".mp-row").count() == 1
-    page.wait_for_function("first => parseFloat(document.querySelector('.mp-size').textContent) < first", arg=first)
+    page.wait_for_function(
+        "first => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) < first", arg=first
+    )
     page.screenshot(path=pictures / "refined.png")
     page.locator("#masks-panel [data-op=undo]").click()
-    page.wait_for_function("first => parseFloat(document.querySelector('.mp-size').textContent) === first", arg=first)
+    page.wait_for_function(
+        "first => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) === first", arg=first
+    )
     page.locator("#viewer .mv").focus()
     page.keyboard.press("Control+z")
     page.wait_for_function("document.querySelectorAll('.mp-row').length === 0")

@@ -146,12 +146,14 @@ def test_a_negative_point_refines_the_mask_of_the_chat(visit):  # noqa: F811
     at = page.evaluate("ijk => medvlViewer.canvasPoint('axial', ijk)", ijk)
     page.mouse.click(at["x"], at["y"])
     page.wait_for_function(
-        "before => parseFloat(document.querySelector('.mp-size').textContent) < before", arg=before, timeout=15_000
+        "before => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) < before",
+        arg=before,
+        timeout=15_000,
     )
     assert page.locator(".mp-rowname").all_inner_texts() == ["Urinary bladder"]
     page.locator("#masks-panel [data-op=undo]").click()
     page.wait_for_function(
-        "before => parseFloat(document.querySelector('.mp-size').textContent) === before", arg=before
+        "before => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) === before", arg=before
     )
 
 
