@@ -20,6 +20,8 @@ BACKGROUND = "#14171c"
 INK = "#9aa4b2"
 LETTER = "#ffd166"
 HEIGHT = 540
+HINT = "Drag to turn, wheel or pinch to zoom, right drag to move"
+NO_BUTTONS = ("zoom3d", "pan3d", "orbitRotation", "tableRotation", "resetCameraLastSave3d")  # drag and wheel do that
 NOTHING = "No mask to show yet.<br>Name a structure in the chat, or click one."
 LETTER_ROOM = 0.06  # of the longest side, between surfaces and letters
 # From the front, a little above: the patient's right is on the viewer's left, as in the planes.
@@ -82,8 +84,11 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         height=HEIGHT,
         showlegend=False,
+        modebar={"remove": list(NO_BUTTONS), "bgcolor": "rgba(0,0,0,0)", "color": INK},
         uirevision="keep",  # a new mask does not turn the view back
     )
+    hint = {"text": HINT, "showarrow": False, "x": 0.5, "y": 0, "yshift": 6, "xref": "paper", "yref": "paper"}
+    plot.update_layout(annotations=[hint | {"font": {"size": 11}}])
     if not shown:
         nothing = {
             "text": NOTHING,

@@ -22,7 +22,7 @@ from .report_panel import report_html
 from .routes import add_download, add_report
 from .scans import SampleShelf
 from .sessions import SessionStore
-from .updates import UNEXPECTED, Updates
+from .updates import UNEXPECTED, Updates, packed
 from .viewer import add_routes, viewer_html
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         outputs = list(parts.values())
 
         def updates(given: Updates) -> dict[Any, Any]:
-            given = dict(given)
+            given = packed(given)
             if "toast" in given:
                 gr.Warning(html.escape(given.pop("toast")), duration=8)
             if "tab" in given:

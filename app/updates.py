@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from typing import Any
@@ -38,6 +39,26 @@ def surface_figure(session: CaseSession) -> Any:
     """The visible masks in 3-D."""
     visible = [m for m in session.case.masks.values() if session.styles.get(m.id, {}).get("visible", True)]
     return surface.figure(visible, session.ct)
+
+
+def packed(given: Updates) -> Updates:
+    """The updates as they travel: items that hold lists of their own are JSON.
+
+    Of a value in a stream Gradio sends what differs from the one before. Its difference of a list within a list is
+    wrong where the inner one has lost two items or more, as an answer does that is cut down to a summary.
+    """
+    given = dict(given)
+    if "chat" in given:
+        given["chat"] = given["chat"] | {"turns": _json(given["chat"]["turns"])}
+    if "report" in given:
+        report = given["report"]
+        table = report["table"] | {"rows": _json(report["table"]["rows"])}
+        given["report"] = report | {"sections": _json(report["sections"]), "table": table}
+    return given
+
+
+def _json(items: list) -> list[str]:
+    return [json.dumps(item, ensure_ascii=False) for item in items]
 
 
 def words(error: Exception) -> str:

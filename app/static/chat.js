@@ -14,7 +14,12 @@ const READING = 'What the vision-language model reads';
 const WAIT_MS = 8000; // without an answer after this, the message may be sent again
 let model = { scan: '', revision: 0, turns: [], masks: {}, examples: [], busy: false };
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
-const given = () => (props.value && props.value.turns ? JSON.parse(JSON.stringify(props.value)) : null);
+function given() {
+  if (!props.value || !props.value.turns) return null;
+  const value = JSON.parse(JSON.stringify(props.value));
+  value.turns = value.turns.map((turn) => JSON.parse(turn)); // packed on the way, see updates.py
+  return value;
+}
 let waiting = null, drawnExamples = '', stopping = false;
 
 function make(tag, name, text) {

@@ -11,7 +11,13 @@ const SOURCES = {
 const ASK_MS = 5000;
 let model = { scan: '', revision: 0, state: 'none', steps: [], sections: [], masks: {}, files: [] };
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
-const given = () => (props.value && props.value.sections ? JSON.parse(JSON.stringify(props.value)) : null);
+function given() {
+  if (!props.value || !props.value.sections) return null;
+  const value = JSON.parse(JSON.stringify(props.value));
+  value.sections = value.sections.map((section) => JSON.parse(section)); // packed on the way, see updates.py
+  value.table.rows = value.table.rows.map((row) => JSON.parse(row));
+  return value;
+}
 let editing = false, stopping = false, sure = null, drawn = '';
 
 const root = () => ((window.gradio_config && window.gradio_config.root) || '').replace(/\/$/, '');

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
-from . import cues
+from . import cues, cues_talk
 from .followup import Context
 from .lexicon import word_set
-from .mentions import Mention, find
+from .mentions import Mention, find, lexicon
 
 # a new clause begins at one of these words after a comma or "and"
 _STARTERS = word_set(
@@ -18,6 +19,12 @@ _STARTERS = word_set(
     hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute whether
     """
 )
+
+
+@cache
+def _understood() -> frozenset[str]:
+    """Words that a rule or a name holds."""
+    return frozenset(lexicon() | cues.WORDS | cues.FUNCTION_WORDS | cues_talk.FILLERS)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,17 @@ class Clause:
     def structures(self) -> tuple[str, ...]:
         """Ids named or pointed to, in order, each once."""
         return tuple(dict.fromkeys(id for m in self.known for id in m.ids))
+
+    @property
+    def strange(self) -> str:
+        """A noun behind "the" that no list of words holds ("the foo gland"): not the structure spoken of before."""
+        if self.known or self.unknown:
+            return ""
+        at = max(
+            (i for i, word in enumerate(self.words) if word in ("the", "a", "an", "my", "his", "her")), default=None
+        )
+        noun = [word for word in self.words[at + 1 :] if word.isalpha()] if at is not None else []
+        return " ".join(noun) if len(noun) <= 3 and any(word not in _understood() for word in noun) else ""
 
     @property
     def yes_no(self) -> bool:

@@ -266,6 +266,7 @@ def measure(clause: Clause) -> list[Request] | None:
         asked = bool(names) and not clause.which and clause.context.last is not None
         if (
             names
+            and not clause.strange
             and clause.context.last is not None
             and (asked or "slices" in names or "position" in names or "mean_hu" in names)
         ):

@@ -33,6 +33,8 @@ def remove(clause: Clause) -> list[Request] | None:
         return [about(clause, Intent.REMOVE)]
     last = clause.context.last
     everything = clause.has(cues.EVERYTHING) or "masks" in clause.words
+    if clause.strange and not everything:
+        return [Request(Intent.UNKNOWN, unknown=(clause.strange,))]
     return [Request(Intent.REMOVE, () if everything or last is None else last.structures)]
 
 
@@ -234,7 +236,7 @@ def open_follow_up(clause: Clause) -> list[Request] | None:
         return [last]
     if clause.says(cues.AGAIN) and len(clause.words) <= 4:
         return [last]
-    if clause.ordered and len(clause.words) <= 4:
+    if clause.ordered and len(clause.words) <= 4 and not clause.strange:
         return [Request(Intent.SEGMENT, last.structures, choose=last.choose, referring=last.referring)]
     return None
 

@@ -81,5 +81,7 @@ def _of(clause: Clause, attribute: str) -> Request:
     everything = clause.has(cues.EVERYTHING) or any(w in clause.words for w in ("masks", "overlays", "overlay"))
     if clause.structures or clause.unknown:
         return about(clause, Intent.VIEW, attribute=attribute)
+    if clause.strange and not everything:
+        return Request(Intent.VIEW, attribute=attribute, unknown=(clause.strange,))
     last = clause.context.last
     return Request(Intent.VIEW, () if everything or last is None else last.structures, attribute=attribute)

@@ -26,6 +26,8 @@ def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]
     action = request.attribute
     if action == "window":
         return View("window", value=request.topic), [_say(f"the viewer shows the {request.topic.lower()} window")]
+    if request.unknown and not request.structures:
+        return None, []  # what is said of the unknown is all
     named = request.structures or tuple(scene.present)
     there = tuple(id for id in named if scene.mask(id) is not None)
     if not there:

@@ -6,6 +6,7 @@ from the bundled reference labels or the phantom's.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -37,6 +38,7 @@ class TalkingModel(StandInModel):
     def __init__(self, structures: dict[str, np.ndarray], slice_s=0.0, find_s=0.0, word_s=0.0) -> None:
         super().__init__(slice_s)
         self.folder = "/secret/path"
+        self.hold = threading.Event()  # while it is set, nothing new is found
         self.structures, self.find_s, self.word_s = structures, find_s, word_s
 
     def open(self, ct):
@@ -82,11 +84,11 @@ class TalkingCase(StandInCase):
             return
         if "just the" in low or "window" in low or "red" in low.split():
             yield self._view(low)
-            yield from self._say([Sentence("Done.", "scan")], Intent.VIEW, cancel)
+            yield from self._say([Sentence("Done.", "program")], Intent.VIEW, cancel)
             return
         if "describe" in low:
             sentences = yield from self._find_all(list(self.model.structures), cancel)
-            self.conversation.report = self._report(sentences)
+            self.conversation.report = self._report(sentences, (Sentence("All is where it belongs.", "measured"),))
             yield from self._say(sentences, Intent.REPORT, cancel)
             return
         names = [name for name in self.model.structures if name in low]
@@ -111,10 +113,10 @@ class TalkingCase(StandInCase):
                     yield piece
             yield self._report(sentences)
 
-    def _report(self, sentences):
+    def _report(self, sentences, impression=()):
         technique = Sentence(f"CT of {self.ct.shape[2]} axial slices.", "scan")
-        found, empty = (Section("Findings", ()), Section("Organs", tuple(sentences), 2)), Section("Impression", ())
-        return Report((Section("Technique", (technique,)), *found, empty))
+        found = Section("Findings", ()), Section("Organs", tuple(sentences), 2)
+        return Report((Section("Technique", (technique,)), *found, Section("Impression", impression)))
 
     def _view(self, low):
         ids = tuple(id for name, id in self.found.items() if name in low)
@@ -137,6 +139,8 @@ class TalkingCase(StandInCase):
                 if cancel.is_set():
                     raise Cancelled("Stopped.")
                 yield Step(label, None, part / 5)
+                while self.model.hold.is_set() and not cancel.is_set():
+                    time.sleep(0.02)
                 time.sleep(self.model.find_s / 5)
             number = next(self._numbers)
             color = PALETTE[(number - 1) % len(PALETTE)]

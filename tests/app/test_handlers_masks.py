@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from app import edits
+from app import edits, surface
 from app.inputs import clean_name
 from medvl.errors import PromptError
 from medvl.masks import Mask
@@ -156,8 +156,29 @@ class TestPanel:
         assert max(scene.aspectratio[a] for a in "xyz") == 1  # the first camera is placed for that
         assert {a.text for a in figure.layout.scene.annotations} == set("RLAPSI")
         assert "surface" in two.edit("a", {"op": "eye", "id": "m2", "visible": True})
+        assert two.tab("a", "masks")["masks"] == two.edit("a", {"op": "select", "id": "m1"})["masks"]
         two.tab("a", "masks")
         assert "surface" not in two.edit("a", {"op": "eye", "id": "m2", "visible": False})
+
+    @pytest.mark.parametrize("sides", [(1, 1, 1), (1, 0.1, 0.1), (0.2, 0.3, 1), (0.8, 1, 0.7)])
+    def test_the_first_camera_sees_all_of_them_and_little_more(self, sides):
+        sides = np.array(sides, float)
+        distance = surface._distance(sides, sides + 0.1)
+        eye = np.array(list(surface._eye(distance).values()))
+        forward = eye / np.linalg.norm(eye)
+        right = np.cross((0, 0, 1), forward)
+        right /= np.linalg.norm(right)
+        corners = np.array(np.meshgrid(*[(-0.5, 0.5)] * 3)).reshape(3, -1).T * sides
+        seen = (corners @ np.array([right, np.cross(forward, right)]).T) / (distance - corners @ forward)[:, None]
+        edge = np.tan(np.pi / 8) * np.array([surface.NARROW, 1])
+        fill = (np.abs(seen) / edge).max()
+        assert 0.7 < fill < 1
+
+    def test_nothing_to_show_is_words_without_axes(self, opened):
+        layout = opened.tab("a", "surface")["surface"].layout
+        assert [a.text for a in layout.annotations] == [surface.NOTHING]
+        assert layout.xaxis.visible is False
+        assert layout.yaxis.visible is False
 
 
 class TestExport:

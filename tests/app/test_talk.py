@@ -17,6 +17,7 @@ from app.handlers import Handlers
 from app.inputs import clean_question, clean_sentence
 from app.scans import SampleShelf
 from app.sessions import SessionStore
+from app.updates import packed
 from app.viewer import wire
 from medvl.answering.contract import Step
 from medvl.errors import MedVLError, PromptError
@@ -274,6 +275,41 @@ class TestStopping:
         assert len(page["chat"]["turns"]) == 1
         assert turn(page)["state"] == "done"
         assert turn(page)["question"] == "liver"
+
+    def test_retry_forgets_what_was_asked_before(self, talking):
+        ask(talking, "spleen")
+        talking.model.find_s = 5.0
+        run = Background(talking.talk.ask("a", {"text": "liver"}))
+        wait_until(lambda: any("viewer" in u for u in run.updates))
+        talking.stop("a")
+        run.join(2)
+        case = talking.store.get("a").case
+        assert case.history == ["spleen", "liver"]
+        talking.model.find_s = 0.0
+        act(talking, "retry")
+        assert case.history == ["spleen", "liver"]
+        act(talking, "retry")  # a failed or finished one likewise
+        assert case.history == ["spleen", "liver"]
+        ask(talking, "crash")  # leaves nothing behind, so there is nothing to forget
+        act(talking, "retry")
+        assert case.history == ["spleen", "liver"]
+
+    def test_a_report_is_told_by_its_impression(self, talking):
+        page = ask(talking, "Describe this scan")
+        given = turn(page)
+        assert given["report"]
+        assert given["summary"]
+        assert [s["text"] for s in given["sentences"]] == ["All is where it belongs."]
+        assert len(given["chips"]) == 3
+        assert sum(len(section["sentences"]) for section in page["report"]["sections"]) > 3
+
+    def test_lists_within_lists_travel_as_one_piece(self, talking):
+        page = ask(talking, "liver") | talking.talk.jump("a", {"id": "m1"})
+        sent = packed(page)
+        assert [json.loads(given) for given in sent["chat"]["turns"]] == page["chat"]["turns"]
+        assert sent["masks"] == page["masks"]
+        page = last(talking.talk.write_report("a"))
+        assert [json.loads(s) for s in packed(page)["report"]["sections"]] == page["report"]["sections"]
 
     def test_clear_stops_and_keeps_the_masks(self, talking):
         ask(talking, "liver")

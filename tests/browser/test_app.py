@@ -164,6 +164,16 @@ def test_the_sample_opens_by_itself(visit, pictures, width, height):
     assert "not for diagnosis" in page.locator("#foot").inner_text()
 
 
+def test_tabs_in_the_order_of_work_and_an_empty_3d_view(visit):
+    page = visit()
+    names = ["Scan", "Chat", "Masks", "3-D", "Report", "Export"]
+    assert page.locator("#tabs [role=tab]:visible").all_inner_texts() == names
+    assert page.get_by_role("tab", name="Chat").get_attribute("aria-selected") == "true"
+    open_tab(page, "3-D")
+    page.wait_for_selector("#surface .annotation-text >> text=/No mask to show yet/", timeout=60_000)
+    assert page.locator("#surface .xtick, #surface .ytick").count() == 0
+
+
 def test_on_a_phone(visit, pictures):
     page = visit(390, 844)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -209,10 +219,14 @@ def test_click_refine_undo_redo_clear(visit, bladder, pictures):
     assert "mm" in page.locator('[data-fact="diameter"]').inner_text()
     click(page, (bladder[0] + 3, bladder[1], bladder[2]), name="negative")
     assert page.locator(".mp-row").count() == 1
-    page.wait_for_function("first => parseFloat(document.querySelector('.mp-size').textContent) < first", arg=first)
+    page.wait_for_function(
+        "first => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) < first", arg=first
+    )
     page.screenshot(path=pictures / "refined.png")
     page.locator("#masks-panel [data-op=undo]").click()
-    page.wait_for_function("first => parseFloat(document.querySelector('.mp-size').textContent) === first", arg=first)
+    page.wait_for_function(
+        "first => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) === first", arg=first
+    )
     page.locator("#viewer .mv").focus()
     page.keyboard.press("Control+z")
     page.wait_for_function("document.querySelectorAll('.mp-row').length === 0")
@@ -266,7 +280,9 @@ def test_box_new_object_rename_and_looks(visit, bladder, pictures):
     volume = row_volumes(page)[0]
     page.locator("#masks-panel [data-op=union]").click()
     page.wait_for_function(
-        "old => parseFloat(document.querySelectorAll('.mp-size')[0].textContent) > old", arg=volume, timeout=20_000
+        "old => parseFloat(document.querySelectorAll('.mp-size')[0].textContent.replaceAll(',', '')) > old",
+        arg=volume,
+        timeout=20_000,
     )
     page.locator("#masks-panel [data-op=delete]").click()
     assert page.locator("#masks-panel [data-op=delete]").inner_text() == "Really?"

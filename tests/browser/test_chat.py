@@ -29,6 +29,7 @@ def server():
 @pytest.fixture(autouse=True)
 def fast(server):
     server[1].model.find_s = server[1].model.word_s = 0.0
+    server[1].model.hold.clear()
 
 
 def ask(page, text, wait=True):
@@ -43,7 +44,7 @@ def settled(page, text):
         "text => { const t = [...document.querySelectorAll('.cp-turn')].pop();"
         " return t && t.querySelector('.cp-question').textContent === text && t.dataset.state !== 'running'; }",
         arg=text,
-        timeout=20_000,
+        timeout=60_000,
     )
     page.wait_for_function("!medvlViewer.state().busy")
 
@@ -145,12 +146,14 @@ def test_a_negative_point_refines_the_mask_of_the_chat(visit):  # noqa: F811
     at = page.evaluate("ijk => medvlViewer.canvasPoint('axial', ijk)", ijk)
     page.mouse.click(at["x"], at["y"])
     page.wait_for_function(
-        "before => parseFloat(document.querySelector('.mp-size').textContent) < before", arg=before, timeout=15_000
+        "before => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) < before",
+        arg=before,
+        timeout=15_000,
     )
     assert page.locator(".mp-rowname").all_inner_texts() == ["Urinary bladder"]
     page.locator("#masks-panel [data-op=undo]").click()
     page.wait_for_function(
-        "before => parseFloat(document.querySelector('.mp-size').textContent) === before", arg=before
+        "before => parseFloat(document.querySelector('.mp-size').textContent.replace(',', '')) === before", arg=before
     )
 
 
@@ -191,8 +194,43 @@ def test_report_progress_jump_edit_and_files(visit, server, pictures):  # noqa: 
 def test_a_report_asked_for_in_words(visit):  # noqa: F811
     page = visit()
     ask(page, "Describe this scan")
+    page.wait_for_selector(".cp-answer >> text=All is where it belongs.")
+    assert page.locator(".cp-sentence").count() == 1
+    assert page.locator(".cp-before").is_visible()
     page.locator(".cp-open").click()
     page.wait_for_selector(".rp-sentence:visible")
+
+
+def test_panels_opened_while_an_answer_streams_hold_what_is_there(visit, server):  # noqa: F811
+    page = visit()
+    ask(page, "spleen")
+    server[1].model.hold.set()  # the liver is not found before Stop
+    ask(page, "spleen and liver", wait=False)
+    page.wait_for_selector(".cp-steps.is-running >> text=/Segment liver/")
+    for tab, there in (
+        ("Masks", ".mp-row"),
+        ("Report", ".rp-write:not(:disabled)"),
+        ("Scan", ".fp-title"),
+        ("Export", ".ep-kind"),
+    ):
+        open_tab(page, tab)
+        page.wait_for_selector(f"{there}:visible")
+    open_tab(page, "Masks")
+    page.locator(".mp-eye").click()
+    page.wait_for_selector(".mp-row.is-hidden")
+    open_tab(page, "Chat")
+    page.locator(".cp-input").fill("and then?")
+    page.locator("#chat-panel .cp-stop").click()
+    page.wait_for_selector(".cp-turn[data-state=stopped]", timeout=60_000)
+
+
+def test_an_order_to_the_viewer_carries_no_source(visit):  # noqa: F811
+    page = visit()
+    ask(page, "spleen")
+    marks = page.locator(".cp-source").count()
+    ask(page, "lung window")
+    assert page.locator(".cp-answer").last.inner_text() == "Done."
+    assert page.locator(".cp-source").count() == marks
 
 
 def test_another_scan_and_another_visitor(visit, server):  # noqa: F811

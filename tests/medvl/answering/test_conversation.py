@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from medvl.answering import guard
-from medvl.answering.contract import Done, Found, Intent, MaskRef, Request, Step, Words
+from medvl.answering.contract import Done, Found, Intent, MaskRef, Request, Step, View, Words
 from medvl.answering.conversation import Conversation
 from medvl.errors import MedVLError
 from tests.medvl.answering.scenes import finder_of, sample
@@ -57,6 +57,51 @@ def test_every_answer_is_what_was_streamed_and_true_to_its_facts():
         for told in answer.sentences:
             assert guard.holds(told), told.text
             assert set(told.mask_ids) <= announced
+
+
+def test_rewind_forgets_the_turns_after():
+    conversation = Conversation(sample())
+    run(conversation, "how big is the spleen?")
+    run(conversation, "how big is the liver?")
+    abandoned = conversation.ask("how big is the aorta?")
+    next(abandoned)
+    abandoned.close()  # never remembered
+    conversation.rewind(1)
+    assert [turn[0].structures for turn in conversation.history] == [("spleen",)]
+    _, answer = run(conversation, "segment it")
+    assert answer.requests[0].structures == ("spleen",)
+    conversation.rewind(9)
+    assert len(conversation.history) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "segment the pineal gland",
+        "how big is the blargh?",
+        "where is the pineal gland?",
+        "hide the blargh",
+        "remove the foo",
+    ],
+)
+def test_an_unknown_noun_is_not_what_was_spoken_of(text):
+    removed = []
+    conversation = Conversation(sample(), remove=removed.append)
+    run(conversation, "segment the liver")
+    pieces, answer = run(conversation, text)
+    assert all("liver" not in request.structures for request in answer.requests)
+    assert not any(isinstance(piece, MaskRef | View) for piece in pieces)
+    assert removed == []
+    assert answer.text
+
+
+def test_what_the_program_did_is_not_said_to_be_of_the_scan():
+    conversation = Conversation(sample(), remove=lambda mask_id: None)
+    run(conversation, "segment the spleen and the liver")
+    for order in ("hide the spleen", "show the spleen again", "lung window", "make the liver red", "remove the liver"):
+        _, answer = run(conversation, order)
+        assert {told.source for told in answer.sentences} == {"program"}, order
+    assert {told.source for told in run(conversation, "what is the voxel size?")[1].sentences} == {"scan"}
 
 
 def test_steps_begin_and_end_and_are_shown_once():
