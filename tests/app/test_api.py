@@ -60,6 +60,12 @@ def test_info(client, scan):
     assert "not for diagnosis" in info["notice"]
 
 
+@pytest.mark.parametrize("endpoint", ["/info", "/ask", "/report", "/segment"])
+def test_one_file_need_not_be_a_list(client, scan, endpoint):
+    more = {"/ask": {"question": "How large is the liver?"}, "/segment": {"text": "liver"}}.get(endpoint, {})
+    assert client.predict(handle_file(scan), api_name=endpoint, **more)
+
+
 def test_segment_in_the_files_own_order(client, scan, phantom):
     stored = nib.load(scan)
     liver, _ = phantoms.reorient(phantom.organ("liver"), phantom.affine, "SPR")
