@@ -238,8 +238,8 @@ def _spacing_notes(lines: list[str], found: str) -> list[str]:
     if any(re.match(given, line, re.I) for line in lines):
         return []
     return [
-        f"This {_IO[found][1]} does not give its voxel spacing. 1 mm is assumed along each axis: if that is not so, the "
-        "shape of everything, lengths and volumes are wrong."
+        f"This {_IO[found][1]} does not give its voxel spacing. 1 mm is assumed along each axis: if that is not so, "
+        "shapes, lengths and volumes are wrong."
     ]
 
 
