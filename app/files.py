@@ -1,12 +1,53 @@
-"""The upload of one file or many, as the page and the endpoints take it."""
+"""The upload of one file or many, as the page and the endpoints take it, and the folder that Gradio puts it in."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ListFiles
 from pydantic import model_validator
+
+FOLDER = "GRADIO_TEMP_DIR"
+STALE_S = 3600  # no upload takes longer
+
+
+def own_folder() -> Path:
+    """Let Gradio keep uploads and answers in a folder of this process, which goes with it; call before ``build``.
+
+    A folder that was chosen with ``GRADIO_TEMP_DIR`` is used as it is, and stays.
+    """
+    if not os.environ.get(FOLDER):
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="medvl-uploads-")
+        atexit.register(shutil.rmtree, os.environ[FOLDER], ignore_errors=True)
+    return Path(os.environ[FOLDER])
+
+
+def sweep(folder: Path, now: float | None = None) -> int:
+    """Delete what uploads that broke off, or were too large, have left: Gradio closes those files and forgets them.
+
+    Args:
+        folder: where Gradio puts uploads; files lie loose in it only while they arrive.
+        now: seconds since 1970; None takes the clock's.
+
+    Returns:
+        How many files were deleted.
+    """
+    before = (time.time() if now is None else now) - STALE_S
+    gone = 0
+    for file in folder.glob("tmp*"):
+        with contextlib.suppress(OSError):  # another thread moved it away
+            if file.is_file() and file.stat().st_mtime < before:
+                file.unlink()
+                gone += 1
+    return gone
 
 
 class Files(ListFiles):

@@ -17,7 +17,7 @@ from medvl.model import MedVLSAM2
 from . import api, panel, theme
 from .about import about_html, about_value
 from .chat_panel import chat_html
-from .files import files
+from .files import files, own_folder, sweep
 from .handlers import Handlers
 from .report_panel import report_html
 from .routes import add_download, add_report
@@ -183,8 +183,11 @@ def launch(
     Returns:
         The FastAPI app, the local address, the handlers and the page.
     """
-    handlers = Handlers(model, store or SessionStore(), shelf or SampleShelf())
+    store = SessionStore() if store is None else store  # an empty one is false
+    handlers = Handlers(model, store, shelf or SampleShelf())
+    uploads = own_folder()
     demo = build(handlers, preset)
+    handlers.store.chores.append(lambda: sweep(uploads))
     handlers.store.start_reaper()
     app, url, _ = demo.launch(
         server_name=host,

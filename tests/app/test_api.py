@@ -183,6 +183,10 @@ def test_uploads_do_not_stay(client, scan):
     assert left == []
 
 
+def test_the_store_that_was_given_is_used(server):
+    assert server[1].store.budget_bytes == 10**9
+
+
 def test_privacy_of_the_page(server):
     import httpx
 
