@@ -10,12 +10,8 @@ import signal
 import sys
 
 # Before any import that reads them: nothing here reports to anybody.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["DO_NOT_TRACK"] = "1"
-os.environ["GRADIO_RUN_HISTORY"] = "False"
-os.environ.setdefault("GRADIO_SSR_MODE", "False")
-
+os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+os.environ["GRADIO_RUN_HISTORY"] = os.environ["GRADIO_SSR_MODE"] = "False"
 MODES = ("auto", "4bit", "8bit", "none")
 
 
@@ -55,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     ready = f"MedVL-SAM2 is at {url} (research use only, not for diagnosis). Ctrl+C ends it."
     print(*model.notices(), ready, sep="\n", flush=True)
     atexit.register(handlers.store.shutdown)  # temporary files go, however it ends
+    atexit.register(demo.close, verbose=False)  # and so do Gradio's copies of uploads and answers
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     demo.block_thread()
 

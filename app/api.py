@@ -3,7 +3,8 @@
 What a call reads and makes counts against the memory budget of the sessions while it runs.
 
 Coordinates are voxels in the file's own array order and boxes are half-open, as on the command line. The file goes
-through a ``gr.File`` so that Gradio itself checks that it was uploaded, and is not a path of the server.
+through a ``gr.File`` so that Gradio itself checks that it was uploaded, and is not a path of the server. One file may
+come as it is, the many files of a DICOM series as a list.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from medvl.model import MedVLSAM2
 from medvl.readers import read_ct
 from medvl.text_jobs import ask_file, report_file, segment_text_file
 
+from .files import files
 from .inputs import clean_question
 from .scans import taken
 from .sessions import SessionStore
@@ -47,7 +49,7 @@ def _json(schema: dict[str, Any], **options: Any) -> gr.JSON:
 def add_endpoints(model: MedVLSAM2, store: SessionStore) -> None:
     """Add the endpoints to the page that is being built; calls that ``store`` has no room for are refused."""
     with gr.Group(visible=False):
-        file = gr.File(label="CT: NIfTI, NRRD, MetaImage, DICOM or zip", file_count="multiple")
+        file = files(label="CT: NIfTI, NRRD, MetaImage, DICOM or zip")
         points = _json(VOXELS, label="Positive points, [[i, j, k], ...]", value=[])
         negative = _json(VOXELS, label="Negative points, [[i, j, k], ...]", value=[])
         box = _json(BOX, label="Box, half-open [i0, j0, k0, i1, j1, k1]")

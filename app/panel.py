@@ -132,11 +132,13 @@ def export_kinds(session: CaseSession) -> list[str]:
 def export_value(session: CaseSession, path: Path | None = None) -> dict[str, Any]:
     """The choices, and the file that is ready."""
     possible = export_kinds(session)
+    came = session.ct.file_format == "DICOM"
+    never = "not for multi-frame or uneven DICOM" if came else "only for scans that came as DICOM"
     kinds = [
         {
             "id": kind,
             "label": label,
-            "hint": hint if kind in possible else "only for scans that came as DICOM",
+            "hint": hint if kind in possible else never,
             "possible": kind in possible,
         }
         for kind, label, hint in EXPORTS

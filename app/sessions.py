@@ -79,6 +79,7 @@ class SessionStore:
         self.budget_bytes = default_budget() if budget_bytes is None else budget_bytes
         self.max_sessions = max_sessions
         self._clock = clock
+        self.chores: list[Callable[[], object]] = []  # what else the reaper does
         self._sessions: dict[str, CaseSession] = {}
         self._tokens: dict[str, CaseSession] = {}
         self._rooms: list[Room] = []
@@ -233,6 +234,8 @@ class SessionStore:
         while not self._stop.wait(every_s):
             try:
                 self.sweep()
+                for chore in self.chores:
+                    chore()
             except Exception:
                 log.exception("The session reaper failed; it goes on.")
 

@@ -17,6 +17,7 @@ from medvl.model import MedVLSAM2
 from . import api, panel, theme
 from .about import about_html, about_value, footer
 from .chat_panel import chat_html
+from .files import files, own_folder, sweep
 from .handlers import Handlers
 from .report_panel import report_html
 from .routes import add_download, add_report
@@ -68,9 +69,8 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                             elem_id="sample",
                             filterable=False,
                         )
-                        upload = gr.File(
+                        upload = files(
                             label="Open a CT: NIfTI, NRRD, MetaImage, DICOM files or a zip",
-                            file_count="multiple",
                             file_types=FILE_TYPES,
                             height=112,
                             elem_id="upload",
@@ -146,8 +146,8 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         def on_sample(sample_id: str, request: gr.Request) -> Iterator[dict]:
             yield from map(updates, _guarded_stream(handlers.open_sample(request.session_hash, sample_id)))
 
-        def on_upload(files: list[str], request: gr.Request) -> Iterator[dict]:
-            for given in _guarded_stream(handlers.open_upload(request.session_hash, files)):
+        def on_upload(paths: list[str], request: gr.Request) -> Iterator[dict]:
+            for given in _guarded_stream(handlers.open_upload(request.session_hash, paths)):
                 opened = {"sample": None} if "facts" in given else {}
                 yield updates(given | {"upload": None} | opened)
 
@@ -184,8 +184,11 @@ def launch(
     Returns:
         The FastAPI app, the local address, the handlers and the page.
     """
-    handlers = Handlers(model, store or SessionStore(), shelf or SampleShelf())
+    store = SessionStore() if store is None else store  # an empty one is false
+    handlers = Handlers(model, store, shelf or SampleShelf())
+    uploads = own_folder()
     demo = build(handlers, preset)
+    handlers.store.chores.append(lambda: sweep(uploads))
     handlers.store.start_reaper()
     app, url, _ = demo.launch(
         server_name=host,

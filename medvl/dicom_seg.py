@@ -73,52 +73,66 @@ def property_codes(name: str) -> tuple[Code, Code, Code | None]:
     return codes.SCT.Tissue, codes.SCT.Tissue, None
 
 
-def check_dicom(ct: CTVolume) -> None:
-    """Check that the source headers describe, slice by slice, the grid the masks go back to.
+def places(ct: CTVolume) -> dict[int, tuple[int, int]]:
+    """Where the source slices lie on the grid the masks go back to.
+
+    Returns:
+        Source slice -> first column and first row of the grid that it covers: (0, 0), but for a tilted series, whose
+        slices were shifted within their planes. Slices that were filled in are left out.
 
     Raises:
         ExportError: the CT was no DICOM series, was resampled, or its headers are incomplete.
     """
     if ct.dicom is None:
         why = (
-            "this one is a multi-frame file, or was resampled at reading (missing, tilted or uneven slices)"
+            "this one is a multi-frame file, or was interpolated at reading (unevenly spaced slices)"
             if ct.file_format == "DICOM"
             else f"this scan was read from {ct.file_format}"
         )
-        raise ExportError(
-            f"DICOM-SEG refers to the slices of an untouched DICOM series, but {why}. Export NIfTI instead."
-        )
+        raise ExportError(f"DICOM-SEG refers to the slices of a DICOM series, but {why}. Export NIfTI instead.")
     headers, shape = ct.dicom.headers, tuple(ct.source.shape)
     if len(headers) != shape[2]:
         raise ExportError(
             f"The scan has {shape[2]} slices but {len(headers)} DICOM headers, so slices were dropped or filled in at "
             "reading. Export NIfTI instead of DICOM-SEG."
         )
-    for index, header in enumerate(headers):
-        missing = [key for key in _NEEDED if header.get(key) in (None, "")]
-        if missing:
-            raise ExportError(f"DICOM-SEG needs {', '.join(missing)}, which slice {index} lacks. Export NIfTI instead.")
-        position = np.array([float(v) for v in header.ImagePositionPatient]) * (-1, -1, 1)  # LPS -> RAS
-        expected = ct.source.affine[:3, 3] + ct.source.affine[:3, 2] * index
-        steps = np.array([float(v) for v in header.ImageOrientationPatient]).reshape(2, 3) * (-1, -1, 1)
-        row_mm, column_mm = (float(v) for v in header.PixelSpacing)
-        in_plane = np.stack([steps[0] * column_mm, steps[1] * row_mm], axis=1)
-        if (
-            (int(header.Columns), int(header.Rows)) != shape[:2]
-            or not np.allclose(position, expected, atol=0.05)
-            or not np.allclose(in_plane, ct.source.affine[:3, :2], atol=1e-3)
-        ):
-            raise ExportError(
-                f"The grid of the scan is not that of its DICOM slices (slice {index} differs): it was resampled at "
-                "reading, for instance for gantry tilt or uneven spacing. Export NIfTI instead of DICOM-SEG."
-            )
+    return {index: _place(header, index, ct) for index, header in enumerate(headers) if header is not None}
+
+
+def _place(header: Dataset, index: int, ct: CTVolume) -> tuple[int, int]:
+    """First column and row of the grid's plane ``index`` that the slice covers."""
+    missing = [key for key in _NEEDED if header.get(key) in (None, "")]
+    if missing:
+        raise ExportError(f"DICOM-SEG needs {', '.join(missing)}, which slice {index} lacks. Export NIfTI instead.")
+    affine = ct.source.affine
+    position = np.array([float(v) for v in header.ImagePositionPatient]) * (-1, -1, 1)  # LPS -> RAS
+    steps = np.array([float(v) for v in header.ImageOrientationPatient]).reshape(2, 3) * (-1, -1, 1)
+    row_mm, column_mm = (float(v) for v in header.PixelSpacing)
+    in_plane = np.stack([steps[0] * column_mm, steps[1] * row_mm], axis=1)
+    # Columns, rows and slices from the plane's corner; an upright grid of a tilted series is met to half a pixel.
+    apart = np.linalg.solve(affine[:3, :3], position - affine[:3, 3] - affine[:3, 2] * index)
+    first = np.rint(apart[:2]).astype(int)
+    last = first + np.array([int(header.Columns), int(header.Rows)])
+    off_mm = abs(apart[2]) * np.linalg.norm(affine[:3, 2])
+    if (
+        not np.allclose(in_plane, affine[:3, :2], atol=1e-3)
+        or off_mm > max(0.05, 0.1 * np.linalg.norm(affine[:3, 2]))
+        or (first < 0).any()
+        or (last > ct.source.shape[:2]).any()
+    ):
+        raise ExportError(
+            f"The grid of the scan is not that of its DICOM slices (slice {index} differs): it was resampled at "
+            "reading. Export NIfTI instead of DICOM-SEG."
+        )
+    return int(first[0]), int(first[1])
 
 
 def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) -> None:
     """Write masks as one binary DICOM Segmentation, a segment each; masks may overlap.
 
     Only slices with voxels become frames; each refers to its source slice. Study, frame of reference and slice UIDs
-    are those of the source; patient fields are empty.
+    are those of the source; patient fields are empty. What lies on a slice that was filled in at reading, or beside
+    the slices of a tilted series, has no source and is left out.
 
     Args:
         masks: the objects; empty ones are left out.
@@ -133,8 +147,13 @@ def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
         raise ExportError("There is no mask with voxels to write as DICOM-SEG. Segment something first.")
     if any(tuple(m.shape) != tuple(ct.shape) for m in masks):
         raise ExportError("A mask lies on another grid than the scan. Export it with the scan it was drawn on.")
-    check_dicom(ct)
-    used, pixels = _pixels(masks, ct)
+    placed = places(ct)
+    if len(placed) < ct.source.shape[2]:
+        real = list(placed)
+        masks = [m for m in masks if restore(m.array, ct.affine, ct.source)[:, :, real].any()]
+    used, pixels = _pixels(masks, ct, placed)
+    if not used:
+        raise ExportError("The masks lie on no slice of the DICOM series. Export NIfTI instead.")
     sources = [_clean_header(ct.dicom.headers[s]) for s in used]
     described = [_describe(number, mask) for number, mask in enumerate(masks, start=1)]
     try:
@@ -165,26 +184,37 @@ def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
     segmentation.save_as(path)
 
 
-def _pixels(masks: Sequence[Mask], ct: CTVolume) -> tuple[list[int], np.ndarray]:
+def _pixels(masks: Sequence[Mask], ct: CTVolume, placed: dict[int, tuple[int, int]]) -> tuple[list[int], np.ndarray]:
     """Source slices that hold voxels, and their pixels: label map ``[s, row, column]``, or one more axis on overlap."""
+    size = next((int(h.Rows), int(h.Columns)) for h in ct.dicom.headers if h is not None)
+
+    def frames(array: np.ndarray, slices: Sequence[int]) -> np.ndarray:
+        """The source slices' parts of a canonical bool array, ``[slice, row, column]``."""
+        planes = restore(array, ct.affine, ct.source).transpose(2, 1, 0)
+        out = np.zeros((len(slices), *size), bool)
+        for n, k in enumerate(slices):
+            column, row = placed[k]
+            out[n] = planes[k, row : row + size[0], column : column + size[1]]
+        return out
+
     anywhere = np.zeros(ct.shape, bool)
     for mask in masks:
         anywhere[mask.box.slices] |= mask.block
-    frames = restore(anywhere, ct.affine, ct.source).transpose(2, 1, 0)  # [slice, row, column]
-    keep = np.flatnonzero(frames.any(axis=(1, 2)))
-    shape = (keep.size, *frames.shape[1:])
+    hold = frames(anywhere, list(placed)).any(axis=(1, 2))
+    keep = [k for k, held in zip(placed, hold.tolist(), strict=True) if held]
+    shape = (len(keep), *size)
     overlap = any((a.block & b.region(a.box)).any() for n, a in enumerate(masks) for b in masks[n + 1 :])
     if overlap:
         pixels = np.moveaxis(np.zeros((len(masks), *shape), np.uint8), 0, -1)  # segments contiguous
     else:
         pixels = np.zeros(shape, np.uint8 if len(masks) < 256 else np.uint16)
     for n, mask in enumerate(masks):
-        inside = restore(mask.array, ct.affine, ct.source).transpose(2, 1, 0)[keep]
+        inside = frames(mask.array, keep)
         if overlap:
             pixels[..., n] = inside
         else:
             pixels[inside] = n + 1
-    return keep.tolist(), pixels
+    return keep, pixels
 
 
 def _clean_header(header: Dataset) -> Dataset:

@@ -16,7 +16,8 @@ class DicomReference:
 
     Attributes:
         headers: one minimal, de-identified ``pydicom.Dataset`` a slice (UIDs, geometry, no pixels), in the order of
-            the *source* slice axis (the last axis of ``SourceGeometry.shape``).
+            the *source* slice axis (the last axis of ``SourceGeometry.shape``); None for a slice that was filled in.
+            A slice of a tilted series covers only a part of its plane; its header says which.
     """
 
     headers: tuple

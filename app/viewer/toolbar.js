@@ -126,7 +126,7 @@ function buildToolbar(viewer) {
 }
 
 /**
- * Keys act while the viewer or the bare page has the focus, never while someone types.
+ * Keys act while the viewer or the bare page has the focus or the mouse is over a plane, never while someone types.
  * @param {object} viewer
  */
 function attachKeys(viewer) {
@@ -135,7 +135,7 @@ function attachKeys(viewer) {
   const listener = (event) => {
     if (!viewer.root.isConnected) return document.removeEventListener('keydown', listener);
     const target = event.target;
-    const focused = target === document.body || viewer.root.contains(target);
+    const focused = target === document.body || viewer.root.contains(target) || viewer.pointer;
     const typing = target.closest && target.closest('input, textarea, select, [contenteditable="true"]');
     if (!focused || typing || event.defaultPrevented || !viewer.volume || !viewer.root.offsetParent) return;
     const key = event.key.toLowerCase();

@@ -2,13 +2,13 @@
 
 Decisions:
 
-* A regular series keeps its grid: array axes are columns, rows, slices along the normal, and its headers go along for
-  DICOM-SEG.
+* A regular series keeps its grid: array axes are columns, rows, slices along the normal.
 * A few missing slices are filled, and uneven spacing is made even, by linear interpolation between neighbours.
 * Gantry tilt: the slices keep their planes and are shifted within them (linear interpolation), so that the grid is
   upright to its slices. A sheared grid would be exact too, but sagittal and coronal planes would be drawn slanted.
-* In both cases positions in mm stay true, exports lie on the new grid, and ``dicom`` is None: a DICOM-SEG that names
-  source slices would be wrong, so it is refused.
+* In both cases positions in mm stay true, and NIfTI exports lie on the new grid.
+* The headers of the slices go along for DICOM-SEG, which goes back to them; a slice that was filled in has none. Where
+  the slices were interpolated to even spacing, and for multi-frame files, there are no headers and no DICOM-SEG.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class _Grid:
     weight: np.ndarray
     step_mm: float
     notes: list[str]
+    placed: bool = True  # every source slice lies on the grid
 
     @property
     def regular(self) -> bool:
@@ -83,7 +84,7 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
         offsets = offsets - low
         notes.append(
             "The slices are shifted against each other (gantry tilt): they were moved within their planes to an "
-            "upright grid. Positions in mm are true; DICOM-SEG export is off for this scan."
+            "upright grid. Positions in mm are true."
         )
     shape = volume_shape((*size.tolist(), len(grid.low)), "DICOM series")
     check_size(shape, job)
@@ -103,11 +104,11 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
     _fill(builder, slices, grid, offsets if shifted else None, job)
     builder.check()
     dicom = None
-    if grid.regular and not shifted:
-        if first.frame is None:
-            dicom = DicomReference(tuple(s.header for s in slices))
-        else:
-            notes.append("This is a multi-frame DICOM file: DICOM-SEG export is off for it; NIfTI export works.")
+    if first.frame is not None:
+        notes.append("This is a multi-frame DICOM file: DICOM-SEG export is off for it; NIfTI export works.")
+    elif grid.placed:
+        sources = zip(grid.low.tolist(), grid.weight.tolist(), strict=True)
+        dicom = DicomReference(tuple(None if weight else slices[low].header for low, weight in sources))
     expect_hu = job.expect == "CT" and chosen.modality == "CT"
     return Loaded(builder.array, affine, "DICOM", notes + builder.notes(expect_hu), dicom)
 
@@ -150,7 +151,7 @@ def _grid(slices: list[Slice]) -> _Grid:
         holes = "; ".join(where(i) for i in np.flatnonzero(steps > 1)[:5])
         notes = [
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing ({holes}) and filled in by interpolation. "
-            "DICOM-SEG export is off for this scan."
+            "A DICOM-SEG leaves out what lies there."
         ]
     else:
         target = np.arange(int(np.floor(at[-1] / step + 1e-6)) + 1) * step
@@ -162,7 +163,7 @@ def _grid(slices: list[Slice]) -> _Grid:
     following = np.minimum(low + 1, n - 1)
     weight = np.divide(target - at[low], at[following] - at[low], out=np.zeros(len(target)), where=following > low)
     weight[weight < 1e-4] = 0
-    return _Grid(low, weight, step, notes)
+    return _Grid(low, weight, step, notes, placed=bool(exact.all() and missing))
 
 
 def _in_plane(slices: list[Slice]) -> tuple[np.ndarray, bool]:
@@ -231,16 +232,17 @@ def _planes(slices: list[Slice]) -> Callable[[int], np.ndarray]:
         item = slices[index]
         if item.path not in files:
             files.clear()
-            files[item.path] = _decode_frames(item, [s.rescale for s in slices if s.path == item.path])
+            files[item.path] = _decode_frames(item, {s.rescale for s in slices if s.path == item.path})
         frames, stored = files[item.path]
-        slope, intercept = (item.rescale if stored else None) or (1.0, 0.0)
         values = frames[item.frame].T
-        return values if (slope, intercept) == (1.0, 0.0) else values * slope + intercept
+        return _scaled(values, item) if stored else values
 
     return frame
 
 
 def _decode(reader: sitk.ImageFileReader, item: Slice) -> np.ndarray:
+    if item.inverted:
+        return _scaled(_stored(item).T, item)
     reader.SetFileName(item.path)
     with quiet_itk():
         try:
@@ -252,12 +254,26 @@ def _decode(reader: sitk.ImageFileReader, item: Slice) -> np.ndarray:
     return values[0].T
 
 
-def _decode_frames(item: Slice, rescales: list[tuple[float, float] | None]) -> tuple[np.ndarray, bool]:
+def _scaled(values: np.ndarray, item: Slice) -> np.ndarray:
+    """Stored values -> HU."""
+    slope, intercept = item.rescale or (1.0, 0.0)
+    return values if (slope, intercept) == (1.0, 0.0) else values * slope + intercept
+
+
+def _stored(item: Slice) -> np.ndarray:
+    """Stored values, by pydicom."""
+    try:
+        return pydicom.dcmread(item.path).pixel_array
+    except (RuntimeError, ValueError, AttributeError, NotImplementedError, EOFError) as error:
+        raise CTReadError(_explain(item)) from error
+
+
+def _decode_frames(item: Slice, rescales: set[tuple[float, float] | None]) -> tuple[np.ndarray, bool]:
     """All frames ``(frames, rows, columns)``, and whether they are stored values that are still to be scaled.
 
-    GDCM applies one slope to all frames, so pydicom decodes a file whose frames are scaled apart.
+    GDCM applies one slope to all frames and turns MONOCHROME1 over, so pydicom decodes such a file.
     """
-    if len(set(rescales)) == 1:
+    if len(rescales) == 1 and not item.inverted:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(item.path)
@@ -266,10 +282,7 @@ def _decode_frames(item: Slice, rescales: list[tuple[float, float] | None]) -> t
                 return sitk.GetArrayFromImage(reader.Execute()), False
             except RuntimeError as error:
                 raise CTReadError(_explain(item)) from error
-    try:
-        return pydicom.dcmread(item.path).pixel_array, True
-    except (RuntimeError, ValueError, AttributeError, NotImplementedError, EOFError) as error:
-        raise CTReadError(_explain(item)) from error
+    return _stored(item), True
 
 
 def _explain(item: Slice) -> str:

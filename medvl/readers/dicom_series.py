@@ -23,7 +23,8 @@ from .dicom_headers import KEPT, as_list, clean_header, coded
 
 _TAGS = (
     *KEPT, "ImageType", "SeriesNumber", "AcquisitionNumber", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
-    "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "RescaleIntercept", "PhotometricInterpretation", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
 _SAME_PLACE_MM = 0.01
@@ -53,6 +54,7 @@ class Slice:
         acquisition: AcquisitionNumber.
         rescale: slope and intercept, or None when the header has none.
         header: de-identified header.
+        inverted: MONOCHROME1; only the display is inverted, HU are as everywhere.
     """
 
     path: str
@@ -65,6 +67,7 @@ class Slice:
     acquisition: int
     rescale: tuple[float, float] | None
     header: Dataset
+    inverted: bool = False
 
     @property
     def normal(self) -> np.ndarray:
@@ -212,6 +215,7 @@ def _slice(
         int(ds.get("AcquisitionNumber") or 0),
         rescale,
         clean_header(ds),
+        str(ds.get("PhotometricInterpretation", "")) == "MONOCHROME1",
     )
 
 

@@ -165,7 +165,7 @@ def _convert(image: sitk.Image, shape: tuple[int, int, int], lines: list[str], f
     affine[:3, :3] = direction * np.array(image.GetSpacing()[:3])
     affine[:3, 3] = image.GetOrigin()[:3]
     affine = LPS_TO_RAS @ affine
-    notes = check_affine(affine, what) + _orientation_notes(lines, found)
+    notes = check_affine(affine, what) + _spacing_notes(lines, found) + _orientation_notes(lines, found)
     slope, intercept = _rescale(lines) if found == "metaimage" else (1.0, 0.0)
     values = sitk.GetArrayViewFromImage(image).reshape(shape[::-1]).T
     builder = HounsfieldBuilder(shape)
@@ -230,6 +230,17 @@ def _rescale(lines: list[str]) -> tuple[float, float]:
     if not np.isfinite(list(values.values())).all() or values["Slope"] == 0:
         raise CTReadError("The MetaImage header gives an impossible intensity slope or offset. Correct the header.")
     return values["Slope"], values["Offset"]
+
+
+def _spacing_notes(lines: list[str], found: str) -> list[str]:
+    """ITK takes 1 mm where the header gives no spacing."""
+    given = r"^(spacings|space directions):(?!.*nan)" if found == "nrrd" else r"^Element(Spacing|Size)\s*="
+    if any(re.match(given, line, re.I) for line in lines):
+        return []
+    return [
+        f"This {_IO[found][1]} does not give its voxel spacing. 1 mm is assumed along each axis: if that is not so, "
+        "shapes, lengths and volumes are wrong."
+    ]
 
 
 def _orientation_notes(lines: list[str], found: str) -> list[str]:

@@ -141,25 +141,24 @@ def _affine(header: nib.Nifti1Header) -> tuple[np.ndarray, list[str]]:
         shown = " x ".join(f"{z:g}" for z in zooms)
         raise CTReadError(f"The NIfTI header declares voxels of {shown}. Correct the spacing (pixdim) in the header.")
     notes = []
-    sform, qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
-    try:
-        if sform:
-            affine = header.get_sform()
-            if qform and abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-                affine, sform = header.get_qform(), False
-                notes.append("The sform of this NIfTI is empty; its qform gives the orientation.")
-            elif qform and not _same_grid(affine, header.get_qform(), header["dim"][1:4]):
-                notes.append("The sform and qform of this NIfTI differ; the sform gives the orientation.")
-        elif qform:
-            affine = header.get_qform()
-        else:
-            affine = header.get_base_affine()
-            notes.append(
-                "This NIfTI does not say how the patient lies in it (no sform, no qform). The usual radiological order "
-                "is assumed: check left and right, front and back, head and feet."
-            )
-    except (HeaderDataError, ValueError, np.linalg.LinAlgError) as error:
-        raise CTReadError("The NIfTI orientation (qform) is damaged. Correct it in the header.") from error
+    sform, qform = header.get_sform() if int(header["sform_code"]) > 0 else None, _qform(header)
+    usable = sform is not None and np.isfinite(sform).all() and abs(np.linalg.det(sform[:3, :3])) >= 1e-9
+    if sform is not None and (usable or qform is None):
+        affine = sform
+        if qform is not None and not _same_grid(sform, qform, header["dim"][1:4]):
+            notes.append("The sform and qform of this NIfTI differ; the sform gives the orientation.")
+    elif qform is not None:
+        affine = qform
+        if not np.isfinite(qform).all():
+            raise CTReadError("The NIfTI orientation (qform) is damaged. Correct it in the header.")
+        if sform is not None:
+            notes.append("The sform of this NIfTI is empty or damaged; its qform gives the orientation.")
+    else:
+        affine = header.get_base_affine()
+        notes.append(
+            "This NIfTI does not say how the patient lies in it (no sform, no qform). The usual radiological order "
+            "is assumed: check left and right, front and back, head and feet."
+        )
     affine = np.array(affine, dtype=np.float64)
     unit = int(header["xyzt_units"]) & 7
     if unit in _UNITS_MM and np.isfinite(affine).all():
@@ -173,8 +172,21 @@ def _affine(header: nib.Nifti1Header) -> tuple[np.ndarray, list[str]]:
     return affine, check_affine(affine, "NIfTI") + notes
 
 
+def _qform(header: nib.Nifti1Header) -> np.ndarray | None:
+    """The qform's affine, not finite when it is damaged, or None when the header has none."""
+    if int(header["qform_code"]) <= 0:
+        return None
+    header = header.copy()
+    if header["pixdim"][0] not in (-1, 1):
+        header["pixdim"][0] = 1  # the standard: a qfac of 0 counts as 1
+    try:
+        return header.get_qform()
+    except (HeaderDataError, ValueError, np.linalg.LinAlgError):
+        return np.full((4, 4), np.nan)
+
+
 def _same_grid(first: np.ndarray, second: np.ndarray, dims: np.ndarray) -> bool:
-    """True if the corners of the grid agree within half a voxel."""
+    """True if the corners of the grid agree within half a voxel; a damaged one agrees with nothing."""
     corners = np.stack(np.meshgrid(*[(0, int(n) - 1) for n in dims], indexing="ij"), axis=-1).reshape(-1, 3)
     apart = corners @ (first - second)[:3, :3].T + (first - second)[:3, 3]
     return bool(np.abs(apart).max() <= 0.5 * np.linalg.norm(first[:3, :3], axis=0).min())

@@ -61,6 +61,12 @@ def test_info(client, scan):
     assert "not for diagnosis" in info["notice"]
 
 
+@pytest.mark.parametrize("endpoint", ["/info", "/ask", "/report", "/segment"])
+def test_one_file_need_not_be_a_list(client, scan, endpoint):
+    more = {"/ask": {"question": "How large is the liver?"}, "/segment": {"text": "liver"}}.get(endpoint, {})
+    assert client.predict(handle_file(scan), api_name=endpoint, **more)
+
+
 def test_segment_in_the_files_own_order(client, scan, phantom):
     stored = nib.load(scan)
     liver, _ = phantoms.reorient(phantom.organ("liver"), phantom.affine, "SPR")
@@ -205,6 +211,10 @@ def test_uploads_do_not_stay(client, scan):
     client.predict(ct=[handle_file(scan)], api_name="/info")
     left = [name for _, _, names in os.walk(get_upload_folder()) for name in names if name == scan.name]
     assert left == []
+
+
+def test_the_store_that_was_given_is_used(server):
+    assert server[1].store.budget_bytes == 10**9
 
 
 def test_privacy_of_the_page(server):

@@ -289,6 +289,18 @@ class TestNavigation:
         after = state(page)
         assert (after["tool"], after["window"], after["ijk"]) == (before["tool"], before["window"], before["ijk"])
 
+    def test_keys_act_under_the_mouse_wherever_the_focus_is(self, page):
+        page.focus("#other")
+        page.mouse.move(*at(page, "axial", state(page)["ijk"]))
+        before = state(page)["ijk"][2]
+        page.keyboard.press("ArrowUp")
+        settle(page)
+        assert state(page)["ijk"][2] == before + 1
+        page.mouse.move(2, 2)
+        page.keyboard.press("ArrowUp")
+        settle(page)
+        assert state(page)["ijk"][2] == before + 1
+
     def test_a_finger_scrolls_and_taps(self, server, browser):
         context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
         page = context.new_page()

@@ -76,6 +76,15 @@ def test_transfer_syntaxes(syntax, ct, stored, tmp_path):
     same(read_ct(write_dicom_series(tmp_path / "d", *stored, syntax=syntax)), ct)
 
 
+@pytest.mark.parametrize("syntax", ["explicit", "rle"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_inverted_display_does_not_invert_hu(syntax, signed, ct, stored, tmp_path):
+    def edit(ds, k):
+        ds.PhotometricInterpretation = "MONOCHROME1"
+
+    same(read_ct(write_dicom_series(tmp_path / "d", *stored, syntax=syntax, signed=signed, edit=edit)), ct)
+
+
 def test_without_preamble(ct, stored, tmp_path):
     same(read_ct(write_dicom_series(tmp_path / "d", *stored, preamble=False)), ct)
 
@@ -173,7 +182,9 @@ def test_missing_slices_are_filled_and_told(drop, ct, stored, tmp_path):
     assert np.abs(read.hu[:, :, first] - between).max() <= 0.51
     z = ct.affine[2, 3] + 3.0 * low
     assert f"{z:.1f}" in note(read, f"{len(drop)} slice", "missing")
-    assert read.dicom is None
+    assert [h.SOPInstanceUID if h else None for h in read.dicom.headers] == [
+        None if k in drop else uid(4, 0, k) for k in range(18)
+    ]
 
 
 @pytest.mark.parametrize("drop", [[4, 5, 6, 7], [2, 4, 6, 8, 10]])
@@ -239,7 +250,7 @@ def test_gantry_tilt_keeps_every_place_in_mm(axcodes, degrees, tmp_path):
     volume, affine = reorient(ct.hu, ct.affine, axcodes)
     read = read_ct(write_dicom_series(tmp_path / "d", volume, affine, tilt_degrees=degrees))
     note(read, "gantry tilt")
-    assert read.dicom is None
+    assert len({h.SOPInstanceUID for h in read.dicom.headers}) == volume.shape[2]
     axes = read.affine[:3, :3] / read.spacing_mm
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
     np.testing.assert_allclose(read.spacing_mm, (2, 2, 3), rtol=1e-4)

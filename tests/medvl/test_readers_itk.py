@@ -181,6 +181,18 @@ def test_unknown_orientation_is_told(ct, tmp_path):
     assert any("assumed" in note for note in read_ct(path).notes)
 
 
+@pytest.mark.parametrize(("ext", "line"), [(".nrrd", b"space directions: .*"), (".mha", b"ElementSpacing = .*\n")])
+def test_unknown_spacing_is_told(ext, line, ct, tmp_path):
+    path = write_itk(tmp_path / f"ct{ext}", ct.hu, ct.affine)
+    if ext == ".nrrd":
+        replaced(path, b"space: .*\n", b"")
+        replaced(path, b"space origin: .*\n", b"")
+    replaced(path, line, b"# none" if ext == ".nrrd" else b"")
+    read = read_ct(path)
+    np.testing.assert_allclose(read.spacing_mm, 1)
+    assert any("voxel spacing" in note for note in read.notes)
+
+
 def test_nan(ct, tmp_path):
     with pytest.raises(CTReadError, match="NaN"):
         read_ct(write_itk(tmp_path / "ct.nrrd", np.full(ct.hu.shape, np.nan, np.float32), ct.affine))

@@ -15,7 +15,7 @@ from tests.medvl.test_geometry import ORIENTATIONS
 from tests.phantoms import Phantom, affine_of, phantom, reorient, write_nifti
 
 # Offsets in a NIfTI-1 header.
-DIM, DATATYPE, PIXDIM, VOX_OFFSET, SCL_SLOPE = 40, 70, 76, 108, 112
+DIM, DATATYPE, PIXDIM, VOX_OFFSET, SCL_SLOPE, QUATERNION = 40, 70, 76, 108, 112, 256
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,34 @@ def test_sform_and_qform_that_differ(ct, tmp_path):
     read = read_ct(path)
     np.testing.assert_allclose(read.affine, ct.affine, atol=1e-4)
     assert any("differ" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (0, 1)])
+def test_a_qfac_of_zero_counts_as_one(codes, ct, tmp_path):
+    path = write_nifti(tmp_path / "ct.nii", ct.hu, ct.affine, codes=codes)
+    patched(path, PIXDIM, "f", 0)
+    read = read_ct(path)
+    np.testing.assert_allclose(read.affine, ct.affine, atol=1e-4)
+    assert read.notes == ()
+
+
+def test_a_damaged_qform_matters_only_without_a_sform(ct, tmp_path):
+    path = write_nifti(tmp_path / "ct.nii", ct.hu, ct.affine)
+    patched(path, QUATERNION, "3f", 2, 2, 2)
+    read = read_ct(path)
+    np.testing.assert_allclose(read.affine, ct.affine, atol=1e-4)
+    assert any("sform gives the orientation" in note for note in read.notes)
+    patched(write_nifti(path, ct.hu, ct.affine, codes=(0, 1)), QUATERNION, "3f", 2, 2, 2)
+    with pytest.raises(CTReadError, match="qform"):
+        read_ct(path)
+
+
+def test_a_damaged_sform_leaves_the_qform(ct, tmp_path):
+    path = write_nifti(tmp_path / "ct.nii", ct.hu, ct.affine)
+    patched(path, 280, "f", np.nan)
+    read = read_ct(path)
+    np.testing.assert_allclose(read.affine, ct.affine, atol=1e-4)
+    assert any("qform gives the orientation" in note for note in read.notes)
 
 
 def test_a_few_nan_become_air(ct, tmp_path):
