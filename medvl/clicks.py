@@ -19,6 +19,7 @@ SUPPORT_MM = 10.0  # a slice this near to a box or positive point is not taken a
 PART_SHARE = 0.6  # of a mask that one negative click may take away where nothing says how much is wrong
 LEAST_MM = 5.0  # round a negative click that goes in any case
 DISC_SHARE = 0.7  # of the distance to the mask's edge that goes where no part is found that the click is deep in
+RIM_MM = 4.0  # the edge of what the localiser sees is not surer than this
 LEFT_SHARE = 0.35  # of a slice, below which the rest goes too where nothing speaks for it
 
 
@@ -41,6 +42,7 @@ def obey(
                 part = slices.first(state.axis, index, SlicePrompts(((r, c, True),)), state.window) > 0
                 mask = mask | (component_at(part, r, c) if part[r, c] else frame.disc(r, c, 4.0))
             continue
+        mask = mask & ~_denied(slices, state, index, before, (r, c))
         wrong = component_at(before, r, c)
         lonely = not any(wrong[p] for p in positives) and _unsupported(slices, state, index, wrong)
         if lonely and centrality(wrong, (r, c, False))[0] > WHOLE_REGION_DEPTH:
@@ -91,6 +93,24 @@ def _wrong_part(
     depth = ndimage.distance_transform_edt(mask & ~kept, sampling=frame.pixel_size_mm)[r, c]
     nearest = min((np.hypot(*np.multiply((r - y, c - x), frame.pixel_size_mm)) for y, x in positives), default=np.inf)
     return frame.disc(r, c, max(LEAST_MM, min(DISC_SHARE * depth, nearest / 2)))
+
+
+def _denied(
+    slices: SliceSegmenter, state: ObjectState, index: int, before: np.ndarray, click: tuple[int, int]
+) -> np.ndarray:
+    """The part of a slice's mask round a negative click in which the localiser does not see the structure either.
+
+    Rims are cut off: the localiser's edge is coarse.
+    """
+    word = _word(slices, state, index)
+    if word is None or word[click]:
+        return np.zeros_like(before)
+    frame = slices.frames[state.axis]
+    core = ndimage.distance_transform_edt(before & ~word, sampling=frame.pixel_size_mm) > RIM_MM
+    part = component_at(core, *click)
+    if not part.any():
+        return part
+    return before & ~word & (ndimage.distance_transform_edt(~part, sampling=frame.pixel_size_mm) <= RIM_MM)
 
 
 def _word(slices: SliceSegmenter, state: ObjectState, index: int) -> np.ndarray | None:
