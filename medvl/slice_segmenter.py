@@ -26,6 +26,7 @@ from .prompts import Box, Point
 from .propagation import SlicePropagator, click_map, make_inputs
 from .slice_encoder import SliceEncoder, to_plane, window_for
 from .structure_prior import LOGIT_LIMIT, StructurePrior
+from .two_parts import two_parts
 
 MIN_AREA_MM2 = 12.0  # below this an object counts as ended
 
@@ -111,6 +112,12 @@ class SliceSegmenter:
                 alike = float((np.abs(hu[mask] - np.median(here)) <= reach).mean())
                 score[n] = 0.5 * score[n] + alike - 0.4 * area / LARGE_AREA_MM2
         best = int(score.argmax())
+        if prompts.box is not None and not prompts.points:
+            parts = two_parts(
+                hu, prompts.box, float(iou[0][best]), lambda points: self.predict(axis, index, window, points, None)
+            )
+            if parts is not None:
+                return parts[0], parts[1] + 0.5 * box_agreement(parts[0] > 0, prompts.box)
         return logits[best], float(score[best])
 
     def guided(self, axis: int, index: int, prompts: SlicePrompts, window: str, word: np.ndarray) -> np.ndarray:
