@@ -8,7 +8,7 @@ the walk ends where nothing does. Everything else stays as earlier prompts left 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -24,24 +24,44 @@ class Change:
     """What a correction did to a slice, bool planes ``(row, column)``.
 
     Attributes:
-        adds: whether it asks for more.
-        removes: whether it asks for less.
         added: pixels that it added.
         removed: pixels that it took away.
     """
 
-    adds: bool
-    removes: bool
     added: np.ndarray
     removed: np.ndarray
 
     @classmethod
     def between(
-        cls, before: Patch | None, after: Patch | None, adds: bool, removes: bool, shape: tuple[int, int]
+        cls,
+        before: Patch | None,
+        after: Patch | None,
+        clicks: tuple[tuple[int, int, bool], ...],
+        shape: tuple[int, int],
+        free: bool = False,
     ) -> Change:
-        """The change of the slice that was corrected."""
+        """The change of the slice that was corrected.
+
+        Args:
+            before: the slice without the new prompts.
+            after: with them.
+            clicks: the new ones, ``(row, column, positive)``.
+            shape: of the plane.
+            free: all that came out different counts (a box was drawn).
+        """
         was, now = _mask(before, shape), _mask(after, shape)
-        return cls(adds, removes, (now & ~was) if adds else was & False, (was & ~now) if removes else was & False)
+        added, removed = now & ~was, was & ~now
+        if not free:
+            added, removed = _meant(added, clicks, True), _meant(removed, clicks, False)
+        return cls(added, removed)
+
+    def applied(self, old: Patch | None, new: Patch | None, shape: tuple[int, int]) -> Patch | None:
+        """``old`` with this change, whose logits are those of ``new``."""
+        was = _mask(old, shape)
+        if np.array_equal((was | self.added) & ~self.removed, _mask(new, shape)):
+            return new
+        changed = self.added | self.removed
+        return Patch.from_logits(np.where(changed, _logits(new, shape), _logits(old, shape)))
 
     @property
     def empty(self) -> bool:
@@ -63,14 +83,8 @@ class Change:
         added = _touching(now & ~was, self.added)
         # Where the object ends, what hangs together goes; elsewhere a removal may spread only so far.
         removed = _touching(was, self.removed) if new is None else was & ~now & _within(self.removed, SPREAD_MM, frame)
-        change = replace(self, added=added, removed=removed)
-        if change.empty:
-            return old, change
-        if not was.any() and added.sum() == now.sum():
-            return new, change
-        changed = added | removed
-        logits = np.where(changed, _logits(new, frame.shape), _logits(old, frame.shape))
-        return Patch.from_logits(logits), change
+        change = Change(added, removed)
+        return (old if change.empty else change.applied(old, new, frame.shape)), change
 
 
 def _mask(patch: Patch | None, shape: tuple[int, int]) -> np.ndarray:
@@ -79,6 +93,17 @@ def _mask(patch: Patch | None, shape: tuple[int, int]) -> np.ndarray:
 
 def _logits(patch: Patch | None, shape: tuple[int, int]) -> np.ndarray:
     return np.full(shape, ABSENT_LOGIT, np.float32) if patch is None else patch.full_logits(shape)
+
+
+def _meant(region: np.ndarray, clicks: tuple[tuple[int, int, bool], ...], positive: bool) -> np.ndarray:
+    """Of what was added (or removed) that which positive (or negative) clicks ask for: the components that hold them,
+    or all of it, where one of them told nothing new.
+    """
+    seed = np.zeros_like(region)
+    for r, c, on in clicks:
+        if on is positive:
+            seed[r, c] = True
+    return region & seed.any() if (seed & ~region).any() else _touching(region, seed)
 
 
 def _touching(region: np.ndarray, seed: np.ndarray) -> np.ndarray:

@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from .clicks import obey
 from .corrections import Change
 from .errors import Cancelled, PromptError
 from .memory_propagation import MemoryPropagation
+from .object_ends import one_piece, without_tails
 from .plane_masks import SlicePrompts, iou_of
 from .planes import Patch, PlaneFrame
 from .prompts import Box, Point
@@ -29,9 +31,6 @@ from .slice_segmenter import Fusion, ObjectState, SliceSegmenter
 from .structure_prior import MATCH_IOU
 
 NEGATIVE_REACH_MM = 8.0  # how far along the axis a click speaks that only takes away
-TAIL_SHARE = 0.12  # of the largest slice's area, below which slices at an end are a tail
-TAIL_MM = 15.0  # a tail longer than this is something else that goes on from the object (ureter, vessel, muscle)
-TAIL_KEPT_MM = 6.0
 STABLE_IOU = 0.985  # a re-prediction that agrees this well with what was there ends the correction
 
 
@@ -90,7 +89,7 @@ class Segmenter:
         cancel = cancel or threading.Event()
         begin = time.monotonic()
         earlier = state.slices
-        new = not earlier
+        new, changes = not earlier, {}
         state, touched = self._place(state, points, box)
         done = 0
         for index in touched:
@@ -98,6 +97,9 @@ class Segmenter:
                 yield Progress(state, (), "done", done, done, stopped=True)
                 return
             state = self._anchor(state, index)
+            if not new:
+                change, state = self._change(state, earlier.get(index), index, points, box)
+                changes[index] = change
             done += 1
             yield Progress(state, (index,), "slice", done, done)
         if new:
@@ -105,7 +107,6 @@ class Segmenter:
             moved = tuple(i for i in touched if state.slices.get(i) is not plain.slices.get(i))
             if moved:
                 yield Progress(state, moved, "slice", done, done)
-        changes = {} if new else self._changes(state, earlier, touched, points, box)
         for index, moved in self._propagate(state, touched, cancel, changes):
             state = moved
             done += 1
@@ -114,7 +115,7 @@ class Segmenter:
             yield Progress(state, (index,), "propagating", done, expected, eta_s=eta)
         before = state
         if not cancel.is_set():
-            state = self._without_tails(self._one_piece(state))
+            state = without_tails(one_piece(state), self.ct.spacing_mm[state.axis])
         changed = tuple(i for i in before.slices if state.slices.get(i) is not before.slices[i])
         yield Progress(state, changed, "done", done, done, stopped=cancel.is_set(), eta_s=0.0)
 
@@ -192,7 +193,7 @@ class Segmenter:
             logits = self.slices.first(state.axis, index, prompts, state.window)
         else:
             logits = self.slices.correct(state, index, old, prompts)
-        mask = self.slices.obey(state, index, logits, old, prompts)
+        mask = obey(self.slices, state, index, logits, old, prompts)
         slices = dict(state.slices)
         if mask.any():
             slices[index] = Patch.from_logits(np.where(mask, np.maximum(logits, 1.0), np.minimum(logits, -1.0)))
@@ -227,17 +228,18 @@ class Segmenter:
         statistics = object_statistics(hu, logits > 0)
         return replace(state, window=window, statistics=statistics, slices=state.slices | {index: patch})
 
-    def _changes(
-        self, state: ObjectState, earlier: dict[int, Patch], touched: list[int], points: list[Point], box: Box | None
-    ) -> dict[int, Change]:
-        """What the new prompts changed on their slices."""
-        shape, changes = self.slices.frames[state.axis].shape, {}
-        for index in touched:
-            signs = {p.positive for p in points if p.ijk[state.axis] == index}
-            boxed = box is not None and state.anchors[index].box is not None
-            adds, removes = boxed or True in signs, boxed or False in signs
-            changes[index] = Change.between(earlier.get(index), state.slices.get(index), adds, removes, shape)
-        return changes
+    def _change(
+        self, state: ObjectState, before: Patch | None, index: int, points: list[Point], box: Box | None
+    ) -> tuple[Change, ObjectState]:
+        """What the new prompts changed on their slice, and the object with no more changed there than they ask for."""
+        frame, axis = self.slices.frames[state.axis], state.axis
+        clicks = tuple((*frame.pixel(p.ijk), p.positive) for p in points if p.ijk[axis] == index)
+        change = Change.between(before, state.slices.get(index), clicks, frame.shape, free=box is not None)
+        slices = dict(state.slices)
+        patch = slices.pop(index, None)
+        if patch := change.applied(before, patch, frame.shape):
+            slices[index] = patch
+        return change, replace(state, slices=slices)
 
     def _propagate(
         self,
@@ -320,37 +322,6 @@ class Segmenter:
         guess = width_mm / self.ct.spacing_mm[state.axis]
         return int(max(guess, len(state.slices) * 1.1)) + len(touched)
 
-    def _one_piece(self, state: ObjectState) -> ObjectState:
-        """Drop slices that are cut off from every anchor (a gap means that the object ended there)."""
-        keep, runs = set(), []
-        for index in sorted(state.slices):
-            if runs and index == runs[-1][-1] + 1:
-                runs[-1].append(index)
-            else:
-                runs.append([index])
-        for run in runs:
-            if any(a in run for a in state.anchors):
-                keep.update(run)
-        return replace(state, slices={i: p for i, p in state.slices.items() if i in keep})
-
-    def _without_tails(self, state: ObjectState) -> ObjectState:
-        """Cut long thin ends without a prompt off an object that is no known structure: it leaked there."""
-        if state.structure or len(state.slices) < 3:
-            return state
-        areas = {i: int((patch.logits > 0).sum()) for i, patch in state.slices.items()}
-        thin = TAIL_SHARE * max(areas.values())
-        spacing = self.ct.spacing_mm[state.axis]
-        gone: set[int] = set()
-        for order in (sorted(areas), sorted(areas, reverse=True)):
-            tail = []
-            for index in order:
-                if areas[index] >= thin or index in state.anchors:
-                    break
-                tail.append(index)
-            if len(tail) * spacing > TAIL_MM:
-                gone.update(tail[: len(tail) - round(TAIL_KEPT_MM / spacing)])
-        return replace(state, slices={i: p for i, p in state.slices.items() if i not in gone}) if gone else state
-
     def follow(self, state: ObjectState, cancel: threading.Event) -> Iterator[ObjectState]:
         """Carry an object of one slice both ways through ``state.limits``, yielding it after each slice.
 
@@ -362,7 +333,7 @@ class Segmenter:
             state = moved
             yield state
         if not cancel.is_set():
-            yield self._one_piece(state)
+            yield one_piece(state)
 
     def frame(self, axis: int) -> PlaneFrame:
         """Bookkeeping of the planes with normal ``axis``."""

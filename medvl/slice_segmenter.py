@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 
 from .plane_masks import (
     SlicePrompts,
     box_agreement,
     box_round,
     centrality,
-    component_at,
     deepest,
     honours,
     iou_of,
@@ -28,13 +26,11 @@ from .prompts import Box, Point
 from .propagation import SlicePropagator, click_map, make_inputs
 from .slice_encoder import SliceEncoder, to_plane, window_for
 from .structure_prior import LOGIT_LIMIT, StructurePrior
+from .two_parts import two_parts
 
 MIN_AREA_MM2 = 12.0  # below this an object counts as ended
 
 LARGE_AREA_MM2 = 40_000.0  # hardly an organ has a larger slice; a click does not mean the whole body
-WHOLE_REGION_DEPTH = 0.5  # a negative click this deep in a region (1 is its middle) means all of it
-VOUCHED_IOU = 0.5  # of a region with what the localiser sees on the slice, from which on it speaks for the region
-SUPPORT_MM = 10.0  # a slice this near to a box or positive point is not taken away whole
 
 
 @dataclass(frozen=True)
@@ -116,6 +112,12 @@ class SliceSegmenter:
                 alike = float((np.abs(hu[mask] - np.median(here)) <= reach).mean())
                 score[n] = 0.5 * score[n] + alike - 0.4 * area / LARGE_AREA_MM2
         best = int(score.argmax())
+        if prompts.box is not None and not prompts.points:
+            parts = two_parts(
+                hu, prompts.box, float(iou[0][best]), lambda points: self.predict(axis, index, window, points, None)
+            )
+            if parts is not None:
+                return parts[0], parts[1] + 0.5 * box_agreement(parts[0] > 0, prompts.box)
         return logits[best], float(score[best])
 
     def guided(self, axis: int, index: int, prompts: SlicePrompts, window: str, word: np.ndarray) -> np.ndarray:
@@ -193,58 +195,6 @@ class SliceSegmenter:
                 )
             )
         return logits, np.array(rows)
-
-    def obey(
-        self, state: ObjectState, index: int, logits: np.ndarray, old: Patch | None, prompts: SlicePrompts
-    ) -> np.ndarray:
-        """The mask of ``logits`` with every click honoured, and without islands that nothing speaks for."""
-        frame = self.frames[state.axis]
-        mask = logits > 0
-        positives = [(r, c) for r, c, on in prompts.points if on]
-        before = mask if old is None else old.full_mask(frame.shape)
-        for r, c, positive in prompts.points:
-            if positive:
-                if not mask[r, c]:
-                    part = self.first(state.axis, index, SlicePrompts(((r, c, True),)), state.window) > 0
-                    mask = mask | (component_at(part, r, c) if part[r, c] else frame.disc(r, c, 4.0))
-                continue
-            wrong = component_at(before, r, c)
-            lonely = not any(wrong[p] for p in positives) and self._unsupported(state, index, wrong)
-            if lonely and centrality(wrong, (r, c, False))[0] > WHOLE_REGION_DEPTH:
-                mask = mask & ~wrong
-            elif mask[r, c]:
-                part = self.first(state.axis, index, SlicePrompts(((r, c, True),)), state.window) > 0
-                small = part.sum() < 0.6 * mask.sum() and not any(part[p] for p in positives)
-                mask = mask & ~(part if small else frame.disc(r, c, 5.0))
-        if prompts.box is None and mask.any():
-            labels, count = ndimage.label(mask)
-            if count > 1:
-                keep = {int(labels[p]) for p in positives}
-                if old is not None:
-                    keep |= {int(v) for v in np.unique(labels[before & mask])}
-                keep = keep - {0} or {int(np.bincount(labels.ravel())[1:].argmax()) + 1}
-                mask = np.isin(labels, list(keep))
-        leftover = mask.sum() < 0.35 * before.sum() and self._unsupported(state, index, before)
-        if (leftover or mask.sum() * frame.pixel_area_mm2 < MIN_AREA_MM2) and not positives and not prompts.box:
-            return np.zeros_like(mask)
-        for r, c, positive in prompts.points:
-            mask[r, c] = positive
-        return mask
-
-    def _unsupported(self, state: ObjectState, index: int, region: np.ndarray) -> bool:
-        """True if nothing speaks for a region of a slice: there a negative click may mean all of it.
-
-        What speaks: a box or positive point on a slice near by, or the localiser, where it sees the structure there.
-        """
-        if state.structure and self.prior:
-            word = self.prior.logits(state.structure, state.axis, index) > 0
-            if iou_of(word, region) >= VOUCHED_IOU:
-                return False
-        reach = SUPPORT_MM / self.ct.spacing_mm[state.axis]
-        return not any(
-            abs(other - index) <= reach and (prompts.box or any(on for _, _, on in prompts.points))
-            for other, prompts in state.anchors.items()
-        )
 
     @torch.inference_mode()
     def _network(

@@ -24,7 +24,8 @@ from pydicom.uid import UID
 from ..errors import CTReadError
 from ..volume import DicomReference
 from .common import LPS_TO_RAS, Job, Loaded, check_affine, check_bytes, check_size, volume_shape
-from .dicom_series import Slice, choose, in_order, scan
+from .dicom_frames import DamagedFrameError, check_frames
+from .dicom_series import BROKEN, Slice, choose, in_order, scan
 from .hounsfield import AIR_HU, HounsfieldBuilder
 from .itk import quiet_itk
 
@@ -241,6 +242,7 @@ def _planes(slices: list[Slice]) -> Callable[[int], np.ndarray]:
 
 
 def _decode(reader: sitk.ImageFileReader, item: Slice) -> np.ndarray:
+    _check(item)
     if item.inverted:
         return _scaled(_stored(item).T, item)
     reader.SetFileName(item.path)
@@ -273,6 +275,7 @@ def _decode_frames(item: Slice, rescales: set[tuple[float, float] | None]) -> tu
 
     GDCM applies one slope to all frames and turns MONOCHROME1 over, so pydicom decodes such a file.
     """
+    _check(item)
     if len(rescales) == 1 and not item.inverted:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
@@ -283,6 +286,22 @@ def _decode_frames(item: Slice, rescales: set[tuple[float, float] | None]) -> tu
             except RuntimeError as error:
                 raise CTReadError(_explain(item)) from error
     return _stored(item), True
+
+
+def _check(item: Slice) -> None:
+    """Refuse compressed pixels that would keep the decoder busy, or break it.
+
+    Raises:
+        CTReadError: they are not what the header says.
+    """
+    try:
+        check_frames(item.path, UID(item.header.file_meta.TransferSyntaxUID))
+    except DamagedFrameError as error:
+        raise CTReadError(
+            f"DICOM slice {item.instance} is damaged: its compressed picture {error}. Copy or export the series again."
+        ) from error
+    except BROKEN as error:
+        raise CTReadError(_explain(item)) from error
 
 
 def _explain(item: Slice) -> str:

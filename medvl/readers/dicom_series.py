@@ -31,7 +31,7 @@ _SAME_PLACE_MM = 0.01
 # pydicom's warnings print the value that does not fit its field, and in a damaged header that can be the whole patient.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 # What pydicom raises on damaged files.
-_BROKEN = (
+BROKEN = (
     InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError,
     NotImplementedError, OverflowError, RecursionError, struct.error, zlib.error,
 )  # fmt: skip
@@ -116,7 +116,7 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
             reason = _refuse(ds)
             slices = [] if reason else _slices(ds, path)
             home = _home(ds)
-        except _BROKEN:
+        except BROKEN:
             reason, slices = "damaged", []
         if not slices:
             refused[reason or "without a position in space"] += 1

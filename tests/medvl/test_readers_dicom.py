@@ -374,6 +374,33 @@ def test_pixels_cut_short(syntax, stored, tmp_path):
         read_ct(folder)
 
 
+def _rewrite(folder: Path, at: bytes, skip: int, new: bytes) -> None:
+    """Overwrite bytes of the fifth file's pixel data, ``skip`` after the marker ``at``."""
+    file = sorted(folder.iterdir())[4]
+    raw = bytearray(file.read_bytes())
+    place = raw.index(at, raw.rindex(b"\xe0\x7f\x10\x00")) + skip
+    raw[place : place + len(new)] = new
+    file.write_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "at", "skip", "new"),
+    [
+        ("jpeg", b"\xff\xc3", 5, b"\xff\xff\xff\xff"),  # 65535 x 65535 pixels
+        ("jpeg", b"\xff\xc3", 1, b"\xfe"),  # the frame header has become a comment
+        ("jpeg2000", b"\xff\x51", 6, b"\x00\x0f\x00\x00"),
+        ("jpeg2000", b"\xff\x51", 22, b"\x00\x00\x00\x00"),  # tiles of no width
+        ("rle", b"\x02\x00\x00\x00\x40\x00\x00\x00", 0, b"\x00"),  # no segments
+        ("rle", b"\x02\x00\x00\x00\x40\x00\x00\x00", 8, b"\xff\xff\xff\x7f"),  # the second one far beyond the end
+    ],
+)
+def test_a_compressed_frame_that_cannot_be_is_refused_before_decoding(syntax, at, skip, new, stored, tmp_path):
+    folder = write_dicom_series(tmp_path / "d", *stored, syntax=syntax)
+    _rewrite(folder, at, skip, new)
+    with pytest.raises(CTReadError, match=r"slice \d+ is damaged: its compressed picture .*Copy or export"):
+        read_ct(folder)
+
+
 def test_header_cut_short_is_left_out_and_told(ct, stored, tmp_path):
     folder = write_dicom_series(tmp_path / "d", *stored)
     for file in folder.iterdir():

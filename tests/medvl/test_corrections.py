@@ -1,0 +1,85 @@
+"""What a correction may change on its own slice and on the next ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medvl.corrections import Change
+from medvl.planes import Patch, PlaneFrame
+
+SHAPE = (60, 80)
+FRAME = PlaneFrame(2, (80, 60, 10), (1.0, 1.0))
+
+
+def square(r0, r1, c0, c1) -> np.ndarray:
+    mask = np.zeros(SHAPE, bool)
+    mask[r0:r1, c0:c1] = True
+    return mask
+
+
+def patch(mask: np.ndarray) -> Patch | None:
+    return Patch.from_logits(np.where(mask, 4.0, -4.0))
+
+
+def mask_of(found: Patch | None) -> np.ndarray:
+    return np.zeros(SHAPE, bool) if found is None else found.full_mask(SHAPE)
+
+
+ORGAN, MISSED, LEAK = square(10, 30, 10, 40), square(10, 30, 40, 48), square(30, 50, 20, 26)
+
+
+def test_a_positive_click_only_adds_what_hangs_together_with_it():
+    elsewhere = square(45, 50, 60, 70)
+    worse = (ORGAN & ~square(10, 30, 10, 14)) | MISSED | elsewhere
+    change = Change.between(patch(ORGAN), patch(worse), ((20, 44, True),), SHAPE)
+    assert np.array_equal(mask_of(change.applied(patch(ORGAN), patch(worse), SHAPE)), ORGAN | MISSED)
+
+
+def test_a_negative_click_only_takes_away_the_part_it_is_in():
+    before, after = ORGAN | LEAK, square(10, 30, 14, 48)
+    change = Change.between(patch(before), patch(after), ((40, 23, False),), SHAPE)
+    assert np.array_equal(mask_of(change.applied(patch(before), patch(after), SHAPE)), ORGAN)
+
+
+def test_a_click_that_tells_nothing_new_may_still_add():
+    change = Change.between(patch(ORGAN), patch(ORGAN | MISSED), ((20, 20, True),), SHAPE)
+    assert np.array_equal(change.added, MISSED)
+
+
+def test_a_box_may_change_everything():
+    change = Change.between(patch(ORGAN), patch(MISSED), (), SHAPE, free=True)
+    assert np.array_equal(mask_of(change.applied(patch(ORGAN), patch(MISSED), SHAPE)), MISSED)
+
+
+def test_what_was_added_goes_on_and_nothing_else_changes():
+    change = Change.between(patch(ORGAN), patch(ORGAN | MISSED), ((20, 44, True),), SHAPE)
+    predicted = square(10, 20, 10, 46)  # half of the organ lost, and the missed part smaller
+    found, following = change.carried(patch(ORGAN), patch(predicted), FRAME)
+    assert np.array_equal(mask_of(found), ORGAN | square(10, 20, 40, 46))
+    assert np.array_equal(following.added, square(10, 20, 40, 46))
+    same, ended = following.carried(patch(ORGAN), patch(square(20, 30, 10, 40)), FRAME)
+    assert ended.empty
+    assert np.array_equal(mask_of(same), ORGAN)
+
+
+def test_a_removal_does_not_spread_to_what_was_right():
+    change = Change.between(patch(ORGAN | LEAK), patch(ORGAN), ((40, 23, False),), SHAPE)
+    found, following = change.carried(patch(ORGAN | LEAK), patch(square(10, 14, 10, 14)), FRAME)
+    kept = mask_of(found)
+    assert not kept[34:].any()
+    assert (kept & ORGAN).sum() > 0.9 * ORGAN.sum()
+    assert not following.added.any()
+
+
+def test_where_the_object_ends_the_whole_leak_goes():
+    end = Change.between(patch(LEAK), None, ((40, 23, False),), SHAPE)
+    wider, apart = square(30, 50, 15, 40), square(5, 10, 60, 70)
+    found, _ = end.carried(patch(wider | apart), None, FRAME)
+    assert np.array_equal(mask_of(found), apart)
+
+
+def test_a_new_end_is_taken_as_it_is_predicted():
+    change = Change.between(None, patch(ORGAN), ((20, 20, True),), SHAPE)
+    found, following = change.carried(None, patch(square(12, 28, 12, 38)), FRAME)
+    assert np.array_equal(mask_of(found), square(12, 28, 12, 38))
+    assert not following.empty
