@@ -25,7 +25,7 @@ HU_WEIGHTS = {"other_bone": 0.8, "brainstem": 0.3, "larynx": 0.1}
 # Chosen on training cases, as the weights above; the head and neck's few patches make it larger there.
 EDGE_LOGIT = 0.7
 EDGE_LOGITS = {
-    "trachea": 0.4, "inferior_vena_cava": 1.0, "duodenum": 1.0, "esophagus": 1.2, "mandible": 1.0, "larynx": 1.4,
+    "trachea": 0.4, "inferior_vena_cava": 1.0, "duodenum": 1.0, "esophagus": 1.2, "larynx": 1.4,
     "spinal_cord": 1.6, "brainstem": 2.0, "right_parotid": 2.0, "left_parotid": 2.0,
 }  # fmt: skip
 # A piece of bone is kept only if the localiser is this sure of its surest twentieth ...
