@@ -1,7 +1,8 @@
-"""What runs behind the page: the model's notices, and the memory that is in use now."""
+"""What runs behind the page: preset, device, precision, memory in use now, weights and their licences."""
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import gradio as gr
@@ -14,6 +15,7 @@ from .panel import panel_html
 from .sessions import SessionStore
 
 USE = "Research use only, not for diagnosis."
+NO_LANGUAGE_MODEL = "none: words are understood by rules"
 
 
 def about_html(value: dict[str, Any]) -> gr.HTML:
@@ -30,12 +32,13 @@ def about_value(model: MedVLSAM2, preset: str, store: SessionStore | None = None
         store: the visitors' sessions.
         key: of the visitor who looks, for the memory of their scan.
     """
-    device = getattr(model, "device", torch.device("cpu"))
-    vlm = getattr(model, "vlm", None)
+    device, vlm = _device(model), getattr(model, "vlm", None)
     rows = [
         ("Preset", preset),
-        ("Device", torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"),
-        ("Language model", _precision(vlm) if vlm else "none: words are understood by rules"),
+        ("Device", _device_name(device)),
+        ("Weights", ", ".join(getattr(model, "weights", ())) or "none"),
+        ("Language model", f"{_precision(vlm)}, for image, chat and report" if vlm else NO_LANGUAGE_MODEL),
+        ("Segmentation", "float32, not quantised"),
         ("Memory of the program", _gb(psutil.Process().memory_info().rss)),
     ]
     if device.type == "cuda":
@@ -48,10 +51,41 @@ def about_value(model: MedVLSAM2, preset: str, store: SessionStore | None = None
     return {"rows": [list(row) for row in rows], "notices": [*notices, USE]}
 
 
+def footer(model: MedVLSAM2, preset: str) -> str:
+    """The line at the foot of the page: use, preset, device, precision, memory in use now, weights.
+
+    Args:
+        model: the loaded model.
+        preset: its name, as it was started; somebody's folder is told by its last part.
+    """
+    device, vlm = _device(model), getattr(model, "vlm", None)
+    used = psutil.Process().memory_info().rss
+    memory = f"{_gb(used)} of memory in use"
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        memory = f"{_gb(total - free)} of {_gb(total)} GPU memory in use"
+    name = preset.replace("\\", "/").rstrip("/").rpartition("/")[2] or preset
+    words = [
+        f"Preset {name} on {_device_name(device)}",
+        f"Language model in {_precision(vlm)}" if vlm else "float32, no language model",
+        memory,
+        f"Weights: {', '.join(getattr(model, 'weights', ())) or 'none'}",
+        "Scans stay in this server's memory until you close the page",
+    ]
+    return f"<span><strong>{USE}</strong></span>" + "".join(f"<span>{html.escape(word)}</span>" for word in words)
+
+
+def _device(model: MedVLSAM2) -> torch.device:
+    return getattr(model, "device", torch.device("cpu"))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
 def _precision(vlm: Any) -> str:
     precision = vlm.lm.precision
-    held = {"4bit": "4-bit NF4", "8bit": "8-bit"}.get(precision.mode, str(precision.dtype).removeprefix("torch."))
-    return f"{held}, for image, chat and report"
+    return {"4bit": "4-bit NF4", "8bit": "8-bit"}.get(precision.mode, str(precision.dtype).removeprefix("torch."))
 
 
 def _gb(size: float) -> str:

@@ -15,7 +15,7 @@ from medvl.errors import MedVLError
 from medvl.model import MedVLSAM2
 
 from . import api, panel, theme
-from .about import about_html, about_value
+from .about import about_html, about_value, footer
 from .chat_panel import chat_html
 from .handlers import Handlers
 from .report_panel import report_html
@@ -31,12 +31,12 @@ TITLE = "MedVL-SAM2"
 FILE_TYPES = None  # DICOM files often have no ending
 VISITORS_AT_ONCE = 8  # segmentations that run or wait for the model; the rest queue
 QUEUE = 64
-TABS = {
-    "Chat": "chat",
-    "Report": "report",
+TABS = {  # in the order of work
     "Scan": "scan",
+    "Chat": "chat",
     "Masks": "masks",
     "3-D": "surface",
+    "Report": "report",
     "Export": "export",
 }
 QUIET = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
@@ -60,10 +60,6 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                     elem_id="brand",
                 )
                 with gr.Tabs(elem_id="tabs", selected="chat") as tabs:
-                    with gr.Tab("Chat", id="chat", elem_id="tab-chat"):
-                        chat = chat_html()
-                    with gr.Tab("Report", id="report", elem_id="tab-report"):
-                        report = report_html()
                     with gr.Tab("Scan", id="scan", elem_id="tab-scan"):
                         sample = gr.Dropdown(
                             handlers.shelf.choices(),
@@ -80,13 +76,17 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                             elem_id="upload",
                         )
                         facts = panel.facts_html()
+                    with gr.Tab("Chat", id="chat", elem_id="tab-chat"):
+                        chat = chat_html()
                     with gr.Tab("Masks", id="masks", elem_id="tab-masks"):
                         masks = panel.masks_html()
                     with gr.Tab("3-D", id="surface", elem_id="tab-surface"):
                         surface = gr.Plot(show_label=False, container=False, elem_id="surface")
+                    with gr.Tab("Report", id="report", elem_id="tab-report"):
+                        report = report_html()
                     with gr.Tab("Export", id="export", elem_id="tab-export"):
                         export = panel.export_html()
-        gr.HTML(_footer(handlers.model, preset), elem_id="foot")
+        foot = gr.HTML(footer(handlers.model, preset), elem_id="foot")
         about = about_html(about_value(handlers.model, preset))
 
         parts = {
@@ -157,13 +157,14 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         def on_look(request: gr.Request) -> dict:
             return about_value(handlers.model, preset, handlers.store, request.session_hash)
 
+        demo.load(lambda: footer(handlers.model, preset), None, foot, queue=False, **QUIET)  # the memory of now
         about.look(on_look, None, about, queue=False, **QUIET)
         tabs.select(on_tab, None, outputs, **QUIET, **many)
         sample.input(on_sample, sample, outputs, **QUIET, **many)
         upload.upload(on_upload, upload, outputs, **QUIET, **many)
         demo.load(on_load, None, outputs, show_progress="hidden", api_visibility="private", **many)
         demo.unload(on_leave)
-        api.add_endpoints(handlers.model)
+        api.add_endpoints(handlers.model, handlers.store)
     demo.queue(max_size=QUEUE, default_concurrency_limit=VISITORS_AT_ONCE)
     return demo
 
@@ -240,14 +241,3 @@ def _stopper(handlers: Handlers) -> Callable:
             handlers.stop(request.session_hash)
 
     return stop
-
-
-def _footer(model: MedVLSAM2, preset: str) -> str:
-    device = {"cpu": "CPU", "cuda": "GPU"}.get(str(getattr(model.device, "type", "cpu")), "other device")
-    words = (
-        "<strong>Research use only, not for diagnosis.</strong>",
-        f"Preset {html.escape(preset)} on {device}",
-        "Weights: SAM 2 hiera-tiny, slice propagator, localiser; Apache-2.0",
-        "Scans stay in this server's memory until you close the page",
-    )
-    return "".join(f"<span>{word}</span>" for word in words)

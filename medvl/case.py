@@ -70,7 +70,7 @@ class Case:
         self.ct = ct
         self.masks: dict[str, Mask] = {}
         self.encoder = SliceEncoder(model.sam2, ct)
-        self.finder = TextSegmenter(self)
+        self.finder = TextSegmenter(self, model.edge)
         self.reader = ImageReader(self) if model.vlm else None
         self.conversation = Conversation(self.finder, remove=self.remove, reader=self.reader)
         self.segmenter = Segmenter(self.encoder, model.propagator)

@@ -1,33 +1,46 @@
-"""Where weights come from: the bundle in ``assets/``, else a local folder."""
+"""Where weights come from: the bundle in ``assets/``, else a local folder, else the Hugging Face hub."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .errors import WeightsError
 from .hub_checkpoints import read_pt
+from .hub_download import download, is_hub_name
 
 BUNDLED = Path(__file__).resolve().parent.parent / "assets"
+MODEL_FILES = ["*.json", "*.safetensors", "vlm/*"]  # of a folder that ``MedVLSAM2.save_pretrained`` wrote
 
 
-def find_model(name: str) -> Path:
+def find_model(name: str, revision: str | None = None) -> Path:
     """Folder of a preset or of a model that somebody trained.
 
     Args:
-        name: ``"nano"`` or the path of a folder with ``config.json``.
+        name: ``"nano"``, the path of a folder with ``config.json``, or ``owner/name`` of a repository on the hub.
+        revision: of the repository.
 
     Raises:
-        WeightsError: neither a bundled preset nor such a folder.
+        WeightsError: none of these, or the hub cannot be reached.
     """
     for folder in (BUNDLED / name, Path(name)):
         if (folder / "config.json").is_file():
             return folder
-    raise WeightsError(f"No model {name!r}: it is neither a preset ('nano', '7b') nor a folder with a config.json.")
+    if Path(name).is_dir() or not is_hub_name(name):
+        raise WeightsError(
+            f"No model {name!r}: it is neither a preset ('nano', '7b') nor a folder with a config.json nor a "
+            "repository of the Hugging Face hub (owner/name)."
+        )
+    try:
+        folder = download(name, MODEL_FILES, revision)
+    except WeightsError as error:
+        raise WeightsError(f"No folder {name!r} with a config.json; as a repository of the hub: {error}") from error
+    if not (folder / "config.json").is_file():
+        raise WeightsError(f"The repository {name} on the hub has no config.json: it is no model of this package.")
+    return folder
 
 
 def fetch(
@@ -49,19 +62,20 @@ def fetch(
         force_download: see there.
         local_files_only: see there.
         token: see there.
+
+    Raises:
+        WeightsError: neither in the cache nor given by the hub.
     """
     if Path(model_id).is_dir():
         return Path(model_id)
-    return Path(
-        snapshot_download(
-            model_id,
-            revision=revision,
-            cache_dir=cache_dir,
-            force_download=force_download,
-            local_files_only=local_files_only,
-            token=token,
-            allow_patterns=patterns,
-        )
+    return download(
+        model_id,
+        patterns,
+        revision,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+        token=token,
     )
 
 

@@ -1,12 +1,11 @@
 """The public checkpoints behind the ``7b`` preset: where they are, under which licence, how they get here.
 
-Downloads go through huggingface_hub: they resume where they were cut off, show their progress and are kept in its
-cache. Without a network a folder with the files is enough (``checkpoints=``), or the cache (``HF_HUB_OFFLINE=1``).
+Downloads go through huggingface_hub (``hub_download``): they show their progress and are kept in its cache. Without a
+network a folder with the files is enough (``checkpoints=``), or the cache (``HF_HUB_OFFLINE=1``).
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,10 @@ from torch import Tensor
 
 from .config import SegmenterConfig
 from .errors import WeightsError
+from .hub_download import commit_of, download, kept
+from .safetensor_files import checkpoint_files
 
-# Where no commit is pinned below. Give ``revision=`` a commit hash to hold everything still.
+# Where no commit is pinned below, the first download pins it; see ``find``.
 REVISION = "main"
 INTENDED_USE = "Research use only, not for diagnosis."
 
@@ -45,9 +46,27 @@ class Checkpoint:
     revision: str = REVISION
 
     @property
+    def short(self) -> str:
+        """Its name without what it was made for."""
+        return self.what.partition(",")[0]
+
+    @property
     def notice(self) -> str:
         """One line on licence and use for the page and the command line."""
-        return f"{self.what} ({self.repo}): {self.licence} {INTENDED_USE}"
+        return self.notice_of(None)
+
+    def notice_of(self, folder: Path | None) -> str:
+        """As ``notice``, with the commit that was loaded.
+
+        Args:
+            folder: that it was loaded from; None leaves it open.
+        """
+        if folder is None:
+            where = self.repo
+        else:
+            commit = commit_of(folder)
+            where = f"{self.repo}, revision {commit[:12]}" if commit else f"{self.repo}, from a local folder"
+        return f"{self.what} ({where}): {self.licence} {INTENDED_USE}"
 
 
 VLM = Checkpoint(
@@ -77,7 +96,9 @@ SAM2 = {
     "medsam2": Checkpoint(
         "wanglab/MedSAM2",
         ("MedSAM2_latest.pt",),
-        "code Apache-2.0; see the model page for the weights' own terms.",
+        # The tag would allow commercial use and the card's text does not: both are told, and the stricter one counts.
+        "code Apache-2.0; the weights are tagged CC-BY-SA-4.0, and their model card says that they can only be used "
+        "for research and education purposes.",
         "MedSAM2, SAM 2.1 hiera-tiny tuned on medical scans at 512 pixels",
         "configs/sam2.1/sam2.1_hiera_t.yaml",
         revision="e4a6f35edd7e091619cbc0750f462f1574e23955",
@@ -99,50 +120,54 @@ def sam2_checkpoint(name: str) -> Checkpoint:
 def find(checkpoint: Checkpoint, checkpoints: str | Path | None = None, revision: str | None = None) -> Path:
     """A folder with the files of a checkpoint: given, cached, or downloaded now.
 
+    Where no commit is pinned here, the first download decides: later starts take the same files without asking the hub
+    for newer ones, until a revision is named.
+
     Args:
         checkpoint: which.
         checkpoints: a folder that holds the files, or a sub-folder named like the repository (``repo`` or its last
             part); the hub is then not asked.
-        revision: branch, tag or commit; None takes the checkpoint's own.
+        revision: branch, tag or commit; None takes the checkpoint's own. ``"main"`` fetches what is newest.
 
     Raises:
         WeightsError: the files are not where they should be, or the hub cannot be reached; the message says what to do.
     """
-    revision = revision or checkpoint.revision
     if checkpoints is not None:
         return _local(checkpoint, Path(checkpoints))
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    if revision is None and checkpoint.revision == REVISION:
+        folder = kept(checkpoint.repo, checkpoint.files, lambda folder: _whole(checkpoint, folder))
+        if folder is not None:
+            return folder
+    return download(checkpoint.repo, checkpoint.files, revision or checkpoint.revision)
 
+
+def _needed(checkpoint: Checkpoint) -> list[str]:
+    return [f for f in checkpoint.files if "*" not in f and f.endswith(".pt")] or ["config.json"]
+
+
+def _whole(checkpoint: Checkpoint, folder: Path) -> bool:
+    needed = _needed(checkpoint)
+    if not all((folder / f).is_file() for f in needed):
+        return False
+    if "config.json" not in needed:
+        return True
     try:
-        return Path(snapshot_download(checkpoint.repo, revision=revision, allow_patterns=list(checkpoint.files)))
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
-        raise WeightsError(_advice(checkpoint, revision, error)) from error
+        checkpoint_files(folder)
+    except WeightsError:
+        return False
+    return True
 
 
 def _local(checkpoint: Checkpoint, folder: Path) -> Path:
     if not folder.is_dir():
         raise WeightsError(f"There is no folder {folder.name!r} with checkpoints.")
-    needed = [f for f in checkpoint.files if "*" not in f and f.endswith(".pt")] or ["config.json"]
+    needed = _needed(checkpoint)
     for place in (folder / checkpoint.repo, folder / checkpoint.repo.rpartition("/")[2], folder):
         if all((place / f).is_file() for f in needed):
             return place
     raise WeightsError(
         f"The folder {folder.name!r} does not hold {' and '.join(needed)} of {checkpoint.repo}. Put the repository's "
         f"files into it or into a sub-folder {checkpoint.repo.rpartition('/')[2]!r}."
-    )
-
-
-def _advice(checkpoint: Checkpoint, revision: str, error: Exception) -> str:
-    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    if offline:
-        why = "HF_HUB_OFFLINE is set and it is not in the cache"
-    else:
-        why = f"the Hugging Face hub did not give it ({type(error).__name__})"
-    return (
-        f"{checkpoint.repo} (revision {revision!r}) is not here: {why}. On a machine with a network run "
-        f"`hf download {checkpoint.repo}` (it resumes where it was cut off), then either copy that cache and set "
-        "HF_HUB_OFFLINE=1, or copy the files into a folder and give that as checkpoints= (--checkpoints FOLDER)."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from . import hub, hub_checkpoints
 from .case import Case
 from .config import ModelConfig, SegmenterConfig
 from .errors import WeightsError
+from .hub_download import commit_of
 from .localiser import Localiser
 from .model_hub import HubModel
+from .placement import DeviceMap, Place
 from .propagation import SlicePropagator
 from .seg_token import SegHead
 from .slice_encoder import Sam2
+from .text_segmenter import Edge
 from .vlm import VisionLanguageModel
 from .volume import CTVolume
 
@@ -35,20 +39,27 @@ def load(
     checkpoints: str | Path | None = None,
     revision: str | None = None,
     sam2_revision: str | None = None,
+    device_map: str | DeviceMap = "auto",
+    max_memory: Mapping[Place, int] | None = None,
 ) -> MedVLSAM2:
     """Load a model.
 
     Args:
-        name: ``"nano"`` (bundled), ``"7b"`` (public checkpoints of the hub), or a folder with ``config.json`` and
-            weights.
+        name: ``"nano"`` (bundled), ``"7b"`` (public checkpoints of the hub), a folder with ``config.json`` and
+            weights, or ``owner/name`` of a repository on the hub with such files.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         quantization: of the language model, where there is one: ``"4bit"``, ``"8bit"``, ``"none"``, or ``"auto"``: the
             most precise one that fits into the free memory.
         sam2: of ``7b``: a name in ``hub_checkpoints.SAM2``.
         checkpoints: of ``7b``: a folder that holds the files; the hub is then not asked.
-        revision: of ``7b``: branch, tag or commit of the vision-language model on the hub; None takes the one in
-            ``hub_checkpoints``.
-        sam2_revision: the same of SAM 2.
+        revision: branch, tag or commit of the repository on the hub; of ``7b``: of the vision-language model, None
+            takes the one in ``hub_checkpoints``.
+        sam2_revision: of ``7b``: the same of SAM 2.
+        device_map: of the language model: ``"auto"``: as few GPUs as hold it, with main memory beside them where they
+            do not; ``"single"``: one device; or the place of each module by name (a GPU's number, ``"cpu"``,
+            ``"disk"``). Everything else is on the first GPU. ``notices`` tells what was picked and why.
+        max_memory: most bytes of the language model's weights by place, instead of what is free, for instance
+            ``{0: 10 * 10**9, "cpu": 32 * 10**9}``.
 
     Raises:
         WeightsError: there is no such model, its files are incomplete, or the hub cannot be reached.
@@ -58,13 +69,13 @@ def load(
         segmenter = hub_checkpoints.sam2_source(sam2, checkpoints, sam2_revision)
         folder = hub_checkpoints.find(hub_checkpoints.VLM, checkpoints, revision)
         model = MedVLSAM2(hub.find_model("nano"), place, segmenter)
-        model.source = sam2
+        model.source, model.folders = sam2, (folder, segmenter[1])
     else:
-        folder = hub.find_model(name)
+        folder = hub.find_model(name, revision)
         model = MedVLSAM2(folder, place)
         folder = folder / "vlm"
     if name == "7b" or folder.is_dir():
-        model.vlm = VisionLanguageModel.load(folder, place, quantization)
+        model.vlm = VisionLanguageModel.load(folder, place, quantization, device_map, max_memory)
     model.check_seg_head()
     return model
 
@@ -77,6 +88,7 @@ class MedVLSAM2(HubModel):
         seg_head: turns the language model's [SEG] into a place and a prompt; None where it was not trained (``nano``,
             ``7b``).
         source: name of the SAM 2 checkpoint of ``7b``, else None.
+        folders: that the weights came from; of ``7b`` that of the vision-language model, then that of SAM 2.
     """
 
     def __init__(
@@ -97,6 +109,7 @@ class MedVLSAM2(HubModel):
         self.sam2 = Sam2(self.config.segmenter, sam2_folder, device)
         self.vlm: VisionLanguageModel | None = None
         self.source: str | None = None
+        self.folders: tuple[Path, ...] = (folder,)
         self.propagator = SlicePropagator(self.config.propagator)
         hub.load_strict(self.propagator, hub.read_weights(folder, "propagator"), "the slice propagator")
         self.propagator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -130,14 +143,38 @@ class MedVLSAM2(HubModel):
         if self.vlm.lm.seg_id() is None:
             raise WeightsError("There is a [SEG] head and no [SEG] in the tokenizer. Use the one saved with the model.")
 
+    @property
+    def edge(self) -> Edge:
+        """What delineates a structure that the localiser found: SAM 2.1 where it was chosen, else the edge in HU."""
+        return "sam2" if self.source else "hu"
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Short names of what is loaded, for one line of the page."""
+        if self.source:
+            return ("Med3DVLM-Qwen-2.5-7B", hub_checkpoints.SAM2[self.source].short, "bundled localiser")
+        parts = [(True, "SAM 2 hiera-tiny"), (True, "slice propagator"), (self.localiser, "localiser")]
+        parts += [(self.vlm, "3-D encoder, projector and language model"), (self.seg_head, "[SEG] head")]
+        return tuple(name for part, name in parts if part)
+
     def notices(self) -> list[str]:
-        """For people: how the language model is held in memory and why, licences and use of hub checkpoints."""
+        """For people: how the language model is held in memory and why; weights, their licences and use."""
         lines = [f"Language model: {self.vlm.lm.precision.reason}."] if self.vlm else []
         if self.source:
-            lines += [hub_checkpoints.VLM.notice, hub_checkpoints.SAM2[self.source].notice]
+            of_vlm, of_sam2 = hub_checkpoints.VLM, hub_checkpoints.SAM2[self.source]
+            lines += [c.notice_of(f) for c, f in zip((of_vlm, of_sam2), self.folders, strict=True)]
             lines.append(
-                "Med3DVLM knows no [SEG]: named structures are found by the bundled localiser, and what the language "
-                "model says is its reading of the image, not a measurement."
+                f"Med3DVLM knows no [SEG]: named structures are found by the bundled localiser and delineated by "
+                f"{of_sam2.short}; what the language model says is its reading of the image, not a measurement."
+            )
+        elif self.folders[0] == hub.BUNDLED / "nano":
+            lines.append(f"Bundled weights ({', '.join(self.weights)}): Apache-2.0. {hub_checkpoints.INTENDED_USE}")
+        else:
+            commit = commit_of(self.folders[0])
+            where = f"a repository of the hub, revision {commit[:12]}" if commit else "a local folder"
+            lines.append(
+                f"Weights from {where} ({', '.join(self.weights)}): under the terms of whoever trained them. "
+                f"{hub_checkpoints.INTENDED_USE}"
             )
         return lines
 

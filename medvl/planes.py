@@ -109,7 +109,8 @@ class CanvasWindow:
         rows = torch.linspace(r0, r1 - 1, r1 - r0).sub(self.centre_px[0]).div(half[0])
         cols = torch.linspace(c0, c1 - 1, c1 - c0).sub(self.centre_px[1]).div(half[1])
         grid = torch.stack(torch.meshgrid(rows, cols, indexing="ij")[::-1], dim=-1)[None]
-        full[r0:r1, c0:c1] = F.grid_sample(logits[None, None], grid, align_corners=True, padding_mode="border")[0, 0]
+        window = F.grid_sample(logits[None, None], grid, align_corners=True, padding_mode="border")[0, 0]
+        full[r0:r1, c0:c1] = window.numpy()
         return full
 
 

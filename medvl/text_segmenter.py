@@ -116,11 +116,10 @@ class TextSegmenter:
             return None
         if self.edge == "sam2" and structure not in ("other_bone", "right_lung", "left_lung", "trachea"):
             array = clean(self._sharpen(box, array, cancel, progress), structure, self.ct)
-        from .answering.vocabulary import STRUCTURES
+        from .answering.words import name, sentence
 
-        name = STRUCTURES[structure].name if structure in STRUCTURES else structure.replace("_", " ")
-        name = name[:1].upper() + name[1:]
-        return Mask.from_block(self.ct.shape, box, array, id="", name=name, color=self._case.next_color())
+        title = sentence(name(structure))
+        return Mask.from_block(self.ct.shape, box, array, id="", name=title, color=self._case.next_color())
 
     def _sharpen(
         self,

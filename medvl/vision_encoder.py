@@ -47,9 +47,8 @@ class DecomposedConv(nn.Module):
     In evaluation the batch norm is folded into the kernel, which gives the same result with three passes fewer.
     """
 
-    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = False) -> None:
+    def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.act = act
         for axis in range(3):
             size, padding = [1, 1, 1], [0, 0, 0]
             size[axis], padding[axis] = kernel, kernel // 2
@@ -69,7 +68,7 @@ class DecomposedConv(nn.Module):
                 weight = conv.weight * gain.view(-1, 1, 1, 1, 1)
                 part = F.conv3d(x, weight, bias, conv.stride, conv.padding, 1, conv.groups)
                 out = part if out is None else out.add_(part) if not torch.is_grad_enabled() else out + part
-        return F.gelu(out) if self.act else out
+        return out
 
 
 class _MLP(nn.Module):
@@ -106,13 +105,17 @@ class _Block(nn.Module):
 
 
 class _Stages(nn.Module):
-    """The stem ``s0`` and the stages ``s1`` to ``s4``."""
+    """The stem ``s0`` and the stages ``s1`` to ``s4``.
+
+    The published stem has no activation: its code hands the GELU over in the place of ``norm``, so that it only turns
+    the batch norm on. The published weights were trained that way.
+    """
 
     def __init__(self, config: VisionEncoderConfig) -> None:
         super().__init__()
         first = config.channels[0]
-        stem = [DecomposedConv(1, first, 7, stride=4, act=True)]
-        stem += [DecomposedConv(first, first, 3, act=True) for _ in range(3)]
+        stem = [DecomposedConv(1, first, 7, stride=4)]
+        stem += [DecomposedConv(first, first, 3) for _ in range(3)]
         self.s0 = nn.Sequential(nn.Sequential(*stem))
         for stage in range(1, 5):
             cin, cout = config.channels[stage - 1 : stage + 1]

@@ -35,7 +35,12 @@ def parser() -> argparse.ArgumentParser:
     box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
 
     text = command("text", commands.text_requests, "structures by name, by description, and absent ones")
-    text.add_argument("--edge", nargs="*", choices=("none", "hu", "sam2"), default=["hu"], help="how edges are drawn")
+    text.add_argument(
+        "--edge",
+        nargs="+",
+        choices=("none", "hu", "sam2"),
+        help="how edges are drawn; the model's own way if not given",
+    )
 
     for sub in (box, text):
         sub.add_argument(

@@ -110,7 +110,7 @@ def text_requests(options: argparse.Namespace) -> int:
     model = load(options.model)
     results: list[TextResult] = []
     for case in _cases(options):
-        results += text.run_case(model, case, options.edge, _show_request, stated)
+        results += text.run_case(model, case, options.edge or [model.edge], _show_request, stated)
     print()
     _show([*text.summary(results), f"Empty masks: {EMPTY_RULE}."])
     save_json(options.json, about=about(empty_masks=EMPTY_RULE), results=results)

@@ -37,8 +37,7 @@ class PublishedConv(DecomposedConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """As ``DecomposedConv.forward``."""
-        x = self.c1(x) + self.c2(x) + self.c3(x)
-        return F.gelu(x) if self.act else x
+        return self.c1(x) + self.c2(x) + self.c3(x)
 
 
 class ViT3D(nn.Module):
@@ -128,8 +127,8 @@ import json, re, sys, torch
 import bitsandbytes, transformers
 from pathlib import Path
 from transformers import AutoConfig, AutoModelForCausalLM
-from medvl.language_model import count_weights, empty_model, fill
-from medvl.quantization import choose
+from medvl.language_model import empty_model, fill
+from medvl.placement import plan
 from medvl.safetensor_files import checkpoint_files
 def memory(what):  # of this process alone; getrusage would hand on the peak of its parent
     return 1024 * int(re.search(what + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
@@ -137,8 +136,8 @@ folder = Path(sys.argv[1])
 config = AutoConfig.from_pretrained(folder)
 model = empty_model(config)
 before = memory("VmRSS")
-precision = choose(sys.argv[2], torch.device("cpu"), *count_weights(model))
-fill(model, checkpoint_files(folder), precision, torch.device("cpu"), "the benchmark")
+placement = plan(model, sys.argv[2], torch.device("cpu"))
+fill(model, checkpoint_files(folder), placement, "the benchmark")
 print(json.dumps(memory("VmHWM") - before))
 """
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from .. import hub
 from ..errors import ConfigError
+from ..hub_download import download
 from ..language_model import IMAGE_TOKEN, SEG_TOKEN, LanguageModel
 from ..model import MedVLSAM2, load
 from ..projector import MixerProjector, ProjectorConfig
@@ -30,7 +31,7 @@ def start(settings: ModelSettings, device: torch.device) -> MedVLSAM2:
         ConfigError: there is neither a vision-language model nor a language model to build one from.
         WeightsError: weights are missing or do not fit.
     """
-    model = load(settings.start, str(device), settings.quantization)
+    model = load(settings.start, str(device), settings.quantization, device_map="single")
     if model.vlm is None and settings.language_model:
         model.vlm = _new_vlm(settings, device)
     if settings.encoder_weights and model.vlm is not None:
@@ -70,13 +71,13 @@ def local_folder(name: str) -> Path:
     """A folder, or the local copy of a hub id."""
     if Path(name).is_dir():
         return Path(name)
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]))
+    return download(name, ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"])
 
 
 def _new_vlm(settings: ModelSettings, device: torch.device) -> VisionLanguageModel:
-    lm = LanguageModel.from_pretrained(local_folder(settings.language_model), device, settings.quantization)
+    lm = LanguageModel.from_pretrained(
+        local_folder(settings.language_model), device, settings.quantization, device_map="single"
+    )
     add_token(lm, IMAGE_TOKEN)
     sizes = SIZES[settings.encoder]
     low, high = token_counts(settings.input_size)[-2:]

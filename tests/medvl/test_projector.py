@@ -6,6 +6,8 @@ import torch.nn.functional as F
 
 from medvl.projector import MixerProjector, ProjectorConfig
 
+from .test_vision_encoder import wave, wave_
+
 
 def published_forward(state, low, high):
     """The published projector, restated over its state dict."""
@@ -35,6 +37,17 @@ def test_tokens_are_those_of_the_published_forward_pass():
     ours = projector([torch.zeros(1), low, high])  # earlier hidden states do not count
     assert ours.shape == (2, 17, 32)
     assert torch.allclose(ours, published_forward(projector.state_dict(), low, high), atol=1e-4, rtol=1e-4)
+
+
+def test_tokens_are_those_that_the_upstream_code_gives():
+    """Of mirthAI/Med3DVLM's src/model/projector/mlp.py (commit cbbd633): mean, standard deviation and three values."""
+    projector = MixerProjector(ProjectorConfig((24, 12), (6, 20), (18, 10), (9, 7), 32))
+    wave_(projector.state_dict())
+    with torch.inference_mode():
+        tokens = projector([wave(2, 24, 12), wave(2, 6, 20)])
+    got = torch.stack([tokens.mean(), tokens.std(), tokens[0, 3, 5], tokens[1, -1, -2], tokens[1, 12, 1]])
+    upstream = torch.tensor([0.234764, 5.927791, 0.038146, 8.932953, -7.331164])
+    assert torch.allclose(got, upstream, atol=1e-4, rtol=1e-4)
 
 
 def test_published_size():

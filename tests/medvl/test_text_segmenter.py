@@ -9,7 +9,7 @@ from medvl.evaluation.interactive import dice
 from medvl.geometry import SourceGeometry
 from medvl.localiser import CoarseMap, resample
 from medvl.masks import Mask
-from medvl.text_segmenter import coarse_probability, cut_sides, delineate
+from medvl.text_segmenter import TextSegmenter, coarse_probability, cut_sides, delineate
 from medvl.volume import CTVolume
 
 
@@ -34,6 +34,18 @@ def coarse_of(**structures: np.ndarray) -> CoarseMap:
 )
 def test_organs_by_name(case, abdomen, name, least):
     assert dice(case.finder.find(name).mask.array, abdomen.mask(name)) > least
+
+
+def test_sam2_draws_the_edge_where_it_is_asked_to(case, abdomen):
+    sharp = TextSegmenter(case, "sam2")
+    sharp._coarse = case.finder.coarse()  # the localiser's word is the same
+    before = case.encoder.encoded
+    mask = sharp.find("left_kidney").mask
+    slices = int(mask.array.any(axis=(0, 1)).sum())
+    assert case.encoder.encoded - before >= slices - 2
+    assert dice(mask.array, abdomen.mask("left_kidney")) > 0.80
+    assert not np.array_equal(mask.array, case.finder.find("left_kidney").mask.array)
+    case.remove(mask.id)
 
 
 def test_right_is_right(case):
