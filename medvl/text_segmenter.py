@@ -13,14 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from scipy import ndimage
 
 from .answering.contract import Found
+from .delineation import SCATTERED, clean, delineate, upsampled
 from .errors import Cancelled
 from .localiser import BODY_HU, CoarseMap, locate
-from .masks import Mask, bounding_box
+from .masks import Mask
 from .plane_masks import SlicePrompts, box_round, deepest, iou_of
 from .prompts import Box
 from .slice_encoder import window_for
@@ -32,19 +31,13 @@ if TYPE_CHECKING:
 
 Edge = Literal["hu", "sam2", "none"]
 BODY = "body"
-# Of these every piece counts; of all others only the largest one.
-SCATTERED = frozenset({"other_bone", "vertebral_column", "duodenum", "pancreas", "stomach"})
 PAIRS = {"right_kidney": "left_kidney", "right_parotid": "left_parotid"}
-# How much the HU of a voxel may move the edge against the localiser's word. Chosen on training cases.
-HU_WEIGHT = 0.3
-HU_WEIGHTS = {"other_bone": 0.8, "vertebral_column": 0.4, "stomach": 0.1, "heart": 0.15, "trachea": 0.5}
 MIN_PEAK = 0.7
 MIN_VOLUME_ML = 1.0
 SMALLEST_ML = {
     "liver": 20.0, "heart": 20.0, "right_lung": 20.0, "left_lung": 20.0, "spleen": 5.0, "stomach": 5.0,
     "urinary_bladder": 5.0, "vertebral_column": 5.0, "other_bone": 5.0, "right_kidney": 3.0, "left_kidney": 3.0,
 }  # fmt: skip
-HU_BIN, HU_LOW, HU_BINS = 10, -1100, 350
 
 
 class TextSegmenter:
@@ -114,18 +107,19 @@ class TextSegmenter:
         probability = coarse_probability(coarse, structure)
         if probability is None:
             return None
+        least = SMALLEST_ML.get(structure, MIN_VOLUME_ML) / self.ct.voxel_volume_ml
         box, array = delineate(probability, structure, self.ct, self.edge != "none")
+        if array.sum() < least:
+            # Of a tip at the end of the scan too little is found, not too much: no margin is taken off.
+            box, array = delineate(probability, structure, self.ct, self.edge != "none", edge_logit=0.0)
+        if array.sum() < least:
+            return None
         if self.edge == "sam2" and structure not in ("other_bone", "right_lung", "left_lung", "trachea"):
-            array = self._sharpen(box, array, cancel, progress)
-        array = _clean(array, structure, self.ct)
+            array = clean(self._sharpen(box, array, cancel, progress), structure, self.ct)
         from .answering.words import name, sentence
 
-        mask = Mask.from_block(
-            self.ct.shape, box, array, id="", name=sentence(name(structure)), color=self._case.next_color()
-        )
-        if mask.voxels * self.ct.voxel_volume_ml < SMALLEST_ML.get(structure, MIN_VOLUME_ML):
-            return None
-        return mask
+        title = sentence(name(structure))
+        return Mask.from_block(self.ct.shape, box, array, id="", name=title, color=self._case.next_color())
 
     def _sharpen(
         self,
@@ -220,72 +214,9 @@ def _midline(coarse: CoarseMap) -> float:
     return coarse.body.shape[0] / 2
 
 
-def delineate(probability: np.ndarray, structure: str, ct: CTVolume, by_hu: bool = True) -> tuple[Box, np.ndarray]:
-    """Bring a coarse probability to the CT's own grid, and move its edge to where the HU change.
-
-    The HU inside (where the localiser is sure) and just outside give two histograms; the logarithm of their ratio at a
-    voxel, limited, is added to the localiser's logit. Where both sides look alike nothing moves.
-
-    Args:
-        probability: float32 on the coarse grid, some of it above one half.
-        structure: id, for its weight.
-        ct: the CT.
-        by_hu: False leaves the edge to the localiser.
-
-    Returns:
-        A half-open box and bool voxels inside it.
-    """
-    lo, hi = [], []
-    on = bounding_box(probability > 0.05)
-    for low, high, n, m in zip(on.lo, on.hi, ct.shape, probability.shape, strict=True):
-        lo.append(max(0, int((low - 2) * n / m)))
-        hi.append(min(n, int(np.ceil((high + 2) * n / m))))
-    box = Box(tuple(lo), tuple(hi))
-    fine = _upsampled(probability, ct.shape, box)
-    if not by_hu:
-        return box, fine > 0.5
-    smooth = [min(0.6 / s, 0.6) for s in ct.spacing_mm]
-    hu = ndimage.gaussian_filter(ct.hu[box.slices].astype(np.float32), smooth)
-    bins = np.clip((hu - HU_LOW) / HU_BIN, 0, HU_BINS - 1).astype(np.int16)
-    core, rim = fine > 0.85, (fine < 0.15) & (fine > 0.005)
-    if core.sum() < 30 or rim.sum() < 30:
-        return box, fine > 0.5
-    inside, outside = (
-        ndimage.gaussian_filter1d(np.bincount(bins[part], minlength=HU_BINS).astype(float), 2) + 0.5
-        for part in (core, rim)
-    )
-    ratio = np.clip(np.log(inside / inside.sum()) - np.log(outside / outside.sum()), -3, 3).astype(np.float32)
-    logit = np.log((fine + 1e-3) / (1 - fine + 1e-3))
-    return box, logit + HU_WEIGHTS.get(structure, HU_WEIGHT) * ratio[bins] > 0
-
-
-def _upsampled(probability: np.ndarray, shape: tuple[int, ...], box: Box) -> np.ndarray:
-    """Trilinear values of a coarse map at the voxels of a box of the fine grid (both cover the same extent)."""
-    axes = [
-        torch.from_numpy((2 * (np.arange(a, b) + 0.5) / n - 1).astype(np.float32))
-        for a, b, n in zip(box.lo, box.hi, shape, strict=True)
-    ]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None]
-    coarse = torch.from_numpy(np.ascontiguousarray(probability, dtype=np.float32))[None, None]
-    return F.grid_sample(coarse, grid, mode="bilinear", padding_mode="border", align_corners=False)[0, 0].numpy()
-
-
-def _clean(array: np.ndarray, structure: str, ct: CTVolume) -> np.ndarray:
-    """The largest piece (or all but specks, of scattered structures), without holes in lungs and soft organs."""
-    labels, count = ndimage.label(array)
-    if count > 1:
-        sizes = np.bincount(labels.ravel())
-        sizes[0] = 0
-        least = 0.3 / ct.voxel_volume_ml if structure in SCATTERED else sizes.max()
-        array = np.isin(labels, np.flatnonzero(sizes >= max(least, 1)))
-    if structure != "other_bone":
-        array = ndimage.binary_fill_holes(array)
-    return array
-
-
 def _body(ct: CTVolume, coarse: np.ndarray) -> np.ndarray:
     """Body outline at full resolution: HU decide near the coarse outline, the coarse body elsewhere."""
     box = Box((0, 0, 0), ct.shape)
     depth = ndimage.distance_transform_edt(coarse) - ndimage.distance_transform_edt(~coarse)
-    fine = _upsampled(depth.astype(np.float32), ct.shape, box)
+    fine = upsampled(depth.astype(np.float32), ct.shape, box)
     return (fine > 2) | ((fine > -2) & (ct.hu > BODY_HU))
