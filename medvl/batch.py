@@ -2,7 +2,7 @@
 
     python -m medvl segment FOLDER -o OUT --text "liver"
     accelerate launch --multi_gpu -m medvl report FOLDER -o OUT
-    torchrun --nproc_per_node 2 -m medvl report FOLDER -o OUT    # CPU only: accelerate launch would need mpirun
+    accelerate launch --multi_gpu --num_processes 2 -m medvl report FOLDER -o OUT    # also without a GPU, or torchrun
 
 Results are named after the input's path below the folder: ``a/b.nii.gz`` gives ``OUT/a/b.nii.gz`` (a mask) or
 ``OUT/a/b.md``, ``.html`` and ``.json`` (a report). They are written in a temporary folder and moved into place, the

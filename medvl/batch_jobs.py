@@ -49,7 +49,7 @@ def report_job(load: Load) -> Job:
 def segment_folder(
     folder: str, output: str, text: str | None, load: Load, parameters: dict[str, Any], spread: Spread | None = None
 ) -> int:
-    """``segment FOLDER -o OUT --text WORDS``; returns the exit code, 1 when a scan failed.
+    """``segment FOLDER -o OUT --text WORDS``; returns the exit code, of the main process 1 when a scan failed.
 
     Raises:
         PromptError: no text.
@@ -65,7 +65,7 @@ def segment_folder(
 def report_folder(
     folder: str, output: str, load: Load, parameters: dict[str, Any], spread: Spread | None = None
 ) -> int:
-    """``report FOLDER -o OUT``; returns the exit code, 1 when a scan failed.
+    """``report FOLDER -o OUT``; returns the exit code, of the main process 1 when a scan failed.
 
     Raises:
         CTReadError: nothing to read.
@@ -77,8 +77,9 @@ def report_folder(
 def _run(folder: str, output: str, job: Job, parameters: dict[str, Any], spread: Spread | None) -> int:
     spread = spread or processes(parameters.get("device", "auto"))
     outcomes = run(Path(folder), Path(output), job, parameters, spread, _tell)
-    if spread.is_main_process:
-        _tell(summary(outcomes))
+    if not spread.is_main_process:
+        return 0  # a launcher ends all processes at the first failure, and the main one may still write the manifest
+    _tell(summary(outcomes))
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 

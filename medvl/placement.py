@@ -71,12 +71,12 @@ class Placement:
             return None
         if isinstance(place, int):
             return torch.device("cuda", place)
-        return self.main if self.main.type == "cpu" else torch.device("cpu")
+        return torch.device("cpu") if self.main.type == "cuda" else self.main
 
     def offloaded(self, name: str) -> bool:
         """True for what is copied to ``main`` each time it is used."""
         place = self.place(name)
-        return place == "disk" or (place == "cpu" and self.main.type != "cpu")
+        return place == "disk" or (place == "cpu" and self.main.type == "cuda")
 
     @property
     def divided(self) -> bool:
@@ -86,8 +86,9 @@ class Placement:
 
 
 def undivided(precision: Precision, device: torch.device) -> Placement:
-    """Everything on one device."""
-    return Placement(precision, {"": (device.index or 0) if device.type == "cuda" else "cpu"}, device)
+    """Everything on one device; of another kind than a GPU there is one, and ``"cpu"`` means it."""
+    place: Place = (device.index or 0) if device.type == "cuda" else "cpu"
+    return Placement(precision, {"": place}, device)
 
 
 def free_memories(device: torch.device) -> dict[Place, int]:
@@ -268,7 +269,7 @@ def _reason(model: nn.Module, placement: Placement, room: Mapping[Place, int], w
         size = gigabytes(held[place])
         if place == "disk":
             parts.append(f"{size} left in the checkpoint's files")
-        elif place == "cpu" and placement.main.type != "cpu":
+        elif place == "cpu" and placement.main.type == "cuda":
             parts.append(f"{size} in main memory")
         else:
             at = f"cuda:{place}" if isinstance(place, int) else "cpu"

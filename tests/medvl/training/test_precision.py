@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,13 +12,18 @@ import medvl
 from medvl.training import build
 from medvl.training.engine import train
 from medvl.training.joint import Joint
+from medvl.training.readers import open_dataset
+from medvl.training.samples import Turn
 from medvl.training.stages import Instruct
 
 from .tiny_stages import config_of, losses, write_cases
 
 pytest.importorskip("peft")
 KINDS = {"instruct": Instruct, "joint": Joint}
-WAYS = {"bf16": ("none", "bf16"), "4bit": ("4bit", "no"), "4bit bf16": ("4bit", "bf16"), "8bit": ("8bit", "bf16")}
+TURNS = {
+    "instruct": Turn("where is the liver ?", "it is large ."),
+    "joint": Turn("where is the liver ?", "the liver is [SEG] .", ("liver",)),
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,34 +33,36 @@ def cases(tmp_path_factory):
     return folder
 
 
-def settings(cases, output, way, steps=6, **run):
-    quantization, precision = WAYS[way]
-    lora = {"rank": 8, "alpha": 16, "dropout": 0.0}
-    base = config_of(cases, output)
-    model = {"language_model": str(cases / "lm"), "encoder": "nano", "input_size": (32, 64, 64), "low_tokens": (6, 4),
-             "high_tokens": (3, 2), "lora": lora, "quantization": quantization}  # fmt: skip
-    return config_of(
+def settings(cases, output, quantization, precision="bf16", steps=6):
+    base = config_of(
         cases,
         output,
-        model=model,
-        data={"train": [{"kind": "cases", "root": str(base.data.train[0].root), "ids": ("c0",)}], "validation": [],
-              "augment": False, "cache": True, "turns": 1, "absent_share": 0.0},
+        data={"validation": [], "augment": False, "cache": True, "turns": 1},
         loss={"slice": 0.0},
-        optimiser={"steps": steps, "batch_size": 1, "lr": 1e-2, "mixed_precision": precision, "warmup": 0.0,
-                   "schedule": "constant_with_warmup"},
-        run={"log_every": 1, "save_every": 0, "evaluate_every": 0, "device": "cpu"} | run,
-    )  # fmt: skip
+        optimiser={"steps": steps, "lr": 1e-2, "mixed_precision": precision, "schedule": "constant_with_warmup"},
+        run={"log_every": 1, "save_every": 3, "evaluate_every": 0, "device": "cpu"},
+    )
+    lora = replace(base.model.lora, rank=8, alpha=16)
+    return replace(base, model=replace(base.model, quantization=quantization, lora=lora))
 
 
-@pytest.mark.parametrize("stage", list(KINDS))
-@pytest.mark.parametrize("way", list(WAYS))
-def test_learns_resumes_exactly_and_what_is_saved_is_whole(cases, tmp_path, stage, way):
-    straight = train(stage, settings(cases, tmp_path / "a", way))
-    assert min(losses(straight)[-2:]) < losses(straight)[0]
-    stopped = train(stage, settings(cases, tmp_path / "b", way), stop_after=3)
-    resumed = train(stage, settings(cases, tmp_path / "b", way))
-    assert losses(stopped) == losses(straight)[:3]
-    assert losses(resumed) == losses(straight)
+def one_sample(cases, stage):
+    """A scan of which one thing is said."""
+    return [replace(open_dataset("cases", cases / "cases.json", "train")[0], turns=(TURNS[stage],))]
+
+
+@pytest.mark.parametrize(
+    ("stage", "quantization"),
+    [("instruct", "none"), ("instruct", "4bit"), ("instruct", "8bit"), ("joint", "none"), ("joint", "4bit")],
+)
+def test_learns_resumes_exactly_and_what_is_saved_is_whole(cases, tmp_path, stage, quantization):
+    samples = one_sample(cases, stage)
+    straight = train(stage, settings(cases, tmp_path / "a", quantization), samples=samples)
+    assert losses(straight)[-1] < 0.9 * losses(straight)[0]
+    shutil.copytree(tmp_path / "a" / "checkpoints", tmp_path / "b" / "checkpoints")
+    resumed = train(stage, settings(cases, tmp_path / "b", quantization), samples=samples)
+    assert [entry["step"] for entry in resumed] == [4, 5, 6]
+    assert losses(resumed) == losses(straight)[3:]
     model = medvl.load(str(tmp_path / "a" / "model"), "cpu", "none")
     state = model.vlm.lm.model.state_dict()
     assert all(t.dtype == torch.float32 for t in state.values())
@@ -66,7 +76,7 @@ def test_learns_resumes_exactly_and_what_is_saved_is_whole(cases, tmp_path, stag
 
 @pytest.mark.parametrize("stage", list(KINDS))
 def test_around_a_4_bit_model_only_what_should_be_is_trained(cases, tmp_path, stage):
-    made = KINDS[stage](settings(cases, tmp_path, "4bit"), torch.device("cpu"))
+    made = KINDS[stage](settings(cases, tmp_path, "4bit", "no"), torch.device("cpu"))
     kinds = [m.base_layer for m in made.lm.modules() if hasattr(m, "lora_A") and hasattr(m, "base_layer")]
     assert {type(k).__name__ for k in kinds} == {"Linear4bit"}
     assert not any(k.weight.requires_grad for k in kinds)
