@@ -136,7 +136,7 @@ class MedVLSAM2(HubModel):
 
     @property
     def edge(self) -> Edge:
-        """What delineates a structure that the localiser found: SAM 2.1 where it was chosen, else the HU at its edge."""
+        """What delineates a structure that the localiser found: SAM 2.1 where it was chosen, else the HU at its rim."""
         return "sam2" if self.source else "hu"
 
     @property
