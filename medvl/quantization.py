@@ -117,12 +117,18 @@ def prepare(model: nn.Module, precision: Precision) -> None:
     """Replace the linear layers by quantised ones, in place. The model must be on the meta device.
 
     Raises:
-        WeightsError: bitsandbytes is not installed.
+        WeightsError: bitsandbytes is not installed, or there is nothing to quantise.
     """
     if precision.mode == "none":
         return
     bnb = bitsandbytes()
-    for name, linear in quantizable(model).items():
+    layers = quantizable(model)
+    if not layers:
+        raise WeightsError(
+            f"{type(model).__name__} has no linear layers that bitsandbytes could hold in {precision.mode}; choose "
+            "quantization='none'."
+        )
+    for name, linear in layers.items():
         bias = linear.bias is not None
         if precision.mode == "4bit":
             new = bnb.nn.Linear4bit(
