@@ -1,5 +1,7 @@
 """Typed, named endpoints for ``gradio_client``: ``/info``, ``/segment``, ``/ask``, ``/report``. Stateless.
 
+What a call reads and makes counts against the memory budget of the sessions while it runs.
+
 Coordinates are voxels in the file's own array order and boxes are half-open, as on the command line. The file goes
 through a ``gr.File`` so that Gradio itself checks that it was uploaded, and is not a path of the server.
 """
@@ -23,6 +25,7 @@ from medvl.text_jobs import ask_file, report_file, segment_text_file
 
 from .inputs import clean_question
 from .scans import taken
+from .sessions import SessionStore
 
 AT_ONCE = 4
 VOXEL = {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3}
@@ -41,8 +44,8 @@ def _json(schema: dict[str, Any], **options: Any) -> gr.JSON:
     return component
 
 
-def add_endpoints(model: MedVLSAM2) -> None:
-    """Add the endpoints to the page that is being built."""
+def add_endpoints(model: MedVLSAM2, store: SessionStore) -> None:
+    """Add the endpoints to the page that is being built; calls that ``store`` has no room for are refused."""
     with gr.Group(visible=False):
         file = gr.File(label="CT: NIfTI, NRRD, MetaImage, DICOM or zip", file_count="multiple")
         points = _json(VOXELS, label="Positive points, [[i, j, k], ...]", value=[])
@@ -58,8 +61,8 @@ def add_endpoints(model: MedVLSAM2) -> None:
 
     def info(ct: list[str]) -> dict:
         """Shape, spacing in mm, orientation and HU range of a CT, in the file's own array order."""
-        with _words(), taken(ct) as paths:
-            return describe(read_ct(paths[0] if len(paths) == 1 else paths))
+        with _words(), taken(ct) as paths, store.room() as room:
+            return describe(read_ct(paths[0] if len(paths) == 1 else paths, claim=room.claim))
 
     def segment(
         ct: list[str],
@@ -75,14 +78,14 @@ def add_endpoints(model: MedVLSAM2) -> None:
         Research use only, not for diagnosis.
         """
         # A generator, so that the folder goes once Gradio has copied the answer to where it serves it from.
-        with _words(), tempfile.TemporaryDirectory(prefix="medvl-api-") as folder, taken(ct) as paths:
-            output = Path(folder) / f"mask-{secrets.token_hex(8)}.nii.gz"
+        with _words(), _folder() as folder, taken(ct) as paths, store.room() as room:
+            output = folder / f"mask-{secrets.token_hex(8)}.nii.gz"
             one = paths[0] if len(paths) == 1 else paths
             prompts = (points or [], negative_points or [], box)
             if text and text.strip():
-                measured = segment_text_file(model, one, clean_question(text), output, *prompts)
+                measured = segment_text_file(model, one, clean_question(text), output, *prompts, room=room)
             else:
-                measured = segment_file(model, one, output, *prompts)
+                measured = segment_file(model, one, output, *prompts, room=room)
             yield str(output), measured
 
     def ask(ct: list[str], question: str) -> Iterator[tuple[str, dict, str | None]]:
@@ -91,10 +94,10 @@ def add_endpoints(model: MedVLSAM2) -> None:
         Returns the answer's text, its facts and sentences, and the masks it speaks of as a NIfTI label map in the
         geometry of the input (nothing if there are none). Research use only, not for diagnosis.
         """
-        with _words(), tempfile.TemporaryDirectory(prefix="medvl-api-") as folder, taken(ct) as paths:
-            output = Path(folder) / f"masks-{secrets.token_hex(8)}.nii.gz"
+        with _words(), _folder() as folder, taken(ct) as paths, store.room() as room:
+            output = folder / f"masks-{secrets.token_hex(8)}.nii.gz"
             one = paths[0] if len(paths) == 1 else paths
-            given = ask_file(model, one, clean_question(question), output)
+            given = ask_file(model, one, clean_question(question), output, room=room)
             yield given["answer"], given, str(output) if given["labels"] else None
 
     def report(ct: list[str]) -> tuple[str, dict]:
@@ -102,8 +105,8 @@ def add_endpoints(model: MedVLSAM2) -> None:
 
         Research use only, not for diagnosis.
         """
-        with _words(), taken(ct) as paths:
-            written = report_file(model, paths[0] if len(paths) == 1 else paths)
+        with _words(), taken(ct) as paths, store.room() as room:
+            written = report_file(model, paths[0] if len(paths) == 1 else paths, room=room)
             return written.markdown(), written.to_dict()
 
     shared = {"concurrency_limit": AT_ONCE, "api_visibility": "public", "show_progress": "hidden"}
@@ -112,6 +115,13 @@ def add_endpoints(model: MedVLSAM2) -> None:
     buttons["segment"].click(segment, prompts, [mask, measured], api_name="segment", **shared)
     buttons["ask"].click(ask, [file, question], [answer, facts, mask], api_name="ask", **shared)
     buttons["report"].click(report, file, [answer, facts], api_name="report", **shared)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for the answer's file, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="medvl-api-") as folder:
+        yield Path(folder)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medvl.answering.contract import Done, Intent, MaskRef, Piece, Step, Words
+from medvl.report import IMPRESSION, Report
 
 TURNS = 100  # kept; the oldest go, so that a page left open for days does not grow
 
@@ -71,6 +72,8 @@ class Turn:
         state: ``"running"``, ``"done"``, ``"stopped"`` or ``"failed"``.
         note: words about a stop or a failure.
         report: it was answered with a report, which has its own panel.
+        summary: of that report, the turn keeps the impression only.
+        said_before: how many turns the case's conversation remembered when this one began; None before that.
         masks: name and colour, as they were, of the masks that the answer speaks of, by id.
     """
 
@@ -83,6 +86,8 @@ class Turn:
     sentences: list[ShownSentence] = field(default_factory=list)
     masks: dict[str, tuple[str, str]] = field(default_factory=dict)
     report: bool = False
+    summary: bool = False
+    said_before: int | None = None
 
     def take(self, piece: Piece) -> bool:
         """Add a piece of the answer; True if the page should show it at once."""
@@ -103,6 +108,13 @@ class Turn:
             self.sentences = [ShownSentence(s.text, s.source, tuple(s.mask_ids)) for s in piece.answer.sentences]
             self.end("stopped" if piece.stopped else "done")
         return True
+
+    def summarise(self, report: Report) -> None:
+        """Keep the impression of a report alone: all of it fills screens, and has a panel of its own."""
+        impression = [s for section in report.sections if section.title == IMPRESSION for s in section.sentences]
+        if impression:
+            self.summary = True
+            self.sentences = [ShownSentence(s.text, s.source, tuple(s.mask_ids)) for s in impression]
 
     def end(self, state: str, note: str = "") -> None:
         """The answer is complete, or will not be."""
@@ -139,6 +151,11 @@ class Chat:
         turn = Turn(self._last_id, question, nonce)
         self.turns = [*self.turns[-(TURNS - 1) :], turn]
         return turn
+
+    @property
+    def last(self) -> Turn | None:
+        """The newest turn."""
+        return self.turns[-1] if self.turns else None
 
     def again(self) -> Turn | None:
         """The last message once more, its answer forgotten; None if there is none."""

@@ -63,4 +63,5 @@ def _turn(turn: Turn) -> dict[str, Any]:
         "sentences": [sentence.to_dict() for sentence in turn.sentences if sentence.text],
         "chips": list(turn.masks),
         "report": turn.report and turn.state == "done",
+        "summary": turn.summary,
     }

@@ -74,7 +74,7 @@ class Handlers:
                 return
             self._opening.add(job)
 
-        def read() -> tuple[CTVolume, str]:
+        def read(_: Callable[[int], None]) -> tuple[CTVolume, str]:
             return self.shelf.read(str(sample_id)), sample.title
 
         try:
@@ -85,10 +85,14 @@ class Handlers:
     def open_upload(self, key: str, paths: Sequence[str] | str | None) -> Iterator[Updates]:
         """Files were uploaded."""
         paths = [paths] if isinstance(paths, str) else list(paths or [])
-        yield from self._open(key, lambda: read_upload(paths))
+        yield from self._open(key, lambda claim: read_upload(paths, claim))
 
     def _open(
-        self, key: str, read: Callable[[], tuple[CTVolume, str]], shared: bool = False, about: str = ""
+        self,
+        key: str,
+        read: Callable[[Callable[[int], None]], tuple[CTVolume, str]],
+        shared: bool = False,
+        about: str = "",
     ) -> Iterator[Updates]:
         """Read, then swap: until the new scan is ready, and if it cannot be read, the old one stays."""
         before = self.store.find(key)
@@ -97,9 +101,9 @@ class Handlers:
         yield {"viewer": viewer_value(before.board if before else None, status="Reading the scan")}
         session = None
         try:
-            ct, title = read()
-            self.store.check_room(key, 0 if shared else ct.hu.nbytes)
-            session = CaseSession(ct, self.model.open(ct), title, shared_ct=shared)
+            with self.store.room(key) as room:  # whose scan is too much is told so before it is read
+                ct, title = read(room.claim)
+                session = CaseSession(ct, self.model.open(ct), title, shared_ct=shared)
             session.tab = before.tab if before else session.tab
             self.store.open(key, session)
         except Exception as error:
@@ -243,12 +247,19 @@ class Handlers:
     # ---- tabs, surfaces, export
 
     def tab(self, key: str, name: Any) -> Updates:
-        """Another tab was opened; the 3-D view is made when it is looked at."""
+        """Another tab was opened: the 3-D view is made when it is looked at.
+
+        Gradio loses the value of a panel that has not been opened yet while an event streams without it, so a panel
+        gets its value again.
+        """
         session = self.store.find(key)
         if session is None:
             return {}
         session.tab = str(name)
-        return {"surface": surface_figure(session)} if session.tab == "surface" else {}
+        if session.tab == "surface":
+            return {"surface": surface_figure(session)}
+        values = {"masks": panel.masks_value, "report": report_value}
+        return {session.tab: values[session.tab](session)} if session.tab in values else {}
 
     def export(self, key: str, data: Any) -> Updates:
         """Write the chosen kinds of files into one zip in the session's folder and offer it."""

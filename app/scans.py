@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,8 +95,12 @@ def taken(paths: Sequence[str | Path] | None) -> Iterator[list[Path]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def read_upload(paths: Sequence[str | Path]) -> tuple[CTVolume, str]:
+def read_upload(paths: Sequence[str | Path], claim: Callable[[int], None] | None = None) -> tuple[CTVolume, str]:
     """Read uploaded files and delete them, whether or not that works.
+
+    Args:
+        paths: where Gradio put them.
+        claim: as ``read_ct`` takes it.
 
     Returns:
         The volume and what the visitor would call it: the file's name, or how many files it was.
@@ -106,8 +110,8 @@ def read_upload(paths: Sequence[str | Path]) -> tuple[CTVolume, str]:
     """
     with taken(paths) as moved:
         if len(moved) == 1:
-            return read_ct(moved[0]), _title(moved[0].name)
-        return read_ct(moved), f"{len(moved)} files"
+            return read_ct(moved[0], claim=claim), _title(moved[0].name)
+        return read_ct(moved, claim=claim), f"{len(moved)} files"
 
 
 def _take(path: Path, folder: Path, number: int) -> Path:

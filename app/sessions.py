@@ -11,10 +11,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.viewer import Board
+from medvl.case import Case
 from medvl.errors import MedVLError
 
 from .case_session import CaseSession, SessionEndedError
@@ -28,6 +30,35 @@ GRACE_S = 15  # after the tab is gone; a broken connection may come back
 
 class ServerFullError(MedVLError):
     """The byte budget leaves no room for another scan."""
+
+
+class Room:
+    """Memory of work that is no session yet, or never becomes one (a call of the API), within the store's budget."""
+
+    def __init__(self, store: SessionStore, key: str | None) -> None:
+        self._store, self._key = store, key
+        self._claimed = 0
+        self._case: Case | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """What is claimed, and what the case has taken by now."""
+        return self._claimed + (self._case.nbytes if self._case else 0)
+
+    def claim(self, nbytes: int) -> None:
+        """Take ``nbytes`` for a volume that is about to be read, instead of those claimed before.
+
+        Raises:
+            ServerFullError: they do not fit.
+        """
+        with self._store.lock:
+            self._claimed = 0
+            self._store.check_room(self._key, nbytes, self)
+            self._claimed = nbytes
+
+    def hold(self, case: Case) -> None:
+        """Count a case as well, as it grows."""
+        self._case = case
 
 
 class SessionStore:
@@ -50,7 +81,8 @@ class SessionStore:
         self._clock = clock
         self._sessions: dict[str, CaseSession] = {}
         self._tokens: dict[str, CaseSession] = {}
-        self._lock = threading.RLock()
+        self._rooms: list[Room] = []
+        self.lock = threading.RLock()
         self._stop = threading.Event()
         self._reaper: threading.Thread | None = None
 
@@ -59,9 +91,25 @@ class SessionStore:
 
     @property
     def nbytes(self) -> int:
-        """Memory of all sessions."""
-        with self._lock:
-            return sum(s.nbytes for s in self._sessions.values())
+        """Memory of all sessions, and of what is being read or answered beside them."""
+        with self.lock:
+            return sum(s.nbytes for s in (*self._sessions.values(), *self._rooms))
+
+    @contextmanager
+    def room(self, key: str | None = None) -> Iterator[Room]:
+        """Room for work beside the sessions, given back at the end.
+
+        Args:
+            key: of the visitor whose session the work will take the place of; None for a call of the API.
+        """
+        room = Room(self, key)
+        with self.lock:
+            self._rooms.append(room)
+        try:
+            yield room
+        finally:
+            with self.lock:
+                self._rooms.remove(room)
 
     def get(self, key: str | None) -> CaseSession:
         """The visitor's session.
@@ -77,12 +125,12 @@ class SessionStore:
 
     def find(self, key: str | None) -> CaseSession | None:
         """The visitor's session, or None."""
-        with self._lock:
+        with self.lock:
             return self._sessions.get(key or "")
 
     def by_token(self, token: str) -> CaseSession | None:
         """The session with this token, or None."""
-        with self._lock:
+        with self.lock:
             session = self._tokens.get(token)
         if session is not None:
             session.last_seen = time.monotonic()  # a request in flight does not bring back a tab that was closed
@@ -93,20 +141,26 @@ class SessionStore:
         session = self.by_token(token)
         return session.board if session else None
 
-    def check_room(self, key: str, nbytes: int) -> None:
+    def check_room(self, key: str | None, nbytes: int, room: Room | None = None) -> None:
         """Make sure that ``nbytes`` more fit, evicting sessions that are idle or left.
+
+        Args:
+            key: of the visitor whose session they replace; None for a call of the API, which is no visitor.
+            nbytes: wanted.
+            room: that asks; it is not counted.
 
         Raises:
             ServerFullError: they do not fit.
         """
-        with self._lock:
+        with self.lock:
             if nbytes > self.budget_bytes:
                 raise ServerFullError(
                     f"This scan needs {nbytes / 1e9:.1f} GB in memory; the server keeps {self.budget_bytes / 1e9:.1f} "
                     "GB for all its visitors. Crop or resample it, or run the app on a larger machine."
                 )
             others = sorted(((k, s) for k, s in self._sessions.items() if k != key), key=lambda item: item[1].last_seen)
-            used, count = sum(s.nbytes for _, s in others), len(others)
+            used = sum(s.nbytes for _, s in others) + sum(r.nbytes for r in self._rooms if r is not room)
+            count = len(others) if key is not None else 0
             for other, session in others:
                 if used + nbytes <= self.budget_bytes and count < self.max_sessions:
                     return
@@ -115,8 +169,8 @@ class SessionStore:
                     self.close(other)
             if used + nbytes > self.budget_bytes or count >= self.max_sessions:
                 raise ServerFullError(
-                    f"The server is full: {count} other visitors use its memory. Please try again in some minutes. "
-                    "What you had open is still there."
+                    f"The server is full: {len(self._sessions)} visitors use its memory. Please try again in some "
+                    "minutes. What you had open is still there."
                 )
 
     def open(self, key: str, session: CaseSession) -> CaseSession:
@@ -125,7 +179,7 @@ class SessionStore:
         Raises:
             ServerFullError: there is no room; ``session`` is closed, the one before stays.
         """
-        with self._lock:
+        with self.lock:
             try:
                 self.check_room(key, session.nbytes)
             except ServerFullError:
@@ -147,7 +201,7 @@ class SessionStore:
 
     def close(self, key: str | None) -> None:
         """Free a visitor's session; an unknown key is ignored."""
-        with self._lock:
+        with self.lock:
             session = self._sessions.pop(key or "", None)
             if session is not None:
                 self._tokens.pop(session.token, None)
@@ -157,7 +211,7 @@ class SessionStore:
     def sweep(self) -> int:
         """Close the sessions that were left or are idle for long; returns how many."""
         now = self._clock()
-        with self._lock:
+        with self.lock:
             gone = [
                 key
                 for key, s in self._sessions.items()
@@ -169,7 +223,7 @@ class SessionStore:
 
     def start_reaper(self, every_s: float = 5.0) -> None:
         """Sweep regularly in the background, until ``shutdown``."""
-        with self._lock:
+        with self.lock:
             if self._reaper is not None or self._stop.is_set():
                 return
             self._reaper = threading.Thread(target=self._reap, args=(every_s,), name="session-reaper", daemon=True)

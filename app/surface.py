@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import itertools
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -18,10 +20,14 @@ BACKGROUND = "#14171c"
 INK = "#9aa4b2"
 LETTER = "#ffd166"
 HEIGHT = 540
+NOTHING = "No mask to show yet.<br>Name a structure in the chat, or click one."
 LETTER_ROOM = 0.06  # of the longest side, between surfaces and letters
-# From the front, a little above: the patient's right is on the viewer's left, as in the planes. At this distance
-# Plotly's camera (45 degrees from top to bottom) sees a cube of one unit whole in a column 0.65 as wide as high.
-EYE = {"x": 0.42, "y": 2.55, "z": 0.38}
+# From the front, a little above: the patient's right is on the viewer's left, as in the planes.
+TOWARDS_EYE = (0.16, 0.976, 0.146)
+HALF_VIEW = math.tan(math.pi / 8)  # Plotly's camera sees 45 degrees from top to bottom
+NARROW = 0.62  # width by height of the narrowest column that shows the view: a phone's
+EMPTY_DISTANCE = 2.61  # distance of the eye where there is nothing to look at
+EDGE = 1.04  # a little room round it
 AXES = (("x", "L", "R"), ("y", "P", "A"), ("z", "I", "S"))  # growing to the patient's right, front and head
 
 
@@ -80,14 +86,15 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
     )
     if not shown:
         nothing = {
-            "text": "No visible mask yet",
+            "text": NOTHING,
             "showarrow": False,
             "x": 0.5,
             "y": 0.5,
             "xref": "paper",
             "yref": "paper",
         }
-        plot.update_layout(annotations=[nothing])
+        plot.update_layout(annotations=[nothing], plot_bgcolor=BACKGROUND)
+        plot.update_xaxes(visible=False).update_yaxes(visible=False)  # without a mesh, Plotly draws flat axes
     return plot
 
 
@@ -95,7 +102,7 @@ def _scene(plot: go.Figure) -> dict:
     """Axes, camera and letters. The longest side of the box round all surfaces and letters is one unit of the scene,
     so that the first picture holds all of it, also in a column that is narrower than high.
     """
-    scene = {"bgcolor": BACKGROUND, "camera": {"eye": EYE}, "aspectmode": "manual"}
+    scene = {"bgcolor": BACKGROUND, "camera": {"eye": _eye(EMPTY_DISTANCE)}, "aspectmode": "manual"}
     axes = {f"{axis}axis": {"visible": False, "showspikes": False} for axis in "xyz"}
     if not plot.data:
         return scene | axes | {"aspectratio": dict.fromkeys("xyz", 1.0)}
@@ -106,7 +113,30 @@ def _scene(plot: go.Figure) -> dict:
     for axis, below, above in zip("xyz", low - room, high + room, strict=True):
         axes[f"{axis}axis"]["range"] = [float(below), float(above)]
     ratio = dict(zip("xyz", (float(v) for v in sides / sides.max()), strict=True))
+    scene["camera"] = {"eye": _eye(_distance((high - low) / sides.max(), sides / sides.max()))}
     return scene | axes | {"aspectratio": ratio, "annotations": _letters(low, high, room)}
+
+
+def _eye(distance: float) -> dict[str, float]:
+    return dict(zip("xyz", (distance * part for part in TOWARDS_EYE), strict=True))
+
+
+def _distance(sides: np.ndarray, lettered: np.ndarray) -> float:
+    """From how far the first picture just holds all surfaces and letters.
+
+    Args:
+        sides: of the box round the surfaces, in units of the scene, whose middle the camera looks at.
+        lettered: the same with the letters, which stand in the middle of its faces.
+    """
+    forward = np.array(TOWARDS_EYE) / np.linalg.norm(TOWARDS_EYE)
+    right = np.cross((0.0, 0.0, 1.0), forward)
+    right /= np.linalg.norm(right)
+    up = np.cross(forward, right)
+    corners = np.array(list(itertools.product((-0.5, 0.5), repeat=3))) * sides
+    faces = np.concatenate([np.diag(lettered), -np.diag(lettered)]) / 2
+    points = np.concatenate([corners, faces])
+    reach = np.maximum(np.abs(points @ right) / NARROW, np.abs(points @ up)) / HALF_VIEW
+    return EDGE * float((points @ forward + reach).max())
 
 
 def _letters(low: np.ndarray, high: np.ndarray, room: float) -> list[dict]:

@@ -51,9 +51,10 @@ class Talk:
         data = data if isinstance(data, dict) else {}
         op = data.get("op")
         if op == "retry":
+            forgotten = session.chat.last
             turn = session.chat.again()
             if turn is not None:
-                yield from self._turn(session, turn)
+                yield from self._turn(session, turn, forgotten)
         elif op == "clear":
             with session.job():
                 session.chat.clear()
@@ -78,10 +79,15 @@ class Talk:
         edits.LOOKS["jump"](session, mask_id, data)
         return page(session, busy=session.busy)
 
-    def _turn(self, session: CaseSession, turn: Turn) -> Iterator[Updates]:
+    def _turn(self, session: CaseSession, turn: Turn, forgotten: Turn | None = None) -> Iterator[Updates]:
+        """Answer a turn; ``forgotten`` is the one that it takes the place of."""
         yield {"chat": chat_value(session)}
         try:
             with session.job() as cancel:
+                conversation = session.case.conversation
+                if forgotten is not None and forgotten.said_before is not None:
+                    conversation.rewind(forgotten.said_before)
+                turn.said_before = len(conversation.history)
                 try:
                     yield from self._answer(session, turn, cancel)
                 except Cancelled:
@@ -90,6 +96,8 @@ class Talk:
                     turn.end("failed", words(error))
                 if turn.state == "stopped":
                     turn.note = PREEMPTED if session.preempted else STOPPED
+                if turn.state == "done" and turn.report and conversation.report is not None:
+                    turn.summarise(conversation.report)
                 if not session.closed:
                     _reconcile(session)
                     yield page(session, busy=session.has_pending) | {"chat": chat_value(session)}

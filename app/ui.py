@@ -31,12 +31,12 @@ TITLE = "MedVL-SAM2"
 FILE_TYPES = None  # DICOM files often have no ending
 VISITORS_AT_ONCE = 8  # segmentations that run or wait for the model; the rest queue
 QUEUE = 64
-TABS = {
-    "Chat": "chat",
-    "Report": "report",
+TABS = {  # in the order of work
     "Scan": "scan",
+    "Chat": "chat",
     "Masks": "masks",
     "3-D": "surface",
+    "Report": "report",
     "Export": "export",
 }
 QUIET = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
@@ -60,10 +60,6 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                     elem_id="brand",
                 )
                 with gr.Tabs(elem_id="tabs", selected="chat") as tabs:
-                    with gr.Tab("Chat", id="chat", elem_id="tab-chat"):
-                        chat = chat_html()
-                    with gr.Tab("Report", id="report", elem_id="tab-report"):
-                        report = report_html()
                     with gr.Tab("Scan", id="scan", elem_id="tab-scan"):
                         sample = gr.Dropdown(
                             handlers.shelf.choices(),
@@ -80,10 +76,14 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
                             elem_id="upload",
                         )
                         facts = panel.facts_html()
+                    with gr.Tab("Chat", id="chat", elem_id="tab-chat"):
+                        chat = chat_html()
                     with gr.Tab("Masks", id="masks", elem_id="tab-masks"):
                         masks = panel.masks_html()
                     with gr.Tab("3-D", id="surface", elem_id="tab-surface"):
                         surface = gr.Plot(show_label=False, container=False, elem_id="surface")
+                    with gr.Tab("Report", id="report", elem_id="tab-report"):
+                        report = report_html()
                     with gr.Tab("Export", id="export", elem_id="tab-export"):
                         export = panel.export_html()
         foot = gr.HTML(footer(handlers.model, preset), elem_id="foot")
@@ -164,7 +164,7 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         upload.upload(on_upload, upload, outputs, **QUIET, **many)
         demo.load(on_load, None, outputs, show_progress="hidden", api_visibility="private", **many)
         demo.unload(on_leave)
-        api.add_endpoints(handlers.model)
+        api.add_endpoints(handlers.model, handlers.store)
     demo.queue(max_size=QUEUE, default_concurrency_limit=VISITORS_AT_ONCE)
     return demo
 

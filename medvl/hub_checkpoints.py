@@ -96,7 +96,9 @@ SAM2 = {
     "medsam2": Checkpoint(
         "wanglab/MedSAM2",
         ("MedSAM2_latest.pt",),
-        "code Apache-2.0; see the model page for the weights' own terms.",
+        # The tag would allow commercial use and the card's text does not: both are told, and the stricter one counts.
+        "code Apache-2.0; the weights are tagged CC-BY-SA-4.0, and their model card says that they can only be used "
+        "for research and education purposes.",
         "MedSAM2, SAM 2.1 hiera-tiny tuned on medical scans at 512 pixels",
         "configs/sam2.1/sam2.1_hiera_t.yaml",
         revision="e4a6f35edd7e091619cbc0750f462f1574e23955",

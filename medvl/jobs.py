@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from .case import SegmentUpdate
+from .case import Case, SegmentUpdate
 from .errors import PromptError
 from .export import save_mask
 from .geometry import source_index_to_canonical, spacing_mm
@@ -17,6 +18,33 @@ from .readers import read_ct
 from .volume import CTVolume
 
 NOTICE = "Research use only, not for diagnosis."
+
+
+class Room(Protocol):
+    """Memory that a job may take, where somebody counts it (a server's budget)."""
+
+    def claim(self, nbytes: int) -> None:
+        """Called with the bytes of the volume before it is read; raises a ``MedVLError`` where there is no room."""
+
+    def hold(self, case: Case) -> None:
+        """Called with the case that the job works on; its ``nbytes`` grow while it runs."""
+
+
+@contextmanager
+def open_case(model: MedVLSAM2, ct: CTVolume, room: Room | None = None) -> Iterator[Case]:
+    """A case that is freed at the end, whatever happens."""
+    case = model.open(ct)
+    try:
+        if room is not None:
+            room.hold(case)
+        yield case
+    finally:
+        case.close()
+
+
+def claim_of(room: Room | None) -> Callable[[int], None] | None:
+    """``claim`` for ``read_ct``."""
+    return None if room is None else room.claim
 
 
 def describe(ct: CTVolume) -> dict[str, Any]:
@@ -74,6 +102,7 @@ def segment_file(
     name: str | None = None,
     progress: Callable[[SegmentUpdate], None] | None = None,
     cancel: threading.Event | None = None,
+    room: Room | None = None,
 ) -> dict[str, Any]:
     """Read a CT, segment one object, write its mask in the input's geometry.
 
@@ -87,6 +116,7 @@ def segment_file(
         name: of the object.
         progress: called after each slice.
         cancel: set it to stop; what is done is written.
+        room: counts the memory.
 
     Returns:
         The mask's measurements (``Measurement.to_dict``, canonical RAS+ voxels) with its name and the notice.
@@ -96,19 +126,16 @@ def segment_file(
         PromptError: no prompt, or one outside the CT.
         ExportError: the mask cannot be written.
     """
-    ct = read_ct(source)
+    ct = read_ct(source, claim=claim_of(room))
     prompts = [point_from_source(p, ct) for p in points]
     prompts += [point_from_source(p, ct, positive=False) for p in negative_points]
     frame = None if box is None else box_from_source(box, ct)
     if frame is None and not any(p.positive for p in prompts):
         raise PromptError("Nothing to segment: give a box, or at least one positive point.")
-    case = model.open(ct)
-    try:
+    with open_case(model, ct, room) as case:
         mask = case.segment(points=prompts, box=frame, name=name, progress=progress, cancel=cancel)
         save_mask(mask, ct, output)
         return {"name": mask.name, **mask.measure(ct).to_dict(), "notice": NOTICE}
-    finally:
-        case.close()
 
 
 def _whole(values: Sequence[int], count: int, what: str) -> tuple[int, ...]:

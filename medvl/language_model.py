@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from .errors import WeightsError
-from .quantization import PackedWeights, Precision, choose, prepare, put, quantizable
-from .safetensor_files import check_keys, checkpoint_files, tensors
+from .placement import DeviceMap, Place, Placement, dispatch, offload_index, plan
+from .quantization import PackedWeights, Precision, prepare, put
+from .safetensor_files import check_keys, checkpoint_files, names, tensors
 
 SEG_TOKEN = "[SEG]"
 IMAGE_TOKEN = "<im_patch>"
 PREFILL_CHUNK = 256  # tokens between two looks at the Stop while a prompt is read
-
-
-def count_weights(model: nn.Module) -> tuple[int, int]:
-    """(weights in the linear layers that may be quantised, all others)."""
-    linear = sum(m.weight.numel() for m in quantizable(model).values())
-    return linear, sum(p.numel() for p in model.parameters()) - linear
 
 
 def empty_model(config: object) -> nn.Module:
@@ -34,44 +29,52 @@ def empty_model(config: object) -> nn.Module:
         return AutoModelForCausalLM.from_config(config)
 
 
-def fill(
-    model: nn.Module, files: list[Path], precision: Precision, device: torch.device, what: str, prefix: str = ""
-) -> None:
+def fill(model: nn.Module, files: list[Path], placement: Placement, what: str, prefix: str = "") -> None:
     """Give a meta model its weights, one tensor at a time.
 
     Args:
-        model: from ``empty_model``; its linear layers are replaced if ``precision`` quantises.
+        model: from ``empty_model``; its linear layers are replaced if it is to be quantised.
         files: safetensors.
-        precision: see ``quantization.choose``.
-        device: where the model is to live.
+        placement: see ``placement.plan``.
         what: named in errors.
         prefix: names in the files begin with it; others are passed over.
 
     Raises:
         WeightsError: names do not match.
     """
-    prepare(model, precision)
+    prepare(model, placement.precision, placement.offloaded)
     expected = set(model.state_dict())
     optional = {"lm_head.weight"} if getattr(model.config, "tie_word_embeddings", False) else set()
-    names = {n.removeprefix(prefix) for n in _names(files) if n.startswith(prefix)}
-    weights = PackedWeights(names)
+    weights = PackedWeights({n.removeprefix(prefix) for n in names(files) if n.startswith(prefix)})
     check_keys(expected, weights.names, what, optional)
+    index = offload_index(placement, files, {n: prefix + n for n in expected})
     for name, value in tensors(files):
-        if name.startswith(prefix):
-            weights.put(model, name.removeprefix(prefix), value, device, precision.dtype)
-    finish(model, device)
+        inner = name.removeprefix(prefix)
+        if name.startswith(prefix) and inner not in index:
+            weights.put(model, inner, value, placement.device(inner), placement.precision.dtype)
+    finish(model, placement, index)
 
 
-def finish(model: nn.Module, device: torch.device) -> None:
-    """Tie the head if it is tied, compute the buffers that no file holds (rotary frequencies), freeze."""
+def finish(model: nn.Module, placement: Placement, index: dict[str, dict[str, str]]) -> None:
+    """Tie the head if it is tied, compute the buffers that no file holds (rotary frequencies), freeze, dispatch.
+
+    Args:
+        model: filled.
+        placement: of its parts.
+        index: of what stays in the files, see ``placement.offload_index``.
+
+    Raises:
+        WeightsError: a tensor was not filled.
+    """
     model.tie_weights()
     for name, buffer in list(model.named_buffers()):
         if buffer.is_meta:
-            _rebuild_rotary(model, name, device)
-    left = [n for n, t in (*model.named_parameters(), *model.named_buffers()) if t.is_meta]
+            _rebuild_rotary(model, name, placement.device(name) or placement.main)
+    left = [n for n, t in (*model.named_parameters(), *model.named_buffers()) if t.is_meta and n not in index]
     if left:
         raise WeightsError(f"The checkpoint left {len(left)} tensors of the language model empty: {left[:4]}.")
     model.eval().requires_grad_(False)
+    dispatch(model, placement, index)
 
 
 def _rebuild_rotary(model: nn.Module, name: str, device: torch.device) -> None:
@@ -86,14 +89,6 @@ def _rebuild_rotary(model: nn.Module, name: str, device: torch.device) -> None:
         return
     parent, _, leaf = path.rpartition(".")
     setattr(model.get_submodule(parent), leaf, type(module)(config=config).to(device))
-
-
-def _names(files: list[Path]) -> Iterator[str]:
-    from safetensors import safe_open
-
-    for file in files:
-        with safe_open(file, framework="pt") as handle:
-            yield from handle.keys()
 
 
 def read_tokenizer(folder: Path, **options: object) -> object:
@@ -112,10 +107,13 @@ def read_tokenizer(folder: Path, **options: object) -> object:
 class LanguageModel:
     """A causal language model with its tokenizer; shared by all conversations."""
 
-    def __init__(self, model: nn.Module, tokenizer: object, precision: Precision) -> None:
+    def __init__(
+        self, model: nn.Module, tokenizer: object, precision: Precision, placement: Placement | None = None
+    ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.precision = precision
+        self.placement = placement
         self.lock = threading.Lock()  # one forward pass at a time: two would only share the same cores
 
     @classmethod
@@ -125,6 +123,8 @@ class LanguageModel:
         device: torch.device | str = "cpu",
         quantization: str = "auto",
         gguf_file: str | None = None,
+        device_map: str | DeviceMap = "auto",
+        max_memory: Mapping[Place, int] | None = None,
     ) -> LanguageModel:
         """Read a model folder in the Hugging Face layout.
 
@@ -132,7 +132,9 @@ class LanguageModel:
             folder: with ``config.json``, a tokenizer and safetensors, or with a GGUF file.
             device: where it goes.
             quantization: ``"4bit"``, ``"8bit"``, ``"none"`` or ``"auto"``.
-            gguf_file: name of a GGUF file in the folder to read instead of safetensors (slow: convert once).
+            gguf_file: in the folder, read instead of safetensors (slow: convert once); it goes to one device.
+            device_map: see ``placement.plan``.
+            max_memory: see there.
 
         Raises:
             WeightsError: files are missing or do not fit.
@@ -145,9 +147,9 @@ class LanguageModel:
         if gguf_file is None:
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
             model = empty_model(config)
-            precision = choose(quantization, device, *count_weights(model))
-            fill(model, checkpoint_files(folder), precision, device, f"the language model {folder.name!r}")
-            return cls(model, read_tokenizer(folder), precision)
+            placement = plan(model, quantization, device, device_map, max_memory)
+            fill(model, checkpoint_files(folder), placement, f"the language model {folder.name!r}")
+            return cls(model, read_tokenizer(folder), placement.precision, placement)
         try:
             import gguf  # noqa: F401 - transformers reads the file through it
         except ImportError:
@@ -156,18 +158,21 @@ class LanguageModel:
             folder, gguf_file=gguf_file, local_files_only=True, dtype=torch.float32
         )
         model = empty_model(source.config)
-        precision = choose(quantization, device, *count_weights(model))
-        prepare(model, precision)
+        placement = plan(model, quantization, device, "single")
+        prepare(model, placement.precision)
         for name, value in source.state_dict().items():
-            put(model, name, value, device, precision.dtype)
-        finish(model, device)
+            put(model, name, value, placement.main, placement.precision.dtype)
+        finish(model, placement, {})
         own = (folder / "tokenizer.json").is_file()
-        return cls(model, read_tokenizer(folder, **({} if own else {"gguf_file": gguf_file})), precision)
+        return cls(
+            model, read_tokenizer(folder, **({} if own else {"gguf_file": gguf_file})), placement.precision, placement
+        )
 
     @property
     def device(self) -> torch.device:
-        """Where the embeddings live."""
-        return self.model.get_input_embeddings().weight.device
+        """Where the embeddings live, or are brought to."""
+        weight = self.model.get_input_embeddings().weight
+        return self.placement.main if weight.is_meta else weight.device
 
     @property
     def stop_ids(self) -> frozenset[int]:

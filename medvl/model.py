@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .errors import WeightsError
 from .hub_download import commit_of
 from .localiser import Localiser
 from .model_hub import HubModel
+from .placement import DeviceMap, Place
 from .propagation import SlicePropagator
 from .seg_token import SegHead
 from .slice_encoder import Sam2
@@ -37,6 +39,8 @@ def load(
     checkpoints: str | Path | None = None,
     revision: str | None = None,
     sam2_revision: str | None = None,
+    device_map: str | DeviceMap = "auto",
+    max_memory: Mapping[Place, int] | None = None,
 ) -> MedVLSAM2:
     """Load a model.
 
@@ -51,6 +55,11 @@ def load(
         revision: branch, tag or commit of the repository on the hub; of ``7b``: of the vision-language model, None
             takes the one in ``hub_checkpoints``.
         sam2_revision: of ``7b``: the same of SAM 2.
+        device_map: of the language model: ``"auto"``: as few GPUs as hold it, with main memory beside them where they
+            do not; ``"single"``: one device; or the place of each module by name (a GPU's number, ``"cpu"``,
+            ``"disk"``). Everything else is on the first GPU. ``notices`` tells what was picked and why.
+        max_memory: most bytes of the language model's weights by place, instead of what is free, for instance
+            ``{0: 10 * 10**9, "cpu": 32 * 10**9}``.
 
     Raises:
         WeightsError: there is no such model, its files are incomplete, or the hub cannot be reached.
@@ -66,7 +75,7 @@ def load(
         model = MedVLSAM2(folder, place)
         folder = folder / "vlm"
     if name == "7b" or folder.is_dir():
-        model.vlm = VisionLanguageModel.load(folder, place, quantization)
+        model.vlm = VisionLanguageModel.load(folder, place, quantization, device_map, max_memory)
     model.check_seg_head()
     return model
 
@@ -136,7 +145,7 @@ class MedVLSAM2(HubModel):
 
     @property
     def edge(self) -> Edge:
-        """What delineates a structure that the localiser found: SAM 2.1 where it was chosen, else the HU at its rim."""
+        """What delineates a structure that the localiser found: SAM 2.1 where it was chosen, else the edge in HU."""
         return "sam2" if self.source else "hu"
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from huggingface_hub import ModelHubMixin, save_torch_state_dict
 
 from . import hub
+from .placement import DeviceMap, Place
 from .slice_encoder import MEMORY_MODULES
 
 SHARD = "2GB"
@@ -22,11 +24,14 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
         model_id: str,
         device: str = "auto",
         quantization: str = "auto",
+        device_map: str | DeviceMap = "auto",
+        max_memory: Mapping[Place, int] | None = None,
         **options: object,
     ) -> HubModel:
         from .model import load
 
-        return load(str(hub.fetch(model_id, hub.MODEL_FILES, **hub.download_options(options))), device, quantization)
+        folder = hub.fetch(model_id, hub.MODEL_FILES, **hub.download_options(options))
+        return load(str(folder), device, quantization, device_map=device_map, max_memory=max_memory)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         folder = Path(save_directory)

@@ -8,6 +8,7 @@ SAM 2 keep their precision. A quantised module is built on the meta device, fill
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,26 +86,29 @@ def choose(
     need = {m: footprint(m, dtype, linear_weights, other_weights) for m in ("none", "8bit", "4bit")}
     name = str(dtype).removeprefix("torch.")
     if wanted != "auto":
-        return Precision(wanted, dtype, f"{_label(wanted, name)} as asked, about {_gb(need[wanted])}")
+        return Precision(wanted, dtype, f"{mode_label(wanted, name)} as asked, about {gigabytes(need[wanted])}")
     for mode, size in need.items():
         if size <= HEADROOM * free:
-            said = f"{_label(mode, name)}: about {_gb(size)} of {_gb(free)} free on {device.type}"
+            said = f"{mode_label(mode, name)}: about {gigabytes(size)} of {gigabytes(free)} free on {device.type}"
             better = [m for m in ("none", "8bit") if need[m] > HEADROOM * free]
             if better:
-                said += f"; {' and '.join(_label(m, name) for m in better)} would not fit with room to work"
+                said += f"; {' and '.join(mode_label(m, name) for m in better)} would not fit with room to work"
             return Precision(mode, dtype, said)
     return Precision(
         "4bit",
         dtype,
-        f"4-bit, the smallest, although its {_gb(need['4bit'])} leave little of the {_gb(free)} free on {device.type}",
+        f"4-bit, the smallest, although its {gigabytes(need['4bit'])} leave little of the {gigabytes(free)} free on "
+        f"{device.type}",
     )
 
 
-def _label(mode: str, dtype: str) -> str:
+def mode_label(mode: str, dtype: str) -> str:
+    """For people."""
     return {"4bit": "4-bit NF4", "8bit": "8-bit"}.get(mode, dtype)
 
 
-def _gb(size: float) -> str:
+def gigabytes(size: float) -> str:
+    """For people; small sizes in MB."""
     return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"
 
 
@@ -113,8 +117,13 @@ def quantizable(model: nn.Module) -> dict[str, nn.Linear]:
     return {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear) and n.split(".")[-1] != "lm_head"}
 
 
-def prepare(model: nn.Module, precision: Precision) -> None:
+def prepare(model: nn.Module, precision: Precision, but: Callable[[str], bool] = lambda name: False) -> None:
     """Replace the linear layers by quantised ones, in place. The model must be on the meta device.
+
+    Args:
+        model: changed.
+        precision: of it.
+        but: true of the names of layers that stay as they are.
 
     Raises:
         WeightsError: bitsandbytes is not installed, or there is nothing to quantise.
@@ -129,6 +138,8 @@ def prepare(model: nn.Module, precision: Precision) -> None:
             "quantization='none'."
         )
     for name, linear in layers.items():
+        if but(name):
+            continue
         bias = linear.bias is not None
         if precision.mode == "4bit":
             new = bnb.nn.Linear4bit(

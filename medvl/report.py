@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .answering import contrast, facts, guard, image_reading, told_scan
+from .answering import contrast, facts, guard, image_reading, plausible, told_scan
 from .answering.contract import Fact, Finder, MaskRef, Reader, Sentence, Step, Words
 from .answering.findings import FINDINGS, Outcome
+from .answering.findings.base import CONTRAST_GIVEN
 from .answering.looking import look
 from .answering.numbers import shown
 from .answering.scene import Scene
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .masks import Mask
 
 NOTICE = "Research use only, not for diagnosis."
+IMPRESSION = "Impression"  # title of its section
 NOT_LOOKED_FOR = (
     "Not looked for: tumours, nodules, cysts, lymph nodes, fractures, bowel, free fluid or air, vessels other than "
     "those named, and everything else that is not named above."
@@ -30,17 +32,17 @@ UNDER_MASKS = (
 )
 
 ORGANS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("Head and neck", ("brainstem", "spinal_cord", "right_parotid", "left_parotid", "mandible", "larynx"), ()),
+    ("Head and neck", ("brainstem", "right_parotid", "left_parotid", "mandible", "larynx"), ()),
     ("Lungs and airways", ("right_lung", "left_lung", "trachea"), ("emphysema", "pleural_effusion")),
     ("Heart", ("heart",), ("cardiomegaly",)),
-    ("Liver", ("liver",), ("steatosis", "liver_spleen_difference", "hepatomegaly")),
+    ("Liver", ("liver",), ("hepatomegaly", "steatosis", "liver_spleen_difference")),
     ("Gallbladder", ("gallbladder",), ("gallstones",)),
     ("Spleen", ("spleen",), ("splenomegaly",)),
     ("Pancreas and upper digestive tract", ("pancreas", "esophagus", "stomach", "duodenum"), ()),
     ("Kidneys", ("right_kidney", "left_kidney"), ("renal_stones", "kidney_asymmetry")),
     ("Urinary bladder", ("urinary_bladder",), ()),
     ("Vessels", ("aorta", "inferior_vena_cava"), ("aortic_aneurysm", "aortic_calcification")),
-    ("Bones", ("vertebral_column", "other_bone"), ("bone_density",)),
+    ("Spine and other bones", ("vertebral_column", "other_bone", "spinal_cord"), ("bone_density",)),
 )
 """Headings of the findings, with the structures and the rules under each."""
 
@@ -134,7 +136,7 @@ class Report:
             return self
         section = Section(image_reading.TITLE, (Sentence(image_reading.PREFACE, "knowledge"), *told))
         others = [s for s in self.sections if s.title != image_reading.TITLE]
-        at = next((n + 1 for n, s in enumerate(others) if s.title == "Impression"), len(others))
+        at = next((n + 1 for n, s in enumerate(others) if s.title == IMPRESSION), len(others))
         return replace(self, sections=(*others[:at], section, *others[at:]))
 
     def markdown(self) -> str:
@@ -195,7 +197,11 @@ class Report:
 
 COLUMNS = ("Volume", "Mean HU", "SD HU", "Longest diameter", "Top to bottom")
 AT_LEAST_SIGN = "\u2265 "
-LOWER_BOUND = "A value after \u2265 is a lower bound: the structure reaches the border of the scan."
+LOWER_BOUND = (
+    "A value after \u2265 is a lower bound: the structure reaches the border of the scan. Mean and SD of HU are "
+    "over all "
+    "voxels of an outline, its edge included; the medians in the text are taken inside."
+)
 EDITED = "The text was edited by a person; numbers in edited sentences are not checked against the measurements."
 
 
@@ -264,7 +270,7 @@ def write(scene: Scene, looked_for: Sequence[str]) -> Report:
         )
         if told:
             sections.append(Section(title, tuple(told), 2))
-    sections.append(Section("Impression", _impression(scene, outcomes)))
+    sections.append(Section(IMPRESSION, _impression(scene, outcomes)))
     sections.append(Section("Not measured, not judged", _limits(scene, outcomes, looked_for)))
     sections.append(Section("Sources", _sources(outcomes)))
     checked = tuple(replace(s, sentences=tuple(map(guard.ensure, s.sentences))) for s in sections)
@@ -280,7 +286,7 @@ def _technique(scene: Scene) -> tuple[Sentence, ...]:
         Sentence(note if note.endswith(".") else f"{note}.", "scan", (), (Fact("note", note, source="scan"),))
         for note in scene.ct.notes
     ]
-    return (*told, *phase, *notes, Sentence(UNDER_MASKS, "knowledge"))
+    return (*told, *phase, *notes, Sentence(UNDER_MASKS, "program"))
 
 
 def _organ(
@@ -288,15 +294,19 @@ def _organ(
 ) -> list[Sentence]:
     told = []
     there = [id for id in structures if scene.mask(id) is not None]
-    plain = [id for id in there if id in _TABLE_ONLY]
+    if not there:
+        return []  # said once for all of them, at the end
+    widths = {id: _width(scene, id) for id in there if id in ("inferior_vena_cava", "trachea")}
+    plain = [id for id in there if id in _TABLE_ONLY and not widths.get(id)]
     for id in there:
         # The rules on liver and spleen tell volume and attenuation themselves.
-        if id not in plain and not (id == "liver" and "steatosis" in rules):
+        if id not in _TABLE_ONLY and not (id == "liver" and "steatosis" in rules):
             told += _described(scene, id, volume_too=id != "spleen")
     if plain:
         were = "were" if len(plain) > 1 or plain[0] == "other_bone" else "was"
         told.append(say(scene, f"{all_the(plain)} {were} found", structures=plain))
-    told += [_width(scene, id) for id in there if id in ("inferior_vena_cava", "trachea") and _width(scene, id)]
+    told += [width for width in widths.values() if width]
+    told += [warning for id in there if (warning := plausible.doubt(scene, id))]
     gone = [id for id in structures if scene.mask(id) is None]
     if gone:
         were = "were" if len(gone) > 1 or gone[0] == "other_bone" else "was"
@@ -330,7 +340,8 @@ def _width(scene: Scene, id: str) -> Sentence | None:
 
 def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence, ...]:
     told = []
-    for id, outcome in outcomes.items():
+    order = sorted(outcomes.items(), key=lambda pair: pair[1].verdict != "met")  # what is met before what may be
+    for id, outcome in order:
         if outcome.verdict in ("met", "borderline") and outcome.short:
             words = outcome.short
             if outcome.told:
@@ -341,20 +352,42 @@ def _impression(scene: Scene, outcomes: Mapping[str, Outcome]) -> tuple[Sentence
         told.append(
             say(
                 None,
-                f"no {'other ' if told else ''}rule that could be applied to this scan is met ({listing(judged)})",
+                f"no {'other ' if told else ''}rule that could be applied to this scan is met; applied were "
+                f"{listing(judged)}",
                 source="measured",
             )
         )
     if not outcomes or not (told or judged):
         told.append(say(None, "no published rule could be applied to this scan", source="measured"))
-    told.append(Sentence("What these values mean for a person is for a radiologist to say.", "knowledge"))
+    told.append(Sentence("What these values mean for a person is for a radiologist to say.", "program"))
     return tuple(told)
 
 
 def _limits(scene: Scene, outcomes: Mapping[str, Outcome], looked_for: Sequence[str]) -> tuple[Sentence, ...]:
     told = []
-    for id, outcome in outcomes.items():
-        if outcome.verdict in ("measured", "not assessable") and outcome.limits:
+    nowhere = [
+        id
+        for _, structures, _ in ORGANS
+        if not any(scene.mask(id) is not None for id in structures)
+        for id in structures
+        if id in looked_for
+    ]
+    if nowhere:
+        told.append(say(None, f"looked for and not found in this scan: {listing([name(id) for id in nowhere])}"))
+    open_ = {id: o for id, o in outcomes.items() if o.verdict in ("measured", "not assessable") and o.limits}
+    plain = [id for id, o in open_.items() if any(CONTRAST_GIVEN in limit for limit in o.limits)]
+    if len(plain) > 1:
+        rules = tuple(Fact("rule", None, reference=FINDINGS[id].reference) for id in plain)
+        names = listing([FINDINGS[id].name.lower() for id in plain])
+        told.append(
+            say(
+                None,
+                f"not judged, since {CONTRAST_GIVEN.replace('this rule holds', 'these rules hold')}: {names}",
+                *rules,
+            )
+        )
+    for id, outcome in open_.items():
+        if len(plain) == 1 or id not in plain:
             told.append(
                 say(
                     scene,
@@ -373,7 +406,7 @@ def _limits(scene: Scene, outcomes: Mapping[str, Outcome], looked_for: Sequence[
                 source="scan",
             )
         )
-    told.append(Sentence(NOT_LOOKED_FOR, "knowledge"))
+    told.append(Sentence(NOT_LOOKED_FOR, "program"))
     return tuple(told)
 
 

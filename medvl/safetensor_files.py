@@ -32,19 +32,30 @@ def checkpoint_files(folder: Path, stem: str = "model") -> list[Path]:
     return files
 
 
+def names(files: list[Path]) -> dict[str, Path]:
+    """The file of each tensor, by name."""
+    from safetensors import safe_open
+
+    found: dict[str, Path] = {}
+    for file in files:
+        with safe_open(file, framework="pt") as handle:
+            found |= dict.fromkeys(handle.keys(), file)
+    return found
+
+
 def tensors(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
     """(name, tensor) of each tensor of the files, one at a time."""
     from safetensors import safe_open
 
     for file in files:
         with safe_open(file, framework="pt") as handle:
-            names = list(handle.keys())
-        while names:
+            left = list(handle.keys())
+        while left:
             # Opened anew now and then: pages of the file that were read count as this process's memory until it closes.
             with safe_open(file, framework="pt") as handle:
                 mapped = 0
-                while names and mapped < MAPPED_BYTES:
-                    value = handle.get_tensor(name := names.pop(0))
+                while left and mapped < MAPPED_BYTES:
+                    value = handle.get_tensor(name := left.pop(0))
                     mapped += value.nbytes
                     yield name, value
                     del value

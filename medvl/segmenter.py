@@ -2,8 +2,8 @@
 
 SAM 2 delineates the slices that carry prompts (*anchors*). From each anchor the mask is carried to its neighbours by
 ``SlicePropagator`` and sharpened there by SAM 2, in both directions, until the object ends or another anchor is met;
-between two anchors the two predictions are blended by distance. A later prompt makes its slice an anchor and only the
-slices on both sides of it, up to the next anchors, are predicted again.
+between two anchors the two predictions are blended by distance. A later prompt makes its slice an anchor; what it
+changed there is followed through the slices on both sides, up to the next anchors (``corrections``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from .corrections import Change
 from .errors import Cancelled, PromptError
 from .memory_propagation import MemoryPropagation
 from .plane_masks import SlicePrompts, iou_of
@@ -88,7 +89,8 @@ class Segmenter:
             box.check(self.ct.shape)
         cancel = cancel or threading.Event()
         begin = time.monotonic()
-        new = not state.slices
+        earlier = state.slices
+        new = not earlier
         state, touched = self._place(state, points, box)
         done = 0
         for index in touched:
@@ -103,7 +105,8 @@ class Segmenter:
             moved = tuple(i for i in touched if state.slices.get(i) is not plain.slices.get(i))
             if moved:
                 yield Progress(state, moved, "slice", done, done)
-        for index, moved in self._propagate(state, touched, cancel):
+        changes = {} if new else self._changes(state, earlier, touched, points, box)
+        for index, moved in self._propagate(state, touched, cancel, changes):
             state = moved
             done += 1
             expected = max(done, self._expected(state, touched))
@@ -224,15 +227,33 @@ class Segmenter:
         statistics = object_statistics(hu, logits > 0)
         return replace(state, window=window, statistics=statistics, slices=state.slices | {index: patch})
 
+    def _changes(
+        self, state: ObjectState, earlier: dict[int, Patch], touched: list[int], points: list[Point], box: Box | None
+    ) -> dict[int, Change]:
+        """What the new prompts changed on their slices."""
+        shape, changes = self.slices.frames[state.axis].shape, {}
+        for index in touched:
+            signs = {p.positive for p in points if p.ijk[state.axis] == index}
+            boxed = box is not None and state.anchors[index].box is not None
+            adds, removes = boxed or True in signs, boxed or False in signs
+            changes[index] = Change.between(earlier.get(index), state.slices.get(index), adds, removes, shape)
+        return changes
+
     def _propagate(
-        self, state: ObjectState, touched: list[int], cancel: threading.Event
+        self,
+        state: ObjectState,
+        touched: list[int],
+        cancel: threading.Event,
+        changes: dict[int, Change] | None = None,
     ) -> Iterator[tuple[int, ObjectState]]:
         """Carry the touched slices outwards, both directions in turn, yielding each slice that was predicted."""
         if self.memory and self.memory.suits(state):
             yield from self.memory.propagate(state, cancel)
             return
         low, high = state.limits or (0, self.ct.shape[state.axis])
-        pending = deque((self._walk(i, step, low, high, state), True) for i in touched for step in (1, -1))
+        pending = deque(
+            (self._walk(i, step, low, high, state, (changes or {}).get(i)), True) for i in touched for step in (1, -1)
+        )
         while pending and not cancel.is_set():
             walk, fresh = pending.popleft()
             try:
@@ -249,9 +270,11 @@ class Segmenter:
             yield index, state
 
     def _walk(
-        self, start: int, step: int, low: int, high: int, state: ObjectState
+        self, start: int, step: int, low: int, high: int, state: ObjectState, change: Change | None = None
     ) -> Generator[tuple[int, Patch | None], ObjectState, None]:
-        """Slices from ``start`` on in one direction, up to the next anchor or the object's end."""
+        """Slices from ``start`` on in one direction, up to the next anchor or the object's end; of a correction, as far
+        as its change goes on.
+        """
         ahead = [a for a in state.anchors if (a - start) * step > 0]
         stop = min(ahead, key=lambda a: abs(a - start)) if ahead else None
         end = stop if stop is not None else (high if step > 0 else low - 1)
@@ -273,6 +296,10 @@ class Segmenter:
                     weight = min(weight, 0.5 ** (distance * self.ct.spacing_mm[state.axis] / NEGATIVE_REACH_MM))
                 patch = Patch.blend(patch, old.get(index), weight, frame.shape)
             before = old.get(index)
+            if change is not None:
+                patch, change = change.carried(before, patch, frame)
+                if change.empty:
+                    return
             if patch is None and before is None:
                 if not positive_ahead:
                     return

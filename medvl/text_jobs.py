@@ -13,7 +13,7 @@ from .answering.contract import Answer, Done, MaskRef, Piece, Step
 from .case import Case
 from .errors import Cancelled, ExportError, PromptError
 from .export import save_label_map, save_mask
-from .jobs import NOTICE, box_from_source, point_from_source
+from .jobs import NOTICE, Room, box_from_source, claim_of, open_case, point_from_source
 from .masks import Mask
 from .model import MedVLSAM2
 from .readers import read_ct
@@ -29,6 +29,7 @@ def ask_file(
     output: str | Path | None = None,
     tell: Callable[[Piece], None] | None = None,
     cancel: threading.Event | None = None,
+    room: Room | None = None,
 ) -> dict[str, Any]:
     """Read a CT, answer one message, write the masks that the answer speaks of.
 
@@ -39,6 +40,7 @@ def ask_file(
         output: NIfTI label map to write, in the input's geometry; not written when the answer has no mask, or if None.
         tell: called with each piece of the answer as it comes.
         cancel: set it to stop.
+        room: counts the memory.
 
     Returns:
         ``answer`` (text), ``refused``, ``sentences`` (text, source, names of its masks), ``facts`` (``Fact`` as a
@@ -49,9 +51,8 @@ def ask_file(
         PromptError: the question is empty.
         Cancelled: it was stopped.
     """
-    ct = read_ct(source)
-    case = model.open(ct)
-    try:
+    ct = read_ct(source, claim=claim_of(room))
+    with open_case(model, ct, room) as case:
         answer, masks = _ask(case, question, tell, cancel)
         labels = save_label_map(masks, ct, output) if masks and output else []
         names = {mask.id: mask.name for mask in case.masks.values()}
@@ -67,8 +68,6 @@ def ask_file(
             "labels": labels,
             "notice": NOTICE,
         }
-    finally:
-        case.close()
 
 
 def segment_text_file(
@@ -81,6 +80,7 @@ def segment_text_file(
     box: Sequence[int] | None = None,
     tell: Callable[[Piece], None] | None = None,
     cancel: threading.Event | None = None,
+    room: Room | None = None,
 ) -> dict[str, Any]:
     """Read a CT, segment what the words name, refine it by prompts if there are any, and write it.
 
@@ -94,6 +94,7 @@ def segment_text_file(
         box: half-open ``I0 J0 K0 I1 J1 K1``.
         tell: called with each piece of the answer as it comes.
         cancel: set it to stop.
+        room: counts the memory.
 
     Returns:
         For one mask its measurements with name and notice, as ``segment_file`` gives them; for several ``objects``
@@ -104,12 +105,11 @@ def segment_text_file(
         PromptError: nothing was found (the message is the answer), or prompts were given for several masks.
         Cancelled: it was stopped.
     """
-    ct = read_ct(source)
+    ct = read_ct(source, claim=claim_of(room))
     prompts = [point_from_source(p, ct) for p in points]
     prompts += [point_from_source(p, ct, positive=False) for p in negative_points]
     frame = None if box is None else box_from_source(box, ct)
-    case = model.open(ct)
-    try:
+    with open_case(model, ct, room) as case:
         answer, masks = _ask(case, text, tell, cancel)
         if not masks:
             raise PromptError(answer.text or "Nothing was found.")
@@ -122,8 +122,6 @@ def segment_text_file(
             save_mask(masks[0], ct, output)
             return {**measured[0], "notice": NOTICE}
         return {"objects": measured, "labels": save_label_map(masks, ct, output), "notice": NOTICE}
-    finally:
-        case.close()
 
 
 def report_file(
@@ -132,6 +130,7 @@ def report_file(
     output: str | Path | None = None,
     tell: Callable[[Step], None] | None = None,
     cancel: threading.Event | None = None,
+    room: Room | None = None,
 ) -> Report:
     """Write a report of a CT.
 
@@ -141,6 +140,7 @@ def report_file(
         output: ``.md``, ``.html`` or ``.json``; None writes nothing.
         tell: called with each step.
         cancel: set it to stop; nothing is written then.
+        room: counts the memory.
 
     Returns:
         The report.
@@ -153,15 +153,12 @@ def report_file(
     suffix = Path(output).suffix.lower() if output else ""
     if output and suffix not in FORMATS:
         raise ExportError(f"A report is written as {', '.join(FORMATS)}; choose one of these endings.")
-    case = model.open(read_ct(source))
-    try:
+    with open_case(model, read_ct(source, claim=claim_of(room)), room) as case:
         for piece in case.report_stream(cancel or threading.Event()):
             if isinstance(piece, Report):
                 report = piece
             elif tell and isinstance(piece, Step):
                 tell(piece)
-    finally:
-        case.close()
     if output:
         try:
             Path(output).write_text(render(report, suffix), encoding="utf-8")

@@ -118,11 +118,10 @@ class TextSegmenter:
         if self.edge == "sam2" and structure not in ("other_bone", "right_lung", "left_lung", "trachea"):
             array = self._sharpen(box, array, cancel, progress)
         array = _clean(array, structure, self.ct)
-        from .answering.vocabulary import STRUCTURES
+        from .answering.words import name, sentence
 
-        name = STRUCTURES[structure].name if structure in STRUCTURES else structure.replace("_", " ")
         mask = Mask.from_block(
-            self.ct.shape, box, array, id="", name=name[:1].upper() + name[1:], color=self._case.next_color()
+            self.ct.shape, box, array, id="", name=sentence(name(structure)), color=self._case.next_color()
         )
         if mask.voxels * self.ct.voxel_volume_ml < SMALLEST_ML.get(structure, MIN_VOLUME_ML):
             return None

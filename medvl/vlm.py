@@ -7,7 +7,7 @@ all other names the language model. It states what the network reads in the imag
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from .language_model import (
     LanguageModel,
     Prompt,
     Token,
-    count_weights,
     empty_model,
     finish,
     read_tokenizer,
 )
+from .placement import DeviceMap, Place, offload_index, plan
 from .preprocess import encoder_input
 from .projector import MixerProjector
-from .quantization import Precision, choose, prepare, put
+from .quantization import Precision, prepare, put
 from .safetensor_files import check_keys, checkpoint_files, tensors
 from .vision_encoder import DCFormer
 from .vlm_config import VLMConfig
@@ -85,55 +85,71 @@ class VisionLanguageModel(ModelHubMixin, library_name="medvl", tags=["medical", 
         model_id: str,
         device: str | torch.device = "cpu",
         quantization: str = "auto",
+        device_map: str | DeviceMap = "auto",
+        max_memory: Mapping[Place, int] | None = None,
         **options: object,
     ) -> VisionLanguageModel:
-        return cls.load(hub.fetch(model_id, FILES, **hub.download_options(options)), device, quantization)
+        folder = hub.fetch(model_id, FILES, **hub.download_options(options))
+        return cls.load(folder, device, quantization, device_map, max_memory)
 
     @classmethod
-    def load(cls, folder: Path, device: str | torch.device = "cpu", quantization: str = "auto") -> VisionLanguageModel:
+    def load(
+        cls,
+        folder: Path,
+        device: str | torch.device = "cpu",
+        quantization: str = "auto",
+        device_map: str | DeviceMap = "auto",
+        max_memory: Mapping[Place, int] | None = None,
+    ) -> VisionLanguageModel:
         """Read a folder, each tensor straight to its place.
 
         Args:
             folder: ``config.json``, tokenizer, safetensors; a ``vision_tower.bin`` (published beside the merged
                 checkpoint and loaded over it by the published demo) takes the place of the encoder's tensors.
-            device: of all parts.
+            device: of all parts; ``"cuda"`` may mean several GPUs for the language model.
             quantization: of the language model.
+            device_map: of the language model, see ``placement.plan``.
+            max_memory: see there.
 
         Raises:
             WeightsError: files are missing, or names are missing or unexpected.
         """
-        device = torch.device(device)
         config = VLMConfig.load(folder)
         language = empty_model(config.text_config())
-        precision = choose(quantization, device, *count_weights(language))
-        prepare(language, precision)
+        placement = plan(language, quantization, torch.device(device), device_map, max_memory)
+        precision, device = placement.precision, placement.main
+        prepare(language, precision, placement.offloaded)
         with torch.device("meta"):
             encoder, projector = DCFormer(config.encoder), MixerProjector(config.projector)
         parts = {TOWER: encoder, PROJECTOR: projector, "": language}
         expected = {prefix + n for prefix, part in parts.items() for n in part.state_dict()}
         tied = {"lm_head.weight"} if language.config.tie_word_embeddings else set()
         files = checkpoint_files(folder)
+        index = offload_index(placement, files, {n: n for n in language.state_dict()})
         found: set[str] = set()
         for name, value in tensors(files):
             name = _renamed(name)
             found.add(name)
-            if name in expected:
+            if name in expected and name not in index:
                 prefix = next(p for p in parts if name.startswith(p))
-                # The encoder and the projector are small and stay in the precision of the arithmetic.
-                put(parts[prefix], name.removeprefix(prefix), value, device, precision.dtype)
+                # The encoder and the projector are small: in the precision of the arithmetic, on the first device.
+                where = device if prefix else placement.device(name)
+                put(parts[prefix], name.removeprefix(prefix), value, where, precision.dtype)
         check_keys(expected, found, f"the vision-language model {folder.name!r}", tied)
-        finish(language, device)
+        finish(language, placement, index)
         tower = folder / "vision_tower.bin"
         if tower.is_file():
             _load_tower(encoder, tower, device, precision)
         tokenizer = read_tokenizer(folder)
         for part in (encoder, projector):
             part.eval().requires_grad_(False)
-        return cls(config, encoder, projector, LanguageModel(language, tokenizer, precision))
+        return cls(config, encoder, projector, LanguageModel(language, tokenizer, precision, placement))
 
     def _save_pretrained(self, save_directory: Path, max_shard_size: str = "4GB") -> None:
         if self.lm.precision.mode != "none":
             raise WeightsError("A quantised model is not saved: load it with quantization='none' first.")
+        if any(t.is_meta for t in self.lm.model.parameters()):
+            raise WeightsError("A model of which parts are offloaded is not saved: load it with device_map='single'.")
         folder = Path(save_directory)
         self.config.save(folder)
         save_torch_state_dict(self.state_dict(), folder, max_shard_size=max_shard_size)

@@ -9,9 +9,12 @@ const SOURCES = {
   knowledge: ['general knowledge', 'General knowledge; says nothing of this scan'],
   model: ["the model's reading", 'A network\u2019s own reading of the image'],
 };
+const CITED = /^(Source:|Rule of this program)/; // set small, as a footnote
 const READING = 'What the vision-language model reads';
 const WAIT_MS = 8000; // without an answer after this, the message may be sent again
 let model = { scan: '', revision: 0, turns: [], masks: {}, examples: [], busy: false };
+// While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
+const given = () => (props.value && props.value.turns ? JSON.parse(JSON.stringify(props.value)) : null);
 let waiting = null, drawnExamples = '', stopping = false;
 
 function make(tag, name, text) {
@@ -36,13 +39,14 @@ function makeTurn(id) {
   node.answer = make('p', 'cp-answer');
   node.chips = make('div', 'cp-chips');
   node.note = make('p', 'cp-note');
-  node.report = make('button', 'cp-open', 'Open the report');
+  node.lead = make('p', 'cp-before', 'Impression of the report:');
+  node.report = make('button', 'cp-open', 'Open the whole report');
   node.report.type = 'button';
   node.report.title = 'Change its words, save it or print it';
   node.retry = make('button', 'cp-retry', 'Retry');
   node.retry.type = 'button';
   node.retry.title = 'Ask the same again';
-  node.append(node.question, node.steps, node.answer, node.chips, node.report, node.note, node.retry);
+  node.append(node.question, node.steps, node.lead, node.answer, node.chips, node.report, node.note, node.retry);
   return node;
 }
 
@@ -62,6 +66,7 @@ function fillSteps(node, turn) {
   else if (steps.length) summary = `${steps.length} steps${seconds(steps.reduce((sum, s) => sum + (s.seconds || 0), 0))}`;
   setText(node.summary, summary);
   node.summary.style.setProperty('--share', running ? running.share : 0);
+  node.steps.classList.toggle('is-waiting', turn.state === 'running' && !(running && running.share > 0));
   while (node.stepList.children.length > steps.length) node.stepList.lastChild.remove();
   steps.forEach((step, at) => {
     const row = node.stepList.children[at] || node.stepList.appendChild(make('li', 'cp-step'));
@@ -78,6 +83,7 @@ function fillAnswer(node, turn) {
     setText(span, sentence.text);
     const id = sentence.masks.find((m) => model.masks[m] && !model.masks[m].gone);
     span.classList.toggle('is-linked', Boolean(id));
+    span.classList.toggle('cp-cite', sentence.source === 'knowledge' && CITED.test(sentence.text));
     if (id) {
       span.dataset.mask = id;
       span.style.setProperty('--mask', model.masks[id].color);
@@ -92,7 +98,7 @@ function fillAnswer(node, turn) {
     spans.push(span);
     // One mark for each run of sentences of the same source.
     const next = turn.sentences[at + 1], source = SOURCES[sentence.source];
-    if (source && (next ? next.source !== sentence.source : turn.state !== 'running')) {
+    if (source && !span.classList.contains('cp-cite') && (next ? next.source !== sentence.source : turn.state !== 'running')) {
       const mark = make('span', 'cp-source', source[0]);
       mark.title = source[1];
       mark.dataset.source = sentence.source;
@@ -143,6 +149,7 @@ function fillTurn(node, turn, last) {
     fillAnswer(node, turn);
     fillChips(node, turn);
     node.report.hidden = !turn.report;
+    node.lead.hidden = !turn.summary;
     setText(node.note, turn.note);
     node.note.hidden = !turn.note;
   }
@@ -173,7 +180,7 @@ function arrived() {
 }
 
 function render() {
-  const value = props.value || model;
+  const value = given() || model;
   if (value.scan === model.scan && value.revision < model.revision) return; // overtaken on the way
   const otherScan = value.scan !== model.scan;
   model = value;

@@ -2,7 +2,9 @@
 const $ = (selector) => element.querySelector(selector);
 const kinds = $('.ep-kinds'), go = $('.ep-go'), state = $('.ep-state'), link = $('.ep-link');
 const chosen = new Set(['labels', 'csv', 'dicom_seg']);
-let drawn = '', fetched = '', timer = null;
+let drawn = '', fetched = '', timer = null, last = {};
+// While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
+const given = () => (props.value && props.value.kinds ? JSON.parse(JSON.stringify(props.value)) : null);
 
 const root = () => ((window.gradio_config && window.gradio_config.root) || '').replace(/\/$/, '');
 const idle = (text) => { clearTimeout(timer); go.disabled = false; state.textContent = text; };
@@ -30,7 +32,8 @@ function drawKinds(list) {
 }
 
 function render() {
-  const value = props.value || {};
+  const value = given() || last;
+  last = value;
   drawKinds(value.kinds || []);
   const file = value.file;
   link.hidden = !file;

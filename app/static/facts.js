@@ -5,8 +5,11 @@ const make = (tag, text) => {
   node.textContent = text;
   return node;
 };
+let facts = {};
+// While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
+const given = () => (props.value && props.value.rows ? JSON.parse(JSON.stringify(props.value)) : null);
 function render() {
-  const facts = props.value || {};
+  facts = given() || facts;
   $('.fp-title').textContent = facts.title || '';
   $('.fp-about').textContent = facts.about || '';
   $('.fp-about').hidden = !facts.about;

@@ -4,10 +4,21 @@ const list = $('.mp-list'), detail = $('.mp-detail'), nameInput = $('.mp-name'),
 const opacityInput = $('.mp-opacity'), other = $('.mp-other');
 const EYE = 'M1 8s2.6-4.6 7-4.6S15 8 15 8s-2.6 4.6-7 4.6S1 8 1 8z';
 let model = { masks: [], active: null };
+// While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
+const given = () => (props.value && props.value.masks ? JSON.parse(JSON.stringify(props.value)) : null);
+
+const ASK_MS = 5000;
+let sure = null;
+function unsure() {
+  clearTimeout(sure);
+  sure = null;
+  $('[data-op="delete"]').textContent = 'Delete';
+}
 
 const send = (op, id, more) => trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
 const active = () => model.masks.find((m) => m.id === model.active) || null;
-const fixed = (value, digits) => (value == null ? '–' : value.toFixed(digits));
+const fixed = (value, digits) => (value == null ? '–'
+  : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 const volume = (ml) => `${fixed(ml, ml < 10 ? 2 : ml < 100 ? 1 : 0)} mL`;
 
 function eyeIcon(visible) {
@@ -94,7 +105,8 @@ function showDetail() {
 }
 
 function render() {
-  model = props.value || model;
+  const before = model.active;
+  model = given() || model;
   const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
   list.replaceChildren(...model.masks.map((mask) => {
     const row = rows.get(mask.id) || makeRow(mask);
@@ -108,6 +120,12 @@ function render() {
   $('[data-op="clear"]').disabled = !active();
   $('[data-op="new"]').disabled = !active();
   showDetail();
+  if (model.active !== before) unsure();
+  const chosen = [...list.children].find((row) => row.dataset.id === model.active);
+  if (chosen && model.active !== before) { // the list alone scrolls: the page stays where the visitor is
+    const above = chosen.offsetTop - list.offsetTop, below = above + chosen.offsetHeight - list.clientHeight;
+    list.scrollTop = Math.min(above, Math.max(below, list.scrollTop));
+  }
 }
 
 element.addEventListener('click', (event) => {
@@ -119,7 +137,11 @@ element.addEventListener('click', (event) => {
     send('eye', row.dataset.id, { visible: !mask.visible });
   } else if (row) {
     if (row.dataset.id !== model.active) send('select', row.dataset.id);
+  } else if (button && button.dataset.op === 'delete' && !sure) { // one more click: Undo does not bring it back
+    sure = setTimeout(unsure, ASK_MS);
+    button.textContent = 'Really?';
   } else if (button) {
+    if (button.dataset.op === 'delete') unsure();
     send(button.dataset.op, model.active, { other: other.value });
   }
 });

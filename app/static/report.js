@@ -10,6 +10,8 @@ const SOURCES = {
 };
 const ASK_MS = 5000;
 let model = { scan: '', revision: 0, state: 'none', steps: [], sections: [], masks: {}, files: [] };
+// While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
+const given = () => (props.value && props.value.sections ? JSON.parse(JSON.stringify(props.value)) : null);
 let editing = false, stopping = false, sure = null, drawn = '';
 
 const root = () => ((window.gradio_config && window.gradio_config.root) || '').replace(/\/$/, '');
@@ -31,6 +33,7 @@ function fillProgress() {
   const running = model.steps.find((s) => s.seconds == null), busy = model.state === 'running';
   progress.hidden = !busy && model.steps.length === 0;
   progress.classList.toggle('is-running', busy);
+  progress.classList.toggle('is-waiting', busy && !(running && running.share > 0));
   setText($('.rp-now'), running ? stepText(running) : busy ? 'Working' : '');
   $('.rp-now').hidden = !busy;
   $('.rp-track').hidden = !busy;
@@ -137,7 +140,7 @@ function fillFiles() {
 }
 
 function render() {
-  const value = props.value || model;
+  const value = given() || model;
   if (value.scan === model.scan && value.revision < model.revision) return; // overtaken on the way
   if (value.scan !== model.scan) setEditing(false);
   model = value;

@@ -53,5 +53,9 @@ window.medvlViewer = {
   },
 };
 
-watch('value', () => viewer.take(props.value));
-viewer.take(props.value);
+// While an event streams, Gradio may turn the value in place into an update that holds nothing: take a copy, or nothing.
+const take = () => {
+  if (props.value && 'token' in props.value) viewer.take({ ...props.value });
+};
+watch('value', take);
+take();

@@ -17,13 +17,13 @@ const ICONS = {
   eye: 'M2 10s3-5.5 8-5.5s8 5.5 8 5.5s-3 5.5-8 5.5s-8-5.5-8-5.5M10 10m-2.3 0a2.3 2.3 0 1 0 4.6 0a2.3 2.3 0 1 0 -4.6 0',
 };
 
-/** Groups of the toolbar: [name, label, key, kind]. */
+/** Groups of the toolbar: [name, label, key, kind, word beside the icon where there is room]. */
 const BUTTONS = [
   [
     ['navigate', 'Move the crosshair', 'V', 'tool'],
-    ['positive', 'Point: part of the object', 'P', 'tool'],
-    ['negative', 'Point: not part of the object', 'N', 'tool'],
-    ['box', 'Box around the object', 'B', 'tool'],
+    ['positive', 'Point: part of the object', 'P', 'tool', 'Include'],
+    ['negative', 'Point: not part of the object', 'N', 'tool', 'Exclude'],
+    ['box', 'Box around the object', 'B', 'tool', 'Box'],
     ['window', 'Brightness and contrast by dragging (or right drag)', 'W', 'tool'],
   ],
   [
@@ -74,13 +74,14 @@ function buildToolbar(viewer) {
   };
   for (const group of BUTTONS) {
     const box = make('div', 'mv-group');
-    for (const [name, label, key, kind] of group) {
+    for (const [name, label, key, kind, word] of group) {
       addButton(box, name, label, key, () => {
         if (kind === 'tool') viewer.setTool(name);
         else if (kind === 'action') viewer.action(name);
         else if (name === 'fit') viewer.fit();
         else viewer.showMasks(!viewer.masksShown);
       });
+      if (word) buttons[name].append(make('span', 'mv-word', word));
     }
     root.append(box);
   }

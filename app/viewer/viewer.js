@@ -349,7 +349,7 @@ class Viewer {
 
   /** Fits the planes to the room they have. */
   resize() {
-    this.root.dataset.size = this.root.clientWidth < 600 ? 'narrow' : 'wide';
+    this.root.dataset.size = this.root.clientWidth < 600 ? 'narrow' : this.root.clientWidth < 800 ? 'medium' : 'wide';
     this.views.forEach((view) => view.resize());
     if (this.volume) {
       // A resized canvas is blank; paint now rather than a frame later, so that nothing flickers.

@@ -49,7 +49,7 @@ def _chosen_before(clause: Clause) -> dict[str, str]:
     if last and not clause.explicit and clause.structures == last.structures:
         if last.choose:
             return {"choose": last.choose, "referring": last.referring}
-        if last.which and all(m.number == 1 for m in clause.known):
+        if last.which and last.intent is Intent.COMPARE and all(m.number == 1 for m in clause.known):
             return {"choose": last.which}
     return {}
 

@@ -15,6 +15,7 @@ _STARTERS = word_set(
     """
     segment outline delineate contour highlight mark draw show tell give how what is are does do where which any
     measure compare describe report list remove delete can could please write find has have why
+    hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute whether
     """
 )
 
@@ -118,6 +119,8 @@ class Clause:
     def negated(self, mention: Mention) -> bool:
         """Whether a "not", "except" or "skip" reaches a mention."""
         for match in cues.NEGATIONS.finditer(self.text):
+            if cues.NOT_FOUND.match(self.text[match.start() :]):
+                continue  # "I can not find the gallbladder" orders nothing
             first = len(self.text[: match.start()].split())
             last = first + len(match.group().split())
             between = self.words[last : mention.start]
@@ -153,7 +156,39 @@ def split(words: list[str]) -> list[list[str]]:
             clauses.append([])
             continue
         clauses[-1].append(word)
+    clauses = [part for clause in clauses for part in _measured_apart(clause)]
     return [c for c in clauses if any(w.isalnum() or w.lstrip("-").isalnum() for w in c)]
+
+
+def _measured_apart(words: list[str]) -> list[list[str]]:
+    """A clause cut where each part has its own structure and its own attribute.
+
+    "The volume of the liver and the mean HU of the spleen" are two. A list of structures under one attribute stays
+    whole, and so does what compares or relates.
+    """
+    if cues.COMPARE.search(" ".join(words)) or "between" in words or "from" in words:
+        return [words]
+    mentions = [m for m in find(words) if m.kind == "known"]
+    inside = {i for m in mentions for i in range(m.start, m.end)}
+    parts: list[list[int]] = [[]]
+    for i, word in enumerate(words):
+        if word in (",", "and", "plus") and i not in inside:
+            parts.append([])
+        else:
+            parts[-1].append(i)
+    parts = [part for part in parts if part]
+    if len(parts) < 2:
+        return [words]
+    named = [{m.concept + m.side for m in mentions if m.start in part} for part in parts]
+    asked = [_attributes([words[i] for i in part if i not in inside]) for part in parts]
+    if not all(n and a for n, a in zip(named, asked, strict=True)) or len(set(map(frozenset, asked))) < 2:
+        return [words]
+    return [[words[i] for i in part] for part in parts]
+
+
+def _attributes(words: list[str]) -> set[str]:
+    text = " ".join(words)
+    return {name for name, pattern in cues.ATTRIBUTES.items() if pattern.search(text)}
 
 
 def _without_tag(words: list[str]) -> list[str]:

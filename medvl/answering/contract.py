@@ -17,8 +17,9 @@ from ..masks import Mask
 from ..volume import CTVolume
 
 # In this order of trust: the file's header and geometry; masks measured in this session; a network's own reading of the
-# image; general knowledge that says nothing of this scan.
-Source = Literal["scan", "measured", "model", "knowledge"]
+# image; general knowledge that says nothing of this scan. "program" is what the program did or says of itself ("I hid
+# the spleen"): it states nothing of the scan.
+Source = Literal["scan", "measured", "model", "knowledge", "program"]
 
 
 class Intent(str, Enum):
@@ -49,10 +50,14 @@ class Request:
         intent: what is wanted.
         structures: ids of ``vocabulary.STRUCTURES`` in the order spoken; groups ("lungs") are already their parts.
         attribute: of MEASURE and COMPARE: ``volume``, ``mean_hu``, ``diameter``, ``slices``, ``position``, ``extent``,
-            ``count``; of SCAN: ``spacing``, ``size``, ``contrast``, ``orientation``, ``coverage``, ``hu_range``,
-            ``slices``; of VIEW: ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``; else "".
+            ``count``, ``hu_range``; of COMPARE also ``share``: how much ``structures`` make up of ``whole``; of SCAN:
+            ``spacing``, ``size``, ``contrast``, ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST
+            ``cut`` (which reach the border of the scan) or a region of the body; of VIEW: ``hide``, ``show``,
+            ``only``, ``centre``, ``colour``, ``window``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
-            behind), ``distance``, ``touching``, ``nearest``, ``direction`` (where does it lie to the other); else "".
+            behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction``
+            (where does it lie to the other), ``between`` (what lies between the last two; of three, whether the first
+            does); else "".
         claim: what the person supposes, to be confirmed or denied: ``left``, ``right``, ``above``, ``below``,
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``, ``absent``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
@@ -64,7 +69,11 @@ class Request:
         choose: how to choose one of ``structures`` when the words need the scan: ``larger``, ``smaller``, ``brighter``,
             ``darker``; else "".
         which: of COMPARE that asks which of ``structures`` it is: ``larger``, ``smaller``, ``brighter``, ``darker``;
-            else "". What is asked next about "it" is about the one that the answer named.
+            of MEASURE ``total``: the sum is wanted; else "". What is asked next about "it" is about the one that the
+            answer named.
+        whole: of COMPARE by ``share``, what the structures are a part of.
+        unit: in which unit values are wanted: ``cm``, ``mm``, ``L``, ``cc``; "" for the usual one.
+        decimals: how many places after the point are wanted; None for the usual number.
     """
 
     intent: Intent
@@ -79,6 +88,9 @@ class Request:
     referring: str = ""
     choose: str = ""
     which: str = ""
+    whole: tuple[str, ...] = ()
+    unit: str = ""
+    decimals: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, MedVLError
-from . import contrast, guard, image_reading, sentences, told_relations, told_scan, views
+from . import contrast, guard, image_reading, modifiers, plausible, sentences, told_relations, told_scan, views
 from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
 from .facts import REGIONS
 from .findings import FINDINGS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Parse = Callable[[str, Sequence[Sequence[Request]]], tuple[Request, ...]]
 _DIRECT = frozenset({Intent.SEGMENT, Intent.MEASURE, Intent.COMPARE, Intent.PRESENCE, Intent.RELATION})
+_SIZES = frozenset({"", "volume", "diameter", "extent"})
 _TOPICAL = frozenset({Intent.KNOWLEDGE, Intent.CHAT, Intent.REFUSE, Intent.UNKNOWN})
 
 
@@ -75,6 +76,13 @@ class Conversation:
         if self._reader is not None:
             self._reader.clear()
 
+    def rewind(self, turns: int) -> None:
+        """Forget what was said after the first ``turns`` turns; what was found stays known.
+
+        A turn is remembered as its answer ends, so one whose pieces were not taken to the end leaves nothing to forget.
+        """
+        del self._history[turns:]
+
     def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
         """Answer one message.
 
@@ -97,7 +105,7 @@ class Conversation:
                 except Cancelled:
                     raise
                 except MedVLError as error:
-                    answered, told = request, [Sentence(str(error), "scan")]
+                    answered, told = request, [Sentence(str(error), "program")]
                 requests[-1] = answered
                 refusals.append(_refused(answered, told, self.scene))
                 yield from teller.tell(told, self.scene)
@@ -169,7 +177,7 @@ class Conversation:
         elif request.referring and request.intent in _DIRECT:
             which = sentences.chosen(self.scene, request, "")
             told += [which] if which and len(structures) == 1 else []
-        told += self._tell(request, structures)
+        told += [modifiers.styled(said, request) for said in self._tell(request, structures)]
         if request.unknown:
             told.append(sentences.unknown(request))
         return replace(request, structures=structures), told
@@ -188,10 +196,12 @@ class Conversation:
         every = tuple(id for id in STRUCTURES if id in known and id != "body")
         if request.intent is Intent.LIST:
             return every
-        if request.intent is Intent.RELATION and request.relation == "nearest" and request.structures:
+        if request.intent is Intent.RELATION and request.relation in ("nearest", "between") and request.structures:
             return request.structures + every
+        if request.attribute == "diameter" and "aorta" in request.structures and "heart" in known:
+            return (*request.structures, "heart")  # where the aorta lies against the heart its width is not told
         looks = request.intent is Intent.VIEW and request.attribute in ("centre", "only", "colour")
-        return request.structures if looks or request.intent in _DIRECT else ()
+        return request.structures + request.whole if looks or request.intent in _DIRECT else ()
 
     def _tell(self, request: Request, structures: tuple[str, ...]) -> list[Sentence]:
         scene, intent = self.scene, request.intent
@@ -207,7 +217,9 @@ class Conversation:
             return told_scan.finding(scene, request.finding)
         if intent is Intent.LIST:
             every = [id for id in STRUCTURES if id in self.finder.known and id != "body"]
-            return told_scan.known_list(scene, every)
+            return (
+                told_scan.cut_list(scene, every) if request.attribute == "cut" else told_scan.known_list(scene, every)
+            )
         if intent is Intent.REMOVE:
             return self._take_out(structures)
         if not structures:
@@ -217,9 +229,12 @@ class Conversation:
         if intent is Intent.SEGMENT:
             return sentences.segmented(scene, structures)
         if intent is Intent.MEASURE:
-            return sentences.measured(scene, request, structures)
+            doubts = [plausible.doubt(scene, id) for id in structures if request.attribute in _SIZES]
+            return [*sentences.measured(scene, request, structures), *filter(None, doubts)]
         if intent is Intent.PRESENCE:
             return sentences.present(scene, structures, request.claim == "absent")
+        if intent is Intent.COMPARE and request.attribute == "share":
+            return told_relations.shared(scene, request)
         if intent is Intent.COMPARE:
             return told_relations.compared(scene, replace(request, structures=structures))
         if intent is Intent.RELATION:
@@ -231,15 +246,15 @@ class Conversation:
         wanted = [id for id in (structures or self.scene.present) if self.scene.mask(id) is not None]
         if self._remove is None:
             return [
-                sentences.say(None, "masks are removed in the list of masks, each by its own button", source="scan")
+                sentences.say(None, "masks are removed in the list of masks, each by its own button", source="program")
             ]
         if not wanted:
             what = f"of {all_the(structures)} " if structures else ""
-            return [sentences.say(None, f"there is no mask {what}to remove", source="scan")]
+            return [sentences.say(None, f"there is no mask {what}to remove", source="program")]
         for id in wanted:
             self._remove(self.scene.mask(id).id)
             self.scene.forget(id)
-        return [sentences.say(None, f"I removed {all_the(wanted)}", source="scan")]
+        return [sentences.say(None, f"I removed {all_the(wanted)}", source="program")]
 
     def _write_report(self, cancel: threading.Event | None) -> Iterator[Step | MaskRef]:
         from ..report import Report, build_report
@@ -269,7 +284,7 @@ class _Teller:
     def tell(self, new: list[Sentence], scene: Scene) -> Iterator[Words | MaskRef]:
         by_id = {mask.id: mask for mask in scene.masks(*scene.present)}
         for sentence in map(guard.ensure, new):
-            if any(sentence.text == earlier.text for earlier in self.told):
+            if any(_repeats(sentence, earlier) for earlier in self.told):
                 continue
             for id in sentence.mask_ids:
                 if id in by_id and self.is_new(MaskRef(by_id[id])):
@@ -284,6 +299,12 @@ class _Teller:
                 shown = word if self.told[-1].text or number == 0 else f" {word.lstrip()}"
                 self.told[-1] = replace(self.told[-1], text=self.told[-1].text + word)
                 yield Words(shown, number, sentence.source, sentence.mask_ids)
+
+
+def _repeats(sentence: Sentence, earlier: Sentence) -> bool:
+    """Whether a sentence says what an earlier one of the same answer said: the same words, or the same volume again."""
+    volume = len(sentence.facts) == 1 and sentence.facts[0].key == "volume_ml"
+    return sentence.text == earlier.text or (volume and sentence.facts[0] in earlier.facts)
 
 
 def _refused(request: Request, told: list[Sentence], scene: Scene) -> bool:

@@ -37,6 +37,7 @@ NEGATION = (
     "everything but|but not|forget about"
 )
 NEGATIONS = cue(NEGATION)
+NOT_FOUND = cue("(do |did |could |can )?not (find|see|locate|spot|recogni(z|s)e|make out|identify)")
 # ends what a negation reaches: "not the liver, the spleen", "no need for the kidneys, just the liver"
 NEGATION_ENDS = frozenset({",", ".", ";", "but", "just", "only", "instead", ":", "?", "!"})
 DECLINED = re.compile(r"(please |no , |and |but |so )*(do not|never|no need)\b(?! (you|we|i|they)\b)")
@@ -75,23 +76,32 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     ),
     "count": cue("how many @|(count|number of)( the)? @"),
     "mean_hu": cue(
-        "(is|are|looks?) (the )?@ (so |very |too |rather )?(bright|dense|dark|white)|"
+        "(is|are|looks?) (the )?@ (so |very |too |rather )?(bright|dense|dark|white|radiodense)|"
+        "how (white|black|gr(a|e)y|opaque|lucent)|radiodens*|radiopaque|radiolucen*|hyperattenuat*|hypoattenuat*|"
         "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|"
         "brightness|radiodensit*|"
         "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
     ),
     "diameter": cue(
-        "diameters?|how (wide|thick|broad)|width|caliber|thickness|across|big around|girth|circumference|"
+        "diameters?|how (wide|thick|broad|narrow|thin|fat)|width|caliber|thickness|across|big around|girth|"
+        "circumference|"
         "bore|radius|(longest|long|major|short|minor) axis"
     ),
     "extent": cue(
-        "how (long|tall|high)|how many (cm|mm|centimeters|millimeters)|length|height|dimensions?|extent|"
+        "how (long|tall|high|deep)|spans?|how many (cm|mm|centimeters|millimeters)|length|height|dimensions?|extent|"
         "extents|craniocaudal*|from top to bottom|measurements|bounding box"
     ),
     "volume": cue(
         "how many voxels|number of voxels|"
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
-        "sizes?|(how|so|very) (big|large|small|huge)|how much|measures?|bulk"
+        "sizes?|(how|so|very) (big|large|small|huge|little|tiny|massive|enormous|sizea?ble|roomy|spacious|"
+        "capacious|bulky)|"
+        "how much|measures?|bulk|roominess|spaciousness"
+    ),
+    "hu_range": cue(
+        "(min|max|minimum|maximum|minimal|maximal|lowest|highest|peak|median) (and (the )?_ )?(hu|hounsfield*( units?| "
+        "values?)?|attenuation|density|intensity|value)|range of (the )?(hu|hounsfield*|densit*|attenuation)|"
+        "(hu|hounsfield|density|attenuation) range|(brightest|darkest) (voxel|pixel|spot|part|point)"
     ),
     "position": cue(
         "where|located?|location|positions?|positioned|(which|what) (side|half|quadrant)|midline|central|"
@@ -113,6 +123,9 @@ COMPARE = cue(
 )
 BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
 WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin|thinner|thinnest")
+
+LONG = cue("long|longer|longest|shorter|shortest|lengths?|taller|tallest|heights?")
+SUM = cue("sum|total|totals|together|combined|altogether|add(ed)?( up)?|in all")
 
 RELATIONS: dict[str, re.Pattern[str]] = {
     "distance": cue(
@@ -221,7 +234,12 @@ REPORT = cue(
     "picture)|summar*|overview|"
     "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|"
     "show)( me)? about (this|the|my) "
-    "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|interpret*( this| the| my) (scan|ct|image)|findings"
+    "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|what stands out|(anything|something) (notable|noteworthy|"
+    "interesting|remarkable|special)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |"
+    "you can )?"
+    "(tell|say)( me)?( something| anything)? (about|of|on) (this|the|my) (scan|ct|image|study)|"
+    "tell me (something|anything|more|a bit) about (this|the|my) (scan|ct|image|study)|interpret*( this| the| "
+    "my) (scan|ct|image)|findings"
 )
 LIST = cue(
     "names? of (all |the )*(organs|structures)|(organs|structures) (that )?(you|i can)|supported (organs|structures)|"
@@ -261,7 +279,10 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "steatosis": cue("steato*|fatty( liver)?|nafld|masld|nash|liver fat|fat (content|infiltration|deposit*|fraction)"),
     "emphysema": cue("emphysem*|copd|laa|laa -?950|low attenuation (area|volume)s?|-?950( hu)?"),
     "aortic_aneurysm": cue("aneurysm*|aaa|taa"),
-    "bone_density": cue("osteopor*|osteopen*|bone (mineral )?(density|mass|strength)|bmd|trabecular|brittle bones?"),
+    "bone_density": cue(
+        "osteopor*|osteopen*|bone (mineral )?(density|mass|strength|health|quality)|bmd|t score|trabecular|"
+        "brittle bones?"
+    ),
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
     "pleural_effusion": cue(
@@ -270,7 +291,7 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     ),
     "splenomegaly": cue("splenomegaly"),
     "hepatomegaly": cue("hepatomegaly"),
-    "cardiomegaly": cue("cardiomegaly"),
+    "cardiomegaly": cue("cardiomegaly|cardio ?thoracic( ratio| index)?|ctr"),
 }
 STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
 CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
@@ -318,20 +339,33 @@ TREATMENT = cue(
 )
 PROGNOSIS = cue(
     "how many (days|weeks|months|years)( _){0,2} (have|left|live)|will (i|he|she|they) be|"
-    "prognos*|surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
+    "how (long|much time) (have|do|has|does) (i|he|she|we|they)( _)? (got|have|left|live)( left)?|prognos*|"
+    "surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
     "(to live|left|live)|to live|"
     "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|"
     "live|recover)|curable|get better|terminal"
 )
+ACQUISITION = cue(
+    "(which|what)( kind of| type of)? (scanner|machine|manufacturer|vendor|device|hospital|protocol|kernel|kvp|tube "
+    "(voltage|current))|kvp?|mas|ctdi*|dlp|tube (voltage|current)|(scan|study|acquisition|exam|examination) "
+    "(date|time)|"
+    "(when|what (date|day|year|time)) (was|is|were|did)( _){0,3} (scan|scanned|taken|acquired|made|done|"
+    "performed|image|"
+    "study|this|it|from)|(date|time) of (the |this )?(scan|study|exam|examination|acquisition|image)|how old is "
+    "(this|the) "
+    "(scan|image|ct|study)|who (took|made|acquired|ordered|performed) (this|the) (scan|image|ct|study)|"
+    "reconstruction kernel|scan protocol"
+)
 PATIENT = cue(
     "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) "
     "(patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
-    "(age|sex|gender|birthday|date of birth|address) of (the|this) (patient|person)|(female|male|woman|man) "
+    "(age|sex|gender|birthday|date of birth|address|weight|height) of (the|this) (patient|person)|patient "
+    "(weight|height)|bmi|(female|male|woman|man) "
     "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
     "illness*|"
-    "bad|harmless|alarming|concerning|"
+    "pain|painful|ache|symptoms?|bad|harmless|alarming|concerning|"
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|"
     "leuk(a)?emia|lymphoma|"
     "stroke|dissect*|embol*|infect*|appendicitis|pancreatitis|diverticulitis|cholecystitis|colitis|fractur*|"
@@ -352,6 +386,10 @@ MODALITY = cue(
 )
 UNMEASURED = cue("surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient")
 AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
+CREATIVE = cue(
+    "(write|compose|sing|tell|make up|invent|give|create|need|want|do)( me| us)?( _){0,3} (poem|joke|song|story|haiku|"
+    "limerick|rap|essay|lyrics|tale|riddle|verse|rhyme)s?"
+)
 OFF_TOPIC = cue(
     "haiku|limerick|rap|letter|sing|compose|riddle|trivia|"
     "weather|jokes?|poems?|python|code|javascript|program|recipe|football|soccer|world cup|capital of|"
@@ -365,7 +403,7 @@ OFF_TOPIC = cue(
 DOMAIN = cue(
     "scan*|ct|image|images|picture|patient|mask|masks|slices?|organs?|body|scanner|volume|contrast|voxels?|"
     "series|study|metal|fluid|gas|air|pelvis|abdomen|chest|neck|"
-    "white|dark|bright|thing|@|#"
+    "white|dark|bright|thing|artifacts?|artefacts?|noise|motion|quality|kernel|@|#"
 )
 
 THE_SCAN = cue("(the|that) (scan|image|picture|ct)")

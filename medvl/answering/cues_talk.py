@@ -28,7 +28,8 @@ UNKNOWN_FUNCTION = cue(
 )
 HOW_YOU_KNOW = cue(
     "how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|"
-    "derive)"
+    "derive)|(do|does|are|is) (you|this|it)( an?)? (use|using|based on|powered by|run on|running)?( _){0,2} "
+    "(ai|neural|networks?|chatgpt|gpt|llm|machine learning|deep learning|language models?)"
 )
 DESCRIBE_ONE = cue(
     "describe (the |this |my )?@|(tell me|say|know|have|give me)?( something| anything| more| a bit| details?| facts| "
@@ -36,7 +37,8 @@ DESCRIBE_ONE = cue(
     "(analy(z|s)e|summari(z|s)e) (the |this |my |both )?@"
 )
 NORMAL_SIZE = cue(
-    "(a|an) normal|normal (size|volume|range|value|hu|density|diameter)s?|reference (range|value)s?|normally|"
+    "(a|an) (normal|healthy)|should( _){1,7} be|normal (size|volume|range|value|hu|density|diameter)s?|"
+    "reference (range|value)s?|normally|"
     "typical (size|volume|hu|value)|"
     "(should|supposed to) (a |an |the |my )?@ (to )?be"
 )
@@ -48,7 +50,9 @@ TOPICS: dict[str, re.Pattern[str]] = {
         "radiation|hurts?|painful|risky|risks?|safe|safety|dangerous|harmful|x rays?|msv|millisieverts?|dose"
     ),
     "ct_mri": cue("mri|mr|ultrasound|sonography|pet"),
-    "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|phases"),
+    "contrast_phase": cue("(arterial|venous|portal venous|delayed|nephrographic|excretory|contrast) phases?|"
+                          "phases?|portal venous|"
+        "(arterial|venous|nephrographic)( mean| scan)"),
     "contrast": cue("contrast|contrast (agent|medium|media|dye)|non contrast|enhanc*|iodine|dye|native"),
     "window": cue("window*|level setting"),
     "planes": cue("axial|coronal|sagittal|planes?|transverse|multiplanar"),
@@ -87,10 +91,16 @@ CHAT: dict[str, re.Pattern[str]] = {
         "disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
     "identity": cue(
         "who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|"
-        "person|chatgpt|machine|real)|who (made|built|created|trained) you"),
+        "person|chatgpt|machine|real)|"
+        "who (made|built|created|trained|wrote|developed|programmed|designed) (you|this|it)( _)?"),
     "accuracy": cue(
-        "are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure) (are|is)( you| this| it| "
-        "that)*|(you are|that is|this is|it is) (wrong|incorrect|not right|not correct|false|a mistake)|can i "
+        "are you (sure|certain|right|correct)|how (accurate|reliable|good|precise|sure|certain|exact|"
+        "trustworthy|correct) "
+        "(are|is|were)( _)*|(are|is) (these|this|those|that|they|it|the|your)( _)* (reliable|accurate|"
+        "trustworthy|precise|"
+        "exact|correct|right|true|believable)( enough)?|(error|confidence|uncertainty|accuracy)( (margin|rate|interval|"
+        "range)s?)?|margin of error|wrong|i doubt( _)*|not (right|correct|true)|(you are|that is|this is|it is) "
+        "(wrong|incorrect|not right|not correct|false|a mistake)|can i "
         "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you"),
     "capabilities": cue(
@@ -98,19 +108,44 @@ CHAT: dict[str, re.Pattern[str]] = {
         "can|does|should) (i|we|this|it) "
         "(use|work|start)( _)*|what (can|could) ((you|it) not|not (you|it)) do|what (are )?your (limits|limitations)|"
         "what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
-        "instructions|what now|how (do|can) you help( _)*"),
+        "instructions|what now|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
     "export": cue(
         "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
+    "sources": cue(
+        "(what|which|where)( _){0,3} (sources?|references?|publications?|papers?|thresholds?)( _){0,6}|(show|"
+        "list|give|cite)( me)?"
+        "( the| your)* (sources?|references?|publications?)"),
+    "units": cue("(what|which) units?( _){0,4}|in (what|which) units?( _){0,4}"),
+    "spread": cue("(what (does|is|are)( a| the)? )?(sd|standard deviations?|median)( mean| stand for)?"),
+    "page": cue(
+        "(can|could|how (do|can|to)|may)( i| we| you| one)? (correct|fix|edit|refine|change|improve|adjust|"
+        "repair|redo)( _){0,3} "
+        "(masks?|segmentations?|outlines?|contours?|it|them)( _){0,3}|(show|see|view|display)( me)?( the)? "
+        "(slice|image)( number)? _|(go|jump|take me|scroll|move) to( the)? "
+        "(slice|middle|first|last|top|bottom|next|previous)( _){0,2}|(make|set)( _){0,2} (transparent|opaque|"
+        "darker|brighter|"
+        "bigger|smaller)|(change |set |more |less )?(opacity|transparen*|brightness|zoom)( _){0,3}|rename( _)*|"
+        "(next|previous) "
+        "slice",
+        "(can (you|i|we) |could you |how (do|can) i |please |i want to )?(show|see|open|load|upload|draw|use|"
+        "view|rotate)( me| "
+        "another| a| an| new| the| different| in| next| up)* (3 d|scan|ct|file|box|clicks?|points?|viewer|"
+        "window|dicom|volume|"
+        "image)( model| view| rendering| surface| file| volume)?( _){0,3}"),
     "goodbye": cue("bye|goodbye|good night|see you( later| soon)?|farewell|ciao|tschuess"),
     "thanks": cue(
-        "thanks?|(much )?appreciated?|thank you|cheers|thankyou|(nice|good|great|well|excellent|amazing) "
+        "gracias|grazie|(you are|that is|this is|it is) (so |very |really )?(great|good|awesome|amazing|helpful|"
+        "perfect|nice|"
+        "cool|impressive|useful|wonderful|brilliant)|haha|wow|thanks?|(much )?appreciated?|thank you|cheers|"
+        "thankyou|(nice|good|great|well|excellent|amazing) "
         "(work|job|done|one)|perfect|"
         "nothing( else| more)?|awesome|great|brilliant|wonderful|merci|danke|well done|impressive|cool|nice"),
     "greeting": cue(
-        "yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|greetings|how are you( doing)?|hallo|"
+        "bonjour|hola|salut|guten tag|ciao|yo|sup|hi|hello|hey|hiya|howdy|good (morning|afternoon|evening|day)|"
+        "greetings|how are you( doing)?|hallo|"
         "servus|moin|how is it going|what is up"),
     "acknowledge": cue(
-        "ok|okay|sorry|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
+        "ok|okay|sorry|stop|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
         "right|oh"),
 }  # fmt: skip
 FILLERS = word_set(
@@ -122,5 +157,24 @@ FILLERS = word_set(
 
 WHAT_IT_MEANS = cue(
     "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
-    "that|so what"
+    "that|so what|what (does|do|can|should) (that|this|it|these|those|i|we) (tell|say|show|imply|indicate|"
+    "conclude|learn|make)"
+    "( us| me| you)?( (of|from) (it|that|this))?"
+)
+
+# asked of a structure: "is the liver mask right", "that is wrong, the spleen is bigger"
+DOUBT = cue(
+    "how (accurate|reliable|precise|sure|certain|trustworthy|correct) (are|is)|(that|this|it) is (wrong|"
+    "incorrect|not right|"
+    "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
+    "trustworthy)( ?[?])?$|"
+    "do you trust|(can|should) i trust|you (missed|got)( _)* wrong"
+)
+
+IN_REGION = cue(
+    "(what|which organs|which structures|what organs|what structures)( else)? (is|are|lies|lie|do you see|can "
+    "you see|do you "
+    "find|can be seen|there is)( there| visible| shown| located)? (in|inside|within) (the |this |his |her |my "
+    ")?(abdomen|belly|"
+    "chest|thorax|pelvis|neck|head)"
 )

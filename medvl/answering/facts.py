@@ -16,7 +16,7 @@ AT_LEAST = "at least"
 COUNTED = "counted from 0 at the feet"
 """How axial slices are numbered everywhere: as in the viewer and the exported tables."""
 
-ATTRIBUTES = ("volume", "mean_hu", "diameter", "extent", "slices", "position")
+ATTRIBUTES = ("volume", "mean_hu", "diameter", "extent", "slices", "position", "hu_range")
 
 # Sides named by attribute and axis; the first is where RAS mm are smaller.
 _AXIS_SIDES = (("left", "right"), ("back", "front"), ("lower", "upper"))
@@ -111,7 +111,20 @@ def side_of(scene: Scene, structure: str) -> str:
     return "midline" if abs(offset) < MIDLINE_MM else "right" if offset > 0 else "left"
 
 
+def values(scene: Scene, structure: str) -> tuple[Fact, ...]:
+    """Lowest, median and highest HU inside a structure, and the mean with its standard deviation."""
+    mask = scene.mask(structure)
+    hu = scene.ct.hu[mask.box.slices][mask.block]
+    return (
+        *mean_hu(scene, structure),
+        Fact("lowest_hu", int(hu.min()), "HU", (structure,)),
+        Fact("median_hu", float(np.median(hu)), "HU", (structure,)),
+        Fact("highest_hu", int(hu.max()), "HU", (structure,)),
+    )
+
+
 _OF = {
+    "hu_range": values,
     "volume": volume,
     "mean_hu": mean_hu,
     "diameter": diameter,

@@ -133,10 +133,10 @@ def offending(text: str, facts: Sequence[Fact]) -> list[str]:
 def holds(sentence: Sentence) -> bool:
     """Whether every number of a sentence is one of its facts.
 
-    A sentence of general knowledge without facts is held to digits only: "the left lung has two lobes" is no value.
+    A sentence that states nothing of the scan is held to digits only: "the left lung has two lobes" is no value.
     """
     bad = offending(sentence.text, sentence.facts)
-    if sentence.source == "knowledge":
+    if sentence.source in ("knowledge", "program"):
         bad = [text for text in bad if text.lower() not in _WORDS]
     return not bad
 

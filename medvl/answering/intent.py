@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from . import cues, cues_talk, refusals, rules_measure, rules_segment, rules_talk, rules_view
+from . import (
+    cues,
+    cues_talk,
+    modifiers,
+    refusals,
+    rules_measure,
+    rules_segment,
+    rules_space,
+    rules_talk,
+    rules_view,
+    rules_whole,
+)
 from .clauses import Clause, split
 from .contract import Intent, Request
 from .followup import Context
@@ -50,15 +61,21 @@ def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request
     if whole is not None:
         return (whole,)
     context = Context.of(history)
+    wish = modifiers.wish(message)
+    if wish.alone and context.last is not None:
+        again = wish.again(context.last)
+        if again is not None:
+            return (again,)
     found: list[Request] = []
-    for clause_words in split(message):
+    for clause_words in split(wish.words):
         for request in _understand(Clause.read(clause_words, context)):
             context.add(request)
             found.append(request)
-    return _tidy(found) or (Request(Intent.UNKNOWN),)
+    return tuple(map(wish.on, _tidy(found))) or (Request(Intent.UNKNOWN),)
 
 
 _RULES: tuple[Rule, ...] = (
+    rules_whole.follow_up,
     rules_talk.small_talk,
     refusals.of_clause,
     rules_segment.declined,
@@ -68,7 +85,13 @@ _RULES: tuple[Rule, ...] = (
     rules_talk.report,
     rules_measure.finding,
     rules_talk.disease,
+    rules_whole.share,
+    rules_whole.cut,
+    rules_whole.rank,
+    rules_whole.difference,
     rules_measure.extreme,
+    rules_space.between,
+    rules_space.beside,
     rules_talk.list_known,
     rules_talk.unmeasured,
     rules_measure.choice,
@@ -97,7 +120,8 @@ def _tidy(requests: list[Request]) -> tuple[Request, ...]:
     """Drops repeats, greetings before a question, and "not the heart" beside what is wanted instead."""
     kept = list(dict.fromkeys(requests))
     for drop in (
-        lambda r: r.intent is Intent.CHAT,
+        lambda r: r.intent is Intent.CHAT and r.topic in ("greeting", "thanks", "goodbye", "acknowledge"),
+        lambda r: r.intent is Intent.CHAT and any(other.intent is not Intent.CHAT for other in requests),
         lambda r: r.intent is Intent.UNKNOWN,
         lambda r: r.intent is Intent.REFUSE and r.topic in ("negated", "off_topic"),
     ):

@@ -193,6 +193,22 @@ _CHAT: dict[str, str] = {
         "Masks are made by a network and can be wrong, and every number inherits that. Please look at the "
         "outline; a wrong mask can be corrected with clicks and then measured again. Measured accuracy is in the "
         "model card.",
+    "sources":
+        "Every published sign is told with its publication, and the report lists all of them at its end. Ask, for "
+        "instance, whether the aorta is dilated or the liver is fatty.",
+    "units":
+        "Volumes are given in millilitres, lengths in millimetres and attenuation in Hounsfield units. Add \"in cm\", "
+        "\"in litres\" or \"in cc\" to a question for another one.",
+    "spread":
+        "The standard deviation (SD) tells how far the values of the voxels spread around their mean; the "
+        "median is the "
+        "value in the middle, with as many voxels below as above.",
+    "page":
+        "That is done on the page: open another scan, scroll to a slice, click or draw a box in a plane to mark "
+        "or correct "
+        "a structure, rename a mask or change its opacity in the list, and look at the masks in three planes "
+        "and in 3-D. "
+        "From here I can segment by name, hide, colour, measure and report.",
     "privacy":
         "With the bundled preset the scan stays in the running program: nothing is sent to another service. If "
         "the page runs on another machine, your scan is on that machine while the session lasts.",
@@ -201,14 +217,20 @@ _CHAT: dict[str, str] = {
 _REFUSE: dict[str, str] = {
     "negated": "All right, I leave that out.",
     "diagnosis":
-        "I cannot diagnose or rule out a disease. I can measure structures and a few published signs, each with "
-        "its source; what they mean is for a radiologist to say.",
+        "I cannot diagnose or rule out a disease, and I do not look for tumours, fractures, free air or other lesions. "
+        "I can measure structures and a few published signs, each with its source, for instance: is the liver "
+        "fatty, is "
+        "the aorta dilated, or describe this scan. What they mean is for a radiologist to say.",
     "treatment": "I cannot advise on treatment. Please ask the doctor who knows the whole case.",
     "prognosis": "I cannot say how an illness will go on. Please ask the doctor who knows the whole case.",
     "medication": "I cannot advise on drugs or doses. Please ask a doctor or a pharmacist.",
     "emergency":
         "I cannot help with symptoms. If this is about you or someone near you, please call the emergency "
         "services or a doctor now.",
+    "acquisition":
+        "I do not read the date, the scanner, the hospital or the settings of the acquisition from the file. I "
+        "can tell its "
+        "voxel size, extent and orientation, and whether contrast was given.",
     "patient": "I do not know who the patient is, and I do not read names, age or sex from the file.",
     "injection": "I keep to what I am for: segmenting, measuring and describing this CT.",
     "off_topic": "That is outside what I do. I answer questions about this CT, its structures and CT in general.",
@@ -216,11 +238,14 @@ _REFUSE: dict[str, str] = {
 
 _UNKNOWN: dict[str, str] = {
     "":
-        "I did not understand that. Try for instance: segment the liver, how big is the spleen, is there a "
-        "gallbladder, describe this scan.",
+        "I did not understand that. I read English and Latin names. Try for instance: segment the liver, how "
+        "big is the "
+        "spleen, is there a gallbladder, what lies behind the stomach, describe this scan.",
     "beyond":
         "That I cannot tell from this volume. I can tell its voxel size, extent, contrast and region, and "
-        "measure the structures I know.",
+        "segment, measure and compare the structures I know: ask which organs are here.",
+    "description":
+        "I know no structure that fits this description. Please name it, or ask which organs are here.",
     "antecedent": "Which structure do you mean? Please name it.",
 }  # fmt: skip
 

@@ -78,6 +78,7 @@ _LOBE_WORDS = word_set(
     upper middle lower superior inferior right left
     """
 )
+_LANDMARKS = word_set("ear ears cheek cheeks flank loin armpit breast hip groin shoulder")
 _PRONOUNS = {
     "it": 1, "its": 1, "them": 2, "they": 2, "their": 2, "both": 2, "these": 2, "those": 2, "this": 1,
     "that": 1, "itself": 1,
@@ -301,8 +302,8 @@ def _with_sides(words: list[str], found: list[Mention]) -> list[Mention]:
         if mention.kind != "known" or mention.concept not in PAIRED:
             result.append(mention)
             continue
-        before = _sides_before(words, mention.start, free)
-        sides = before or _sides_after(words, mention.end, free, found)
+        before = _sides_before(words, mention.start, free) or _one_of(words, mention.start, free)
+        sides = before or _sides_after(words, mention.end, free, found) or _landmark_after(words, mention.end, free)
         free = [i for i in free if i not in sides]
         if not sides:
             result.append(mention)
@@ -344,6 +345,20 @@ def _sides_before(words: list[str], start: int, free: list[int]) -> list[int]:
             break
         i -= 1
     return sides
+
+
+def _one_of(words: list[str], start: int, free: list[int]) -> list[int]:
+    """The side in "the left one of the kidneys"."""
+    i = start
+    while i and words[i - 1] in ("the", "both", "two", "his", "her", "my"):
+        i -= 1
+    return [i - 3] if i > 2 and words[i - 2 : i] == ["one", "of"] and i - 3 in free else []
+
+
+def _landmark_after(words: list[str], end: int, free: list[int]) -> list[int]:
+    """The side of a part of the surface that tells the place of a paired organ: "in front of the left ear"."""
+    near = [i for i in free if end <= i <= end + 6 and words[i + 1 : i + 2] and words[i + 1] in _LANDMARKS]
+    return near[:1]
 
 
 def _sides_after(words: list[str], end: int, free: list[int], found: list[Mention]) -> list[int]:

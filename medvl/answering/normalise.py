@@ -51,6 +51,8 @@ _SHORTHAND = {
     "righthand": "right", "lefthand": "left", "wat": "what", "wot": "what", "hv": "have", "vol": "volume",
     "centre": "center", "calibre": "caliber", "colour": "color", "tumours": "tumors", "tumour": "tumor",
     "millilitres": "milliliters", "millilitre": "milliliter", "litres": "liters", "litre": "liter",
+    "centimetres": "centimeters", "centimetre": "centimeter", "millimetres": "millimeters",
+    "millimetre": "millimeter", "cms": "cm", "mls": "ml",
     "summarise": "summarize", "summarising": "summarize", "analyse": "analyze", "recognise": "recognize",
     "visualise": "visualize", "lk": "left kidney", "rk": "right kidney", "dissekt": "dissect",
     "hus": "hu", "kidneys'": "kidneys", "avg": "average", "vol.": "volume", "diam": "diameter", "diff": "difference",

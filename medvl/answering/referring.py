@@ -44,6 +44,7 @@ _KIDNEY = (
     "pair retroperiton; water|salt regulat|adjust|balanc"
 )
 _LUNG = "breath; oxygen|gas|air exchang|take|tak; respir; inhal; air fill|hold|contain; larg|bigg chest|thora; "
+_PAROTID = "saliva; gland|organ|front|below|behind|near|beside|next|before|under ear|ears; cheek; mumps; spit|spittle"
 _SAC = "organ sac bag pouch reservoir container"
 
 TRAITS: dict[str, Traits] = {
@@ -99,8 +100,8 @@ TRAITS: dict[str, Traits] = {
     "duodenum": Traits("organ tube", "first|begin|start|upper bowel|intestin|gut; after stomach", 2),
     "brainstem": Traits("organ nerve", "connect brain cord; brain cord; brain low", 1),
     "spinal_cord": Traits("nerve bundle tube cord", "nerve bundle|canal|spin|column|back; spinal canal; nerve", 1),
-    "right_parotid": Traits("organ gland", "saliva", 1),
-    "left_parotid": Traits("organ gland", "saliva", 1),
+    "right_parotid": Traits("organ gland", _PAROTID, 1),
+    "left_parotid": Traits("organ gland", _PAROTID, 1),
     "larynx": Traits("organ airway box", "voice; speak; talk; sing; speech; vocal", 1),
     "mandible": Traits("bone", "lower teeth|tooth|jaw; chew; chin", 2),
 }
@@ -114,7 +115,7 @@ PLACE: dict[str, tuple[float, float, float]] = {
     "stomach": (4, 3, 1),
     "gallbladder": (-4, 4, -1),
     "pancreas": (0.5, 0, -1),
-    "aorta": (0.7, -3, 2),
+    "aorta": (1.0, -3, 2),
     "heart": (1.5, 4, 8),
     "right_lung": (-6, 0, 10),
     "left_lung": (6, 0, 10),
@@ -138,7 +139,7 @@ _KINDS: dict[str, str] = {
     "pipe": "pipe", "bone": "bone", "bones": "bone", "airway": "airway", "airways": "airway", "sac": "sac",
     "bag": "bag",
     "pouch": "pouch", "reservoir": "reservoir", "container": "container", "muscle": "muscle", "pump": "pump",
-    "column": "column", "nerve": "nerve", "bundle": "bundle", "box": "box", "filter": "filter",
+    "column": "column", "nerve": "nerve", "nerves": "nerve", "bundle": "bundle", "box": "box", "filter": "filter",
     "structure": "", "structures": "", "thing": "", "part": "", "one": "", "region": "", "tissue": "",
 }  # fmt: skip
 """Nouns of a description, each with the kind it asks for; "" asks for none."""
@@ -252,7 +253,7 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
             continue
         # a description stands close: words before up to the article, words after up to the next thing asked for
         begin = mention.start
-        while begin and words[begin - 1] not in _OUTSIDE and mention.start - begin < 5:
+        while begin and (words[begin - 1] not in _OUTSIDE or _of_two(words, begin)) and mention.start - begin < 5:
             begin -= 1
         choose = superlative(words[begin : mention.start] + words[mention.end :])
         members = GROUPS[mention.concept]
@@ -280,6 +281,11 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
         if choose and not anchors:
             return Referral(members, choose, _phrase(words[begin : mention.end]), frozenset({index}), begin)
     return None
+
+
+def _of_two(words: list[str], begin: int) -> bool:
+    """Whether "of" before a noun belongs to a choice: "the smaller of the two lungs"."""
+    return words[begin - 1] == "of" and begin > 1 and words[begin - 2] in _SUPERLATIVE
 
 
 def _kind_described(words: list[str], mentions: list[Mention], targetless: bool) -> Referral | None:

@@ -26,11 +26,14 @@ def of_clause(clause: Clause) -> list[Request] | None:
     """A refusal of one clause: medication, treatment, prognosis, the patient's identity, another subject."""
     if clause.says(cues.TREATMENT) and clause.says(cues.cue("radiation dose should")):
         return [Request(Intent.REFUSE, topic="treatment")]
+    if clause.says(cues.CREATIVE):
+        return [Request(Intent.REFUSE, topic="off_topic")]
     for topic, pattern in (
         ("medication", cues.MEDICATION),
         ("prognosis", cues.PROGNOSIS),
         ("treatment", cues.TREATMENT),
         ("patient", cues.PATIENT),
+        ("acquisition", cues.ACQUISITION),
     ):
         if clause.says(pattern) and not (
             topic == "treatment" and clause.has(cues.cue("what (can|should) (i|we) do with"))

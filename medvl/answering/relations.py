@@ -18,6 +18,7 @@ from .scene import Scene
 
 # Centres that differ less than this along an axis are said to be level along it.
 LEVEL_MM = 10.0
+LINES, POINTS = 600, 80  # of ``between``
 AXES = {"side": 0, "front": 1, "above": 2}
 """Axis of each relation along one axis of the body, RAS."""
 WORDS = (("left", "right"), ("behind", "front"), ("below", "above"))
@@ -35,6 +36,11 @@ class Gap:
 
     mm: float
     contact: int
+
+    @property
+    def overlap(self) -> bool:
+        """Whether a voxel lies in both masks."""
+        return self.mm == 0
 
 
 def offset_mm(scene: Scene, a: str, b: str) -> tuple[float, float, float]:
@@ -79,10 +85,29 @@ def gap_between(a: Mask, b: Mask, spacing_mm: tuple[float, float, float]) -> Gap
     return Gap(float(distance.min()), contact)
 
 
-def nearest(scene: Scene, structure: str, others: tuple[str, ...]) -> list[tuple[str, Gap]]:
-    """The other structures with a mask: those that touch, the longest contact first, then the others by distance."""
+def nearest(scene: Scene, structure: str, others: tuple[str, ...], way: str = "") -> list[tuple[str, Gap]]:
+    """The other structures with a mask: those that touch, the longest contact first, then the others by distance.
+
+    Args:
+        scene: where they were found.
+        structure: id.
+        others: ids to choose from.
+        way: one of ``WORDS``: only those whose centre lies on that side, and further to it than across it.
+    """
     found = [(id, gap(scene, structure, id)) for id in others if id != structure and scene.mask(id) is not None]
+    found = [(id, apart) for id, apart in found if not way or _lies(scene, id, structure, way)]
     return sorted(found, key=lambda pair: (-pair[1].contact, pair[1].mm))
+
+
+def _lies(scene: Scene, id: str, structure: str, way: str) -> bool:
+    """Whether a structure lies above, left of, ... another: its centre does, by at least ``LEVEL_MM``, and it is nearer
+    to that direction than to any across it (a bone far to the side is not "above").
+    """
+    axis = next(n for n, words in enumerate(WORDS) if way in words)
+    offset = offset_mm(scene, id, structure)
+    along = offset[axis] * (1 if way == WORDS[axis][1] else -1)
+    across = max(abs(v) for n, v in enumerate(offset) if n != axis)
+    return along >= LEVEL_MM and along >= 0.7 * across
 
 
 def distance(scene: Scene, a: str, b: str) -> tuple[Fact, ...]:
@@ -99,3 +124,49 @@ def _surface(block: np.ndarray) -> np.ndarray:
     padded = np.pad(block, 1)
     inner = ndimage.binary_erosion(padded)[1:-1, 1:-1, 1:-1]
     return np.argwhere(block & ~inner)
+
+
+def between(scene: Scene, a: str, b: str, others: tuple[str, ...]) -> list[tuple[str, float]]:
+    """What lies between two structures: of straight lines from one to the other, the share that passes through each.
+
+    Voxels of both are drawn evenly and joined at random with a fixed seed; of the lines the shortest third are kept,
+    those between the sides that face each other. What is passed inside ``a`` or ``b`` does not count.
+
+    Returns:
+        Structures with their share, 0 to 1, the largest first; those that no line passes are left out.
+    """
+    there = tuple(id for id in others if id not in (a, b) and scene.mask(id) is not None)
+    return scene.keep(("between", a, b, there), (a, b, *there), lambda: _between(scene, a, b, there))
+
+
+def _between(scene: Scene, a: str, b: str, there: tuple[str, ...]) -> list[tuple[str, float]]:
+    ends = [np.argwhere(scene.mask(id).block) + scene.mask(id).box.lo for id in (a, b)]
+    random = np.random.default_rng(0)
+    starts, stops = (points[random.integers(len(points), size=3 * LINES)] for points in ends)
+    order = np.argsort(np.linalg.norm((starts - stops) * scene.ct.spacing_mm, axis=1), kind="stable")[:LINES]
+    starts, stops = starts[order], stops[order]
+    along = np.linspace(0.0, 1.0, POINTS)[None, :, None]
+    points = np.rint(starts[:, None] * (1 - along) + stops[:, None] * along).astype(int)
+    inside = [_inside(scene.mask(id), points) for id in (a, b)]
+    free = ~(inside[0] | inside[1])
+    shares = [(id, float((_inside(scene.mask(id), points) & free).any(axis=1).mean())) for id in there]
+    return sorted([pair for pair in shares if pair[1] > 0], key=lambda pair: -pair[1])
+
+
+def _inside(mask: Mask, points: np.ndarray) -> np.ndarray:
+    """Which of points ``(..., 3)`` in voxels lie in a mask."""
+    at = points - np.asarray(mask.box.lo)
+    near = ((at >= 0) & (at < mask.block.shape)).all(axis=-1)
+    found = np.zeros(points.shape[:-1], dtype=bool)
+    found[near] = mask.block[tuple(at[near].T)]
+    return found
+
+
+def beside_line(scene: Scene, structure: str, a: str, b: str) -> tuple[float, float]:
+    """Where the centre of a structure lies along the line from the centre of ``a`` (0) to that of ``b`` (1), and how
+    far beside it in mm.
+    """
+    start = np.asarray(offset_mm(scene, a, structure))
+    way = np.asarray(offset_mm(scene, b, a))
+    along = float(-(start @ way) / (way @ way))
+    return along, float(np.linalg.norm(start + along * way))

@@ -133,6 +133,8 @@ def compare(clause: Clause) -> list[Request] | None:
         attribute = "mean_hu"
     elif clause.has(cues.WIDE):
         attribute = "diameter"
+    elif clause.has(cues.LONG):
+        attribute = "extent" if all(STRUCTURES[id].tube for id in ids) else "diameter"
     elif clause.has(cues.STANDALONE_VOLUME) or clause.has(cues.SIZE_ONLY):
         attribute = "volume"
     else:
@@ -157,7 +159,8 @@ def _measured_word(clause: Clause) -> bool:
 def relation(clause: Clause) -> list[Request] | None:
     """Where structures lie to each other."""
     relation = next((r for r, pattern in cues.RELATIONS.items() if clause.has(pattern)), "")
-    if not relation or not clause.mentions or (imperative(clause) and not clause.which):
+    ordered = clause.ordered if relation == "distance" else imperative(clause)  # "I would like to know the distance"
+    if not relation or not clause.mentions or (ordered and not clause.which):
         return None
     if (
         relation in ("nearest", "front", "above", "side")
@@ -166,6 +169,9 @@ def relation(clause: Clause) -> list[Request] | None:
     ):
         return None
     ids = clause.structures
+    told = clause.explicit and not (clause.which or clause.yes_no or clause.has(cues.ATTRIBUTES["position"]))
+    if told and relation in ("side", "above", "front") and len(clause.mentions) == 1:
+        return None  # "the gland in front of the left ear" asks for no relation: what it lies to is no structure
     if relation == "nearest" or (len(ids) == 1 and clause.which and relation in ("above", "front", "side", "touching")):
         if len(ids) == 2:
             return [Request(Intent.RELATION, ids, relation="touching", claim="touching")]
@@ -246,6 +252,8 @@ def measure(clause: Clause) -> list[Request] | None:
     if not names and clause.has(cues.COMPARE) and any(c.isdigit() for c in clause.text):
         names = ["mean_hu" if clause.has(cues.BRIGHT) else "volume"]
     referral = referral_of(clause)
+    if referral is not None and names == ["position"] and "where" in clause.words[1:] and clause.words[0] != "and":
+        return None  # "the organ where urine is stored" describes
     asking = any(w in clause.words for w in ("how", "what", "measure", "tell", "which", ":")) or any(
         p.search(clause.masked) and clause.masked[p.search(clause.masked).end() :].startswith(" of")
         for p in cues.ATTRIBUTES.values()
@@ -280,6 +288,8 @@ def measure(clause: Clause) -> list[Request] | None:
         # "liver: segment, volume, HU"
         mask = replace(request, intent=Intent.SEGMENT)
         return [mask, *(replace(request, attribute=_tube(n, request.structures, clause)) for n in _reduce(names))]
+    if clause.has(cues.SUM) and names == ["volume"]:
+        return [replace(request, attribute="volume", which="total")]
     sides = {m.side for m in clause.mentions if m.kind == "side"}
     claim = (
         clause.side_claim
@@ -295,6 +305,8 @@ def _reduce(names: list[str]) -> list[str]:
         names = [n for n in names if n not in ("position", "extent", "count")]
     if "count" in names:
         return ["count"]
+    if "hu_range" in names:
+        return [n for n in names if n == "hu_range" or n not in ("mean_hu", "position", "extent")]
     if "mean_hu" in names and "volume" not in names:
         names = [n for n in names if n not in ("position",)]
     if "diameter" in names or "extent" in names:

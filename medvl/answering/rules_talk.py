@@ -30,6 +30,8 @@ def small_talk(clause: Clause) -> list[Request] | None:
 
 def knowledge(clause: Clause) -> list[Request] | None:
     """General questions: what a word means, what an organ does, what is normal, how it is measured."""
+    if clause.has(cues_talk.DOUBT):
+        return [Request(Intent.CHAT, topic="accuracy")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
     if clause.has(cues_talk.HOW_YOU_KNOW):
@@ -126,6 +128,9 @@ def list_known(clause: Clause) -> list[Request] | None:
     relating = any(clause.has(p) for r, p in cues.RELATIONS.items() if r != "side") or clause.has(
         cues.ATTRIBUTES["slices"]
     )
+    region = cues_talk.IN_REGION.search(clause.text)
+    if region and not clause.known and all(m.text in region.group() for m in clause.unknown):
+        return [Request(Intent.LIST, attribute=next(r[0] for s, r in cues.REGION_WORDS.items() if s in region.group()))]
     if clause.has(cues.LIST) and not clause.known and not relating:
         return [Request(Intent.LIST)]
     return None
@@ -138,6 +143,9 @@ def unmeasured(clause: Clause) -> list[Request] | None:
 
 def outside(clause: Clause) -> list[Request] | None:
     """Plain English about nothing of this subject is refused; what is no English is not understood."""
+    asks = clause.which or clause.yes_no or "?" in clause.words or clause.words[0] in ("how", "why", "when", "where")
+    if clause.says(cues_talk.CHAT["thanks"]) and not asks and not clause.known and not clause.unknown:
+        return [Request(Intent.CHAT, topic="thanks")]
     if clause.says(cues.OFF_TOPIC):
         return [Request(Intent.REFUSE, topic="off_topic")]
     if clause.says(cues.MODALITY):

@@ -69,7 +69,7 @@ def not_known(structures: Sequence[str]) -> Sentence:
     text = (
         f"{all_the(structures)} cannot be segmented by the model that is loaded, so I have no mask and no measurement"
     )
-    return say(None, text, source="scan")
+    return say(None, text, source="program")
 
 
 def unknown(request: Request) -> Sentence:
@@ -144,9 +144,12 @@ def chosen(scene: Scene, request: Request, structure: str) -> Sentence | None:
         best = {"larger": "largest", "smaller": "smallest", "brighter": "brightest", "darker": "darkest"}
         word = request.choose if len(values) == 2 else best[request.choose]
         against = listing([f"{shown(f)} for {the(f.structures[0])}" for f in others])
+        cut = [f.structures[0] for f in values if not bright and f.note]
+        reach = "reach" if len(cut) > 1 or "other_bone" in cut else "reaches"
+        only = f"; {all_the(cut)} {reach} the border of the scan, so this holds only for what is in it" if cut else ""
         return say(
             scene,
-            f"the {word} one is {the(structure)}: {shown(mine)} against {against}",
+            f"the {word} one is {the(structure)}: {shown(mine)} against {against}{only}",
             mine,
             *others,
             structures=(structure,),
@@ -181,7 +184,8 @@ def measured(scene: Scene, request: Request, structures: Sequence[str]) -> list[
     for id in there:
         values = facts.of_structure(scene, id, request.attribute or "volume")
         told.append(_MEASURED[request.attribute or "volume"](scene, id, values, request.claim))
-    if request.attribute in ("", "volume") and len(there) == 2 and set(there) in [set(g) for g in GROUPS.values()]:
+    pair = len(there) == 2 and set(there) in [set(g) for g in GROUPS.values()]
+    if request.attribute in ("", "volume") and (pair or (request.which == "total" and len(there) > 1)):
         volumes = [facts.volume(scene, id)[0] for id in there]
         total = Fact(
             "total_volume_ml",
@@ -337,7 +341,18 @@ def _since(fact: Fact) -> str:
     return fact.note.removeprefix(facts.AT_LEAST) if fact.note.startswith(facts.AT_LEAST) else ""
 
 
+def _hu_range(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    mean, sd, low, median, high = map(shown, values)
+    text = (
+        f"over all voxels of its mask, {the(id)} {have(id)} values from {low} to {high}, a median of {median} "
+        f"and a mean "
+        f"of {mean} (standard deviation {sd})"
+    )
+    return say(scene, text, *values)
+
+
 _MEASURED = {
+    "hu_range": _hu_range,
     "volume": _volume,
     "mean_hu": _mean_hu,
     "diameter": _diameter,

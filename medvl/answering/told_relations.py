@@ -60,7 +60,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         ranked = sorted(values, key=lambda fact: -fact.value)
         if request.which:
             return [_extreme(scene, request.which, ranked)]
-        text = f"from the {more.removesuffix('r')}st to the least: " + listing(
+        least = {"brighter": "darkest", "wider": "narrowest", "longer": "shortest", "larger": "smallest"}[more]
+        text = f"from the {more.removesuffix('r')}st to the {least}: " + listing(
             [f"{the(f.structures[0])} ({_of(f)})" for f in ranked]
         )
         return [say(scene, text, *ranked), *gone]
@@ -76,7 +77,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             if not bright
             else None
         )
-        difference = Fact("difference", abs(a.value - b.value), a.unit, tuple(there))
+        # of the values as they are told, so that a reader who subtracts gets the same
+        difference = Fact("difference", abs(round(a.value) - round(b.value)), a.unit, tuple(there))
         lead = ""
         if request.claim in _OPPOSITE:
             supposed = a if request.claim in ("larger", "brighter") else b
@@ -91,9 +93,9 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {_of(first)} against {_of(second)}"
         if share is not None:
             text += f", a difference of {shown(share)}"
-            told.append(say(scene, text, a, b, share))
         else:
-            told.append(say(scene, text, a, b, difference))
+            text += f", a difference of {shown(difference)}"
+        told.append(say(scene, text, a, b, share if share is not None else difference))
     cut = [f for f in values if f.note.startswith(facts.AT_LEAST)]
     if cut:
         who = [f.structures[0] for f in cut]
@@ -144,7 +146,9 @@ def related(scene: Scene, request: Request, candidates: Sequence[str] = ()) -> l
     there = [id for id in request.structures if scene.mask(id) is not None]
     gone = missing(scene, request.structures)
     if request.relation == "nearest":
-        return [*(_nearest(scene, id, candidates) for id in there[:1]), *gone]
+        return [*(_nearest(scene, id, candidates, request.claim) for id in there[:1]), *gone]
+    if request.relation == "between":
+        return gone or [_between(scene, request, candidates)]
     if len(there) < 2:
         return gone or [say(None, "name two structures, and I say how they lie to each other", source="knowledge")]
     a, others = there[0], there[1:]
@@ -163,7 +167,12 @@ def related(scene: Scene, request: Request, candidates: Sequence[str] = ()) -> l
 
 def _distance(scene: Scene, a: str, b: str) -> Sentence:
     apart, centres = relations.distance(scene, a, b)
-    if relations.gap(scene, a, b).contact:
+    if relations.gap(scene, a, b).overlap:
+        text = (
+            f"the masks of {all_the((a, b))} overlap, so their distance is {shown(apart)} and one of the outlines is a "
+            f"little too large; their centres are {shown(centres)} apart"
+        )
+    elif relations.gap(scene, a, b).contact:
         text = (
             f"{all_the((a, b))} touch; the centres of their nearest voxels are {shown(apart)} apart, their own "
             f"centres {shown(centres)}"
@@ -220,12 +229,79 @@ def _direction(scene: Scene, a: str, b: str) -> Sentence:
     return say(scene, f"{the(a)} {verb(a, 'lies')} {ways} {the(b)}: its centre is {offsets}", *used)
 
 
-def _nearest(scene: Scene, structure: str, candidates: Sequence[str]) -> Sentence:
+_MIN_SHARE = 0.1  # of the lines between two structures; what fewer pass lies beside them rather than between
+
+
+def _between(scene: Scene, request: Request, candidates: Sequence[str]) -> Sentence:
+    """What lies between two structures, or whether one does."""
+    *asked, a, b = request.structures
+    passed = relations.between(scene, a, b, tuple(id for id in candidates if id in STRUCTURES and id != "body"))
+    shares = {id: Fact("lines_percent", 100 * share, "%", (id, a, b)) for id, share in passed}
+    how = f"of straight lines from {the(a)} to {the(b)}"
+    if asked:
+        share = shares.get(asked[0], Fact("lines_percent", 0.0, "%", (asked[0], a, b)))
+        lead = "yes" if share.value >= 100 * _MIN_SHARE else "no"
+        along, off = relations.beside_line(scene, asked[0], a, b)
+        if lead == "no" and 0.1 < along < 0.9 and 2 * off < relations.distance(scene, a, b)[1].value:
+            beside = Fact("beside_line_mm", off, "mm", (asked[0], a, b))
+            theirs = f"lies between theirs, {shown(beside)} beside the line that joins them"
+            text = f"yes: the centre of {the(asked[0])} {theirs}"
+            return say(scene, text, beside)
+        return say(scene, f"{lead}: {how}, {shown(share)} pass through {the(asked[0])}", share)
+    told = [fact for id, fact in shares.items() if fact.value >= 100 * _MIN_SHARE and id != "other_bone"][:4]
+    if not told:
+        apart = Fact("distance_mm", relations.gap(scene, a, b).mm, "mm", (a, b))
+        near = "they touch" if relations.gap(scene, a, b).contact else f"at the nearest they are {shown(apart)} apart"
+        return say(scene, f"none of the structures I know lies between {all_the((a, b))}; {near}", apart)
+    parts = listing([f"{the(fact.structures[0])} ({shown(fact)})" for fact in told])
+    text = f"between {all_the((a, b))} {'lie' if len(told) > 1 else 'lies'} {parts}: the share {how} that pass through"
+    return say(scene, text, *told)
+
+
+def shared(scene: Scene, request: Request) -> list[Sentence]:
+    """How much of a whole some structures make up, by volume."""
+    ids = (*request.structures, *request.whole)
+    gone = missing(scene, ids)
+    part = [facts.volume(scene, id)[0] for id in request.structures if scene.mask(id) is not None]
+    whole = [facts.volume(scene, id)[0] for id in request.whole if scene.mask(id) is not None]
+    if not part or not whole:
+        return gone
+    both = (*(f.structures[0] for f in part), *(f.structures[0] for f in whole))
+    sums = [
+        Fact("volume_ml", sum(f.value for f in values), "mL", tuple(f.structures[0] for f in values))
+        for values in (part, whole)
+    ]
+    percent = Fact("share_percent", 100 * sums[0].value / sums[1].value, "%", tuple(dict.fromkeys(both)))
+    mine, all_of = (all_the(f.structures) for f in sums)
+    makes = "make" if len(part) > 1 or part[0].structures[0] == "other_bone" else "makes"
+    text = f"{mine} {makes} up {shown(percent)} of {all_of} by volume: {shown(sums[0])} of {shown(sums[1])}"
+    if any(f.note for f in (*part, *whole)):
+        text += ", as far as they are in this scan"
+    return [say(scene, text, percent, *sums), *gone]
+
+
+def _nearest(scene: Scene, structure: str, candidates: Sequence[str], way: str = "") -> Sentence:
     order = [
         (id, gap)
-        for id, gap in relations.nearest(scene, structure, tuple(candidates))
-        if id in STRUCTURES and id != "body"
+        for id, gap in relations.nearest(scene, structure, tuple(candidates), way)
+        if id in STRUCTURES and id != "body" and not (way and id == "other_bone")  # its centre tells no place
     ]
+    if way:
+        if not order:
+            return say(
+                scene, f"none of the structures I know lies {_WAY[way]} {the(structure)}", structures=(structure,)
+            )
+        gaps = [Fact("distance_mm", gap.mm, "mm", (structure, id)) for id, gap in order[:3]]
+        parts = [
+            f"{the(id)} ({'touching it' if gap.contact else f'{shown(fact)} away'})"
+            for (id, gap), fact in zip(order, gaps, strict=False)
+        ]
+        many = len(parts) > 1
+        text = (
+            f"{_WAY[way]} {the(structure)} {'lie' if many else 'lies'} {listing(parts)}, judged by "
+            f"{'their centres' if many else 'its centre'}"
+        )
+        return say(scene, text, *gaps)
     if not order:
         return say(scene, f"no other structure was found to compare {the(structure)} with", structures=(structure,))
     touching = [id for id, gap in order if gap.contact]

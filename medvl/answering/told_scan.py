@@ -10,7 +10,7 @@ from .findings import FINDINGS, Finding, Outcome
 from .numbers import shown
 from .scene import Scene
 from .sentences import say
-from .words import listing, name, the
+from .words import SIDES, all_the, listing, name, the
 
 _DIRECTION = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "head", "I": "feet"}
 
@@ -171,4 +171,25 @@ def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
         told.append(say(scene, f"in this scan I found {listing([the(id) for id in there])}", structures=there))
     if gone:
         told.append(say(scene, f"I looked for {listing([the(id) for id in gone], 'and')} too, and did not find them"))
+    return told
+
+
+def cut_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
+    """Which structures reach the border of the scan, where, and which lie wholly inside it."""
+    there = [id for id in known if scene.mask(id) is not None]
+    if not there:
+        return known_list(scene, known)
+    cut = [id for id in there if scene.cut(id)]
+    whole = [id for id in there if not scene.cut(id)]
+    told = []
+    for sides in dict.fromkeys(scene.cut(id) for id in cut):
+        ids = [id for id in cut if scene.cut(id) == sides]
+        ends = "reaches" if len(ids) == 1 and ids[0] != "other_bone" else "reach"
+        border = (
+            f"the {listing([SIDES[side] for side in sides])} {'borders' if len(sides) > 1 else 'border'} of the scan"
+        )
+        told.append(say(scene, f"{all_the(ids)} {ends} {border} and may go on outside it", structures=ids))
+    if whole:
+        lies = "lies" if len(whole) == 1 and whole[0] != "other_bone" else "lie"
+        told.append(say(scene, f"{all_the(whole)} {lies} wholly inside it", structures=whole))
     return told

@@ -45,4 +45,4 @@ def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]
 
 
 def _say(text: str) -> Sentence:
-    return sentences.say(None, text, source="scan")
+    return sentences.say(None, text, source="program")

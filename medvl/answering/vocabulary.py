@@ -260,7 +260,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
             "shoulder blade, humerus, femur, femora, femoral head, thigh bone, hip, hips, hip bone, pelvic "
             "bone, pelvis bone, pelvic bones, pelvis bones, bony pelvis, ilium, iliac bone, iliac crest, "
             "ischium, pubis, sacrum, os sacrum, coccyx, tailbone, tibia, fibula, knee, elbow, shoulder, "
-            "shoulders, radius bone, ulna, patella"
+            "shoulders, radius bone, ulna, patella, arm, arms, leg, legs, hands, foot, feet, thigh, thighs"
         ),
         ("other_bone",),
     ),
@@ -400,3 +400,11 @@ def on_side(group: str, side: Side) -> str:
 def paired_groups() -> tuple[str, ...]:
     """Groups that are the right and left of one organ."""
     return tuple(group for group, members in GROUPS.items() if all(STRUCTURES[id].paired for id in members))
+
+
+def lies_in(id: str, region: str) -> bool:
+    """Whether a structure lies in a region, or passes through it."""
+    through = {"aorta": ("chest",), "esophagus": ("abdomen",), "vertebral_column": ("chest", "pelvis"),
+               "inferior_vena_cava": ("chest",), "spinal_cord": ("chest", "abdomen"), "other_bone": ("chest", "pelvis"),
+               "trachea": ("head_neck",)}  # fmt: skip
+    return STRUCTURES[id].region == region or region in through.get(id, ())

@@ -38,6 +38,7 @@ def read_ct(
     expect: str | None = "CT",
     progress: Callable[[float, str], None] | None = None,
     cancel: threading.Event | None = None,
+    claim: Callable[[int], None] | None = None,
 ) -> CTVolume:
     """Read one CT volume.
 
@@ -50,6 +51,7 @@ def read_ct(
             about modality or about values that cannot be Hounsfield units.
         progress: called with the fraction done (0 to 1) and a few words.
         cancel: set it to stop with ``Cancelled``.
+        claim: called with the bytes that the volume will take, before it is allocated; what it raises ends the reading.
 
     Returns:
         The volume; ``hu`` int16 ``(i, j, k)`` RAS+ in Fortran order (axial slices contiguous), ``notes`` for a person.
@@ -58,7 +60,7 @@ def read_ct(
         CTReadError: not readable as one CT volume; the message says why and what to do.
         Cancelled: ``cancel`` was set.
     """
-    job = Job(int(max_voxels), int(max_bytes), expect, progress, cancel)
+    job = Job(int(max_voxels), int(max_bytes), expect, progress, cancel, claim)
     job.step(0.0)
     files = _files(path, job)
     try:

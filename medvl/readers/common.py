@@ -26,6 +26,7 @@ class Job:
         expect: modality that is expected, or None for any.
         progress: called with the fraction done (0 to 1) and a few words.
         cancel: set it to stop.
+        claim: called with the bytes that the volume will take, before anything is allocated; may raise to refuse it.
     """
 
     max_voxels: int
@@ -33,6 +34,7 @@ class Job:
     expect: str | None = "CT"
     progress: Callable[[float, str], None] | None = None
     cancel: threading.Event | None = None
+    claim: Callable[[int], None] | None = None
 
     def check_cancel(self) -> None:
         """Raise ``Cancelled`` if the caller asked to stop."""
@@ -103,7 +105,7 @@ def volume_shape(dims: tuple[int, ...] | list[int], what: str) -> tuple[int, int
 
 
 def check_size(shape: tuple[int, int, int], job: Job) -> None:
-    """Refuse a volume beyond the voxel limit, before anything is allocated."""
+    """Refuse a volume beyond the voxel limit, or one that the caller has no room for, before anything is allocated."""
     voxels = int(np.prod(shape, dtype=np.int64))
     if voxels > job.max_voxels:
         size = " x ".join(str(n) for n in shape)
@@ -111,6 +113,8 @@ def check_size(shape: tuple[int, int, int], job: Job) -> None:
             f"The volume has {size} = {voxels / 1e6:.0f} million voxels; the limit here is "
             f"{job.max_voxels / 1e6:.0f} million. Crop it or resample it to thicker slices."
         )
+    if job.claim is not None:
+        job.claim(2 * voxels)
 
 
 def check_bytes(size: int, job: Job, what: str = "The file") -> None:

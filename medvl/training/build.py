@@ -31,7 +31,7 @@ def start(settings: ModelSettings, device: torch.device) -> MedVLSAM2:
         ConfigError: there is neither a vision-language model nor a language model to build one from.
         WeightsError: weights are missing or do not fit.
     """
-    model = load(settings.start, str(device), settings.quantization)
+    model = load(settings.start, str(device), settings.quantization, device_map="single")
     if model.vlm is None and settings.language_model:
         model.vlm = _new_vlm(settings, device)
     if settings.encoder_weights and model.vlm is not None:
@@ -75,7 +75,9 @@ def local_folder(name: str) -> Path:
 
 
 def _new_vlm(settings: ModelSettings, device: torch.device) -> VisionLanguageModel:
-    lm = LanguageModel.from_pretrained(local_folder(settings.language_model), device, settings.quantization)
+    lm = LanguageModel.from_pretrained(
+        local_folder(settings.language_model), device, settings.quantization, device_map="single"
+    )
     add_token(lm, IMAGE_TOKEN)
     sizes = SIZES[settings.encoder]
     low, high = token_counts(settings.input_size)[-2:]

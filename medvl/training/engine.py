@@ -51,11 +51,13 @@ def train(
         MedVLError: the model, the data or a value do not fit.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from accelerate.utils import set_seed
     from tqdm import tqdm
     from transformers import get_scheduler
 
     settings, run = config.optimiser, config.run
+    AcceleratorState._reset_state()  # an earlier stage in this process may have had another precision
     accelerator = Accelerator(
         cpu=run.device == "cpu",
         mixed_precision=settings.mixed_precision,

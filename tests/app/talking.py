@@ -50,39 +50,53 @@ class TalkingCase(StandInCase):
         super().__init__(model, ct)
         self.found: dict[str, str] = {}
         self.cleared = 0
-        self.conversation = SimpleNamespace(clear=self._clear)
+        self.history: list[str] = []
+        self.conversation = SimpleNamespace(clear=self._clear, rewind=self._rewind, history=self.history, report=None)
 
     def _clear(self):
         self.cleared += 1
+        self.history.clear()
+
+    def _rewind(self, turns):
+        del self.history[turns:]
 
     def ask(self, text, cancel):
         with self._job:
-            low = text.lower()
-            if "crash" in low:
-                raise RuntimeError(f"no file {self.model.folder}")
-            if "refuse loudly" in low:
-                raise PromptError("This cannot be answered here.")
-            if "forget the" in low:
-                for name in [n for n in self.found if n in low]:
-                    self.remove(self.found.pop(name))
-                yield from self._say([Sentence("It is gone.", "knowledge")], Intent.REMOVE, cancel)
-                return
-            if "just the" in low or "window" in low or "red" in low.split():
-                yield self._view(low)
-                yield from self._say([Sentence("Done.", "scan")], Intent.VIEW, cancel)
-                return
-            if "describe" in low:
-                sentences = yield from self._find_all(list(self.model.structures), cancel)
-                yield from self._say(sentences, Intent.REPORT, cancel)
-                return
-            names = [name for name in self.model.structures if name in low]
-            if not names:
-                words = "I do not know this structure. It can be the liver or the spleen."
-                yield from self._say([Sentence(words, "knowledge")], Intent.UNKNOWN, cancel, refused=True)
-                return
-            sentences = yield from self._find_all(names, cancel)
-            slices = f"The scan has {self.ct.shape[2]} axial slices."
-            yield from self._say([*sentences, Sentence(slices, "scan")], Intent.SEGMENT, cancel)
+            # As the real one: remembered as the answer ends, also when it was stopped.
+            try:
+                yield from self._answer(text, cancel)
+            except Cancelled:
+                yield Done(Answer((), ()), stopped=True)
+            self.history.append(text)
+
+    def _answer(self, text, cancel):
+        low = text.lower()
+        if "crash" in low:
+            raise RuntimeError(f"no file {self.model.folder}")
+        if "refuse loudly" in low:
+            raise PromptError("This cannot be answered here.")
+        if "forget the" in low:
+            for name in [n for n in self.found if n in low]:
+                self.remove(self.found.pop(name))
+            yield from self._say([Sentence("It is gone.", "knowledge")], Intent.REMOVE, cancel)
+            return
+        if "just the" in low or "window" in low or "red" in low.split():
+            yield self._view(low)
+            yield from self._say([Sentence("Done.", "scan")], Intent.VIEW, cancel)
+            return
+        if "describe" in low:
+            sentences = yield from self._find_all(list(self.model.structures), cancel)
+            self.conversation.report = self._report(sentences)
+            yield from self._say(sentences, Intent.REPORT, cancel)
+            return
+        names = [name for name in self.model.structures if name in low]
+        if not names:
+            words = "I do not know this structure. It can be the liver or the spleen."
+            yield from self._say([Sentence(words, "knowledge")], Intent.UNKNOWN, cancel, refused=True)
+            return
+        sentences = yield from self._find_all(names, cancel)
+        slices = f"The scan has {self.ct.shape[2]} axial slices."
+        yield from self._say([*sentences, Sentence(slices, "scan")], Intent.SEGMENT, cancel)
 
     def report_stream(self, cancel):
         with self._job:
@@ -95,9 +109,12 @@ class TalkingCase(StandInCase):
                     break
                 if isinstance(piece, Step):
                     yield piece
-            technique = Sentence(f"CT of {self.ct.shape[2]} axial slices.", "scan")
-            found, empty = (Section("Findings", ()), Section("Organs", tuple(sentences), 2)), Section("Impression", ())
-            yield Report((Section("Technique", (technique,)), *found, empty))
+            yield self._report(sentences)
+
+    def _report(self, sentences):
+        technique = Sentence(f"CT of {self.ct.shape[2]} axial slices.", "scan")
+        found, empty = (Section("Findings", ()), Section("Organs", tuple(sentences), 2)), Section("Impression", ())
+        return Report((Section("Technique", (technique,)), *found, empty))
 
     def _view(self, low):
         ids = tuple(id for name, id in self.found.items() if name in low)

@@ -14,7 +14,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.scans import SampleShelf
-from app.sessions import SessionStore
+from app.sessions import Room, SessionStore
 from app.ui import launch
 from tests import phantoms
 
@@ -102,6 +102,35 @@ def test_segment_several_by_text(client, scan, phantom):
         organ, _ = phantoms.reorient(phantom.organ(name), phantom.affine, "SPR")
         assert np.array_equal(labels == names[name.capitalize()], organ)
     assert [row["name"] for row in measured["objects"]] == ["Liver", "Spleen"]
+
+
+@pytest.mark.parametrize(
+    ("api_name", "more"),
+    [("/info", {}), ("/segment", {"text": "liver"}), ("/ask", {"question": "liver"}), ("/report", {})],
+)
+def test_a_full_server_says_so_before_it_reads(server, client, scan, phantom, monkeypatch, api_name, more):
+    store = server[1].store
+    monkeypatch.setattr(store, "budget_bytes", store.nbytes + 2 * phantom.hu.size - 1)
+    with pytest.raises(AppError, match="memory"):
+        client.predict(ct=[handle_file(scan)], **more, api_name=api_name)
+
+
+def test_a_call_counts_while_it_runs_and_not_afterwards(server, client, scan, phantom, monkeypatch):
+    store = server[1].store
+    seen, before = [], store.nbytes
+    hold = Room.hold
+
+    def watched(room, case):
+        hold(room, case)
+        seen.append(store.nbytes - before)
+
+    monkeypatch.setattr(Room, "hold", watched)
+    client.predict(ct=[handle_file(scan)], text="liver", api_name="/segment")
+    with pytest.raises(AppError):
+        client.predict(ct=[handle_file(scan)], text="the flux capacitor", api_name="/segment")
+    assert len(seen) == 2
+    assert min(seen) >= 2 * phantom.hu.size
+    assert store.nbytes == before
 
 
 def test_ask(client, scan, phantom):

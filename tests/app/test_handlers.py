@@ -131,10 +131,9 @@ class TestOpening:
         stream = opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))})
         next(stream)
         next(stream)
-        started = time.monotonic()
         last(opened.open_sample("a", "again"))
         rest = list(stream)
-        assert time.monotonic() - started < 1.5
+        assert len(rest) <= 2, "no more slices"
         assert all("viewer" not in update for update in rest), "a closed scan must not come back to the page"
 
 
@@ -243,10 +242,11 @@ class TestStopping:
         for update in stream:
             if update["viewer"]["status"].startswith(("Slice", "Following")):
                 break
-        stopped_at = time.monotonic()
         opened.stop("a")
-        page = last(stream)
-        assert time.monotonic() - stopped_at < 0.5
+        rest = list(stream)
+        page = rest[-1]
+        slices = [u for u in rest if "viewer" in u and u["viewer"]["status"].startswith(("Slice", "Following"))]
+        assert len(slices) <= 1, "a stop acts within one slice"
         assert page["viewer"]["status"] == "Stopped"
         assert not page["viewer"]["busy"]
         full = phantom.organ("spine").sum()
@@ -269,7 +269,7 @@ class TestStopping:
             time.sleep(0.01)
         opened.model.slice_s = 0
         run("second", "liver")
-        first.join(5)
+        first.join(60)
         session = opened.store.get("a")
         assert list(session.case.masks) == ["m1"]
         assert len(session.case.prompts("m1")) == 2

@@ -197,6 +197,59 @@ class TestBudget:
         assert store.find("a") is None
 
 
+class TestRoom:
+    """Memory of what is no session: a scan that is being read, a call of the API."""
+
+    def test_counts_until_the_end_also_on_error(self, store):
+        def work(room):
+            room.claim(40_000)
+            room.hold(FakeCase(20_000))
+            assert store.nbytes == 60_000
+            raise KeyError
+
+        with pytest.raises(KeyError), store.room() as room:
+            work(room)
+        assert store.nbytes == 0
+
+    def test_full_for_a_call_beside_sessions(self, store):
+        store.open("a", make_session(10, extra=80_000))
+        with store.room() as room:
+            with pytest.raises(ServerFullError, match=r"full.*try again"):
+                room.claim(50_000)
+            assert room.nbytes == 0
+            room.claim(5_000)
+        assert not store.get("a").closed
+
+    def test_calls_leave_no_room_for_a_session(self, store):
+        with store.room() as room:
+            room.claim(90_000)
+            with pytest.raises(ServerFullError):
+                store.open("a", make_session(10, extra=20_000))
+        store.open("a", make_session(10, extra=20_000))
+
+    def test_a_growing_case_counts(self, store):
+        with store.room() as first, store.room() as second:
+            case = FakeCase()
+            first.claim(10_000)
+            first.hold(case)
+            case.nbytes = 60_000
+            with pytest.raises(ServerFullError):
+                second.claim(40_000)
+            case.nbytes = 0
+            second.claim(40_000)
+
+    def test_a_call_is_no_visitor(self, store):
+        for key in "abc":
+            store.open(key, make_session())
+        with store.room() as room:
+            room.claim(10_000)
+
+    def test_ones_own_old_scan_is_not_in_the_way(self, store):
+        store.open("a", make_session(10, extra=90_000))
+        with store.room("a") as room:
+            room.claim(90_000)
+
+
 class TestJobs:
     def test_a_new_job_stops_the_one_that_runs(self):
         session = make_session()

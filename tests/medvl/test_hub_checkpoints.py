@@ -108,3 +108,14 @@ def test_every_choice_has_a_config_of_the_package_and_a_notice(name):
     checkpoint = hub_checkpoints.SAM2[name]
     assert (Path(sam2.__path__[0]) / checkpoint.sam2_config).is_file()
     assert "not for diagnosis" in checkpoint.notice
+
+
+def test_medsam2_tells_the_stricter_of_its_two_terms(folder, tmp_path):
+    """Its tag alone would read as free for commercial use; the page shows what ``notices`` gives."""
+    (tmp_path / "Med3DVLM-Qwen-2.5-7B").symlink_to(folder / "Med3DVLM-Qwen-2.5-7B")
+    (tmp_path / "MedSAM2_latest.pt").symlink_to(folder / "sam2.1_hiera_tiny.pt")
+    model = medvl.load("7b", device="cpu", quantization="none", sam2="medsam2", checkpoints=tmp_path)
+    told = "\n".join(model.notices())
+    for said in ("wanglab/MedSAM2", "CC-BY-SA-4.0", "only be used for research and education purposes", "not for diag"):
+        assert said in told
+    assert model.config.segmenter.image_size == 512

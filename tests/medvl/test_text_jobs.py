@@ -43,7 +43,7 @@ class LabelModel:
 @pytest.fixture
 def model(monkeypatch):
     model = LabelModel()
-    monkeypatch.setattr(text_jobs, "read_ct", lambda source: None)
+    monkeypatch.setattr(text_jobs, "read_ct", lambda source, claim: None)
     monkeypatch.setattr("medvl.model.load", lambda *a, **k: model)
     return model
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 from ..contract import Fact
 from ..numbers import shown
 from ..scene import Scene
-from ..vessels import Section, widest
+from ..vessels import Section, against_heart, widest
 from ..words import listing
 from .base import Finding, Outcome, needs_no_contrast
 
@@ -23,7 +23,7 @@ _AGATSTON = (
 )
 ABDOMINAL_MM = 30.0
 THORACIC_MM = 45.0
-ELSEWHERE_MM = 2.0  # a wider place without a threshold is told if it is wider by more than outlines vary
+ELSEWHERE_MM = 1.5  # a wider place without a threshold is told if it is wider by more than outlines vary
 CALCIUM_HU = 130
 CALCIUM_MM2 = 1.0
 BONE_MM = 4.0  # calcium nearer to the spine than this may be bone
@@ -79,6 +79,8 @@ def aneurysm(scene: Scene) -> Outcome:
     limits = []
     if abdomen is None:
         limits.append("the abdominal aorta is not in this scan, or its level is not known")
+    if against_heart(scene):
+        limits.append("where the aorta lies against the heart (the aortic root) it is not measured")
     if met:
         limits_of = {"abdomen": "30 mm, the threshold for an abdominal aneurysm",
                      "chest": "45 mm, the threshold for an aneurysm of the ascending aorta"}  # fmt: skip

@@ -72,7 +72,7 @@ def pleural_effusion(scene: Scene) -> Outcome:
     The lung masks hold aerated lung or lung, depending on where they come from, so what is missing from them may be
     fluid, collapsed or consolidated lung, and a volume made from them would be a guess.
     """
-    limit = "the amount of pleural fluid is not measured: no structure of this program holds it"
+    limit = "the amount of pleural fluid is not measured, since no structure of this program holds it"
     return Outcome("not assessable", limits=(limit,))
 
 

@@ -139,7 +139,7 @@ def hepatomegaly(scene: Scene) -> Outcome:
     facts = (volume, height)
     if height.value > LIVER_MM:
         meaning = "this is above 160 mm, a published threshold for ultrasound in the midclavicular line"
-        return Outcome("met", facts, told, meaning, short="height of the liver above 160 mm")
+        return Outcome("met", facts, told, meaning, short="height of the liver above 160 mm, a threshold of ultrasound")
     if cut:
         limit = "the liver is cut by the border of the scan, so enlargement cannot be judged"
         return Outcome("measured", facts, told, limits=(limit,))

@@ -9,7 +9,7 @@ from ..contract import Fact
 from ..contrast import given
 from ..facts import cut_note
 from ..numbers import shown
-from ..scene import Scene, core
+from ..scene import Scene, core, padded_box
 from ..words import all_the, listing, name, the
 from .base import CONTRAST_UNKNOWN, Finding, Outcome
 
@@ -36,19 +36,26 @@ def gallstones(scene: Scene) -> Outcome:
     Bile lies near 0 to 20 HU and contrast may be excreted into it, so a spot is only a candidate, and stones that are
     not calcified cannot be seen.
     """
-    spots, volume, top = _spots(scene, "gallbladder", GALL_HU)
+    contrast = given(scene)
+    spots, volume, top = _spots(scene, "gallbladder", GALL_HU, apart=contrast is not False)
     bile = Fact("core_hu", scene.core_hu("gallbladder"), "HU", ("gallbladder",))
-    blind = "stones without calcium cannot be seen on CT"
+    blind = ["stones without calcium cannot be seen on CT"]
+    if contrast is not False:
+        blind.append("contrast may be in the scan, so what is bright and goes on outside the outline is not counted")
+    if scene.cut("gallbladder"):
+        blind.append("the gallbladder reaches the border of the scan, so only a part of it was looked at")
     if bile.value > GALL_HU / 2:
         told = f"the contents of the gallbladder have a median of {shown(bile)}"
         limit = "they are too bright for stones to be told apart, as with dense bile, sludge or excreted contrast"
         return Outcome("measured", (bile,), told, limits=(limit,))
     if spots.value == 0:
         meaning = "no spot of at least 100 HU was found in the gallbladder"
-        return Outcome("not met", (spots, bile), "", meaning, (blind,))
+        return Outcome("not met", (spots, bile), "", meaning, tuple(blind))
     told = _told_spots(spots, volume, top, "gallbladder", "100 HU")
-    meaning = "these are candidates for calcified stones; please look at them"
-    return Outcome("borderline", (spots, volume, top), told, meaning, (blind,), "bright spots in the gallbladder")
+    these = "these are candidates" if spots.value != 1 else "this is a candidate"
+    meaning = f"{these} for calcified stones; please look"
+    short = "bright spots in the gallbladder, candidates for stones"
+    return Outcome("borderline", (spots, volume, top), told, meaning, tuple(blind), short)
 
 
 def renal_stones(scene: Scene) -> Outcome:
@@ -61,7 +68,7 @@ def renal_stones(scene: Scene) -> Outcome:
         why = (
             CONTRAST_UNKNOWN if contrast is None else "contrast was given, and it makes the kidneys as bright as stones"
         )
-        return Outcome("not assessable", limits=(f"renal stones cannot be judged: {why}",))
+        return Outcome("not assessable", limits=(f"stones in the kidneys cannot be judged, since {why}",))
     facts: list[Fact] = []
     told: list[str] = []
     there = tuple(id for id in ("right_kidney", "left_kidney") if scene.mask(id) is not None)
@@ -71,19 +78,39 @@ def renal_stones(scene: Scene) -> Outcome:
         if spots.value:
             facts += [volume, top]
             told.append(_told_spots(spots, volume, top, name(id), "130 HU"))
-    blind = "spots smaller than 0.03 mL and stones outside the mask of the kidney, as in the ureter, are not looked for"
+    blind = [
+        "spots smaller than 0.03 mL and stones outside the mask of the kidney, as in the ureter, are not looked for"
+    ]
+    missing = [id for id in _KIDNEYS if id not in there]
+    cut = [id for id in there if scene.cut(id)]
+    blind += [f"{all_the(missing)} was not found"] if missing else []
+    if cut:
+        reach = "reach" if len(cut) > 1 else "reaches"
+        blind.append(f"{all_the(cut)} {reach} the border of the scan, so only a part was looked at")
     if not told:
         meaning = f"no spot of at least 130 HU was found in {all_the(there)}"
-        return Outcome("not met", tuple(facts), "", meaning, (blind,))
-    meaning = "these are candidates for stones; calcified vessels look alike"
-    return Outcome("borderline", tuple(facts), "; ".join(told), meaning, (blind,), "bright spots in a kidney")
+        return Outcome("not met", tuple(facts), "", meaning, tuple(blind))
+    many = sum(f.value for f in facts if f.key == "spots") > 1
+    these = "these are candidates for stones" if many else "this is a candidate for a stone"
+    meaning = f"{these}; calcified vessels look alike"
+    short = "bright spots in a kidney, candidates for stones"
+    return Outcome("borderline", tuple(facts), "; ".join(told), meaning, tuple(blind), short)
 
 
-def _spots(scene: Scene, structure: str, hu_limit: int) -> tuple[Fact, Fact, Fact]:
-    """Number, volume and highest HU of connected bright spots inside a structure."""
+def _spots(scene: Scene, structure: str, hu_limit: int, apart: bool = False) -> tuple[Fact, Fact, Fact]:
+    """Number, volume and highest HU of connected bright spots inside a structure.
+
+    Args:
+        scene: holds its mask.
+        structure: id.
+        hu_limit: what counts as bright.
+        apart: leave out what goes on outside the mask: with contrast, neighbours are as bright.
+    """
     mask = scene.mask(structure)
     hu = scene.ct.hu[mask.box.slices]
     bright = core(mask.block, scene.ct.spacing_mm, EDGE_MM) & (hu >= hu_limit)
+    if apart:
+        bright &= ~_going_on(scene, structure, hu_limit)
     labels, count = ndimage.label(bright, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
@@ -95,6 +122,16 @@ def _spots(scene: Scene, structure: str, hu_limit: int) -> tuple[Fact, Fact, Fac
         Fact("spots_ml", float(inside.sum()) * scene.ct.voxel_volume_ml, "mL", (structure,)),
         Fact("spots_highest_hu", int(hu[inside].max()) if inside.any() else None, "HU", (structure,)),
     )
+
+
+def _going_on(scene: Scene, structure: str, hu_limit: int) -> np.ndarray:
+    """Bright voxels of a mask, on its box, that are connected with bright voxels outside the mask."""
+    mask = scene.mask(structure)
+    wide = padded_box(mask, 1)
+    labels, _ = ndimage.label(scene.ct.hu[wide.slices] >= hu_limit, structure=np.ones((3, 3, 3)))
+    outside = np.unique(labels[~mask.region(wide)])
+    here = tuple(slice(l - o, h - o) for l, h, o in zip(mask.box.lo, mask.box.hi, wide.lo, strict=True))
+    return np.isin(labels[here], outside[outside > 0])
 
 
 def _told_spots(spots: Fact, volume: Fact, top: Fact, organ: str, limit: str) -> str:
@@ -149,7 +186,7 @@ def kidney_asymmetry(scene: Scene) -> Outcome:
 
 _KIDNEYS = ("right_kidney", "left_kidney")
 FINDINGS = (
-    Finding("gallstones", "Gallstones", ("gallbladder",), (), _GALL_RULE, gallstones),
+    Finding("gallstones", "Gallstones", ("gallbladder",), ("aorta", "spleen", *_KIDNEYS), _GALL_RULE, gallstones),
     Finding("renal_stones", "Renal stones", _KIDNEYS, ("aorta", "spleen"), _ELTON, renal_stones),
     Finding("kidney_asymmetry", "Symmetry of the kidneys", _KIDNEYS, (), _HIRSCH, kidney_asymmetry),
 )

@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import medvl
-from medvl.training.config import as_dict, parse
 from medvl.training.engine import checkpoints, train
 from medvl.training.feed import Order
 from medvl.training.losses import siglip
 from medvl.training.stages import AlignProjector, read
 from medvl.vlm import VisionLanguageModel
 
-from ...phantoms import phantom, write_nifti
-from ..tiny_checkpoints import write_language_model
+from .tiny_stages import config_of, losses, write_cases
 
 pytest.importorskip("peft")
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
-    entries = []
-    for number in range(3):
-        body = phantom(noise=5.0 + 5 * number)
-        write_nifti(folder / f"ct{number}.nii.gz", body.hu, body.affine)
-        write_nifti(folder / f"labels{number}.nii.gz", body.labels, body.affine)
-        names = {"1": "liver", "2": "spleen"}
-        entry = {"id": f"c{number}", "ct": f"ct{number}.nii.gz", "labels": f"labels{number}.nii.gz", "split": "train"}
-        entries.append(entry | {"label_names": names, "complete": ["liver", "spleen", "trachea"]})
-    (folder / "cases.json").write_text(json.dumps(entries))
-    write_language_model(folder / "lm")
+    write_cases(folder)
     return folder
-
-
-def config_of(cases, output, steps=4, **changes):
-    dataset = {"kind": "cases", "root": str(cases / "cases.json")}
-    raw = {
-        "output": str(output),
-        "model": {
-            "language_model": str(cases / "lm"), "encoder": "nano", "input_size": (32, 64, 64),
-            "low_tokens": (6, 4), "high_tokens": (3, 2), "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
-        },
-        "data": {"train": [dataset], "validation": [dataset | {"limit": 1}], "turns": 2, "workers": 0},
-        "loss": {"max_targets": 1},
-        "optimiser": {"steps": steps, "batch_size": 1, "lr": 3e-3, "mixed_precision": "no"},
-        "run": {"log_every": 1, "save_every": 0, "evaluate_every": 0, "device": "cpu"},
-    }  # fmt: skip
-    for part, values in changes.items():
-        raw[part] = raw[part] | values if part in raw else values
-    return parse(raw)
-
-
-def losses(history):
-    return [entry["loss"] for entry in history if "loss" in entry]
 
 
 def test_order_is_the_same_from_any_start_and_shared_out():
@@ -116,22 +77,6 @@ def test_answers_are_labelled_where_inference_reads_them(cases, tmp_path):
     prompt = stage.vlm.prompt(image, turns[1].question, [(turns[0].question, turns[0].answer)])
     assert reading.ids.tolist()[: len(prompt.ids)] == prompt.ids
     assert torch.equal(reading.embeds[: len(prompt.ids)], prompt.embeds)
-
-
-def test_two_processes_train_one_model(cases, tmp_path):
-    """As ``accelerate launch`` starts them."""
-    config = config_of(cases, tmp_path / "out", steps=2, loss={"slice": 0.0})
-    (tmp_path / "config.json").write_text(json.dumps(as_dict(config)))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command = [*launch, "-m", "medvl.training", "joint", "--config", str(tmp_path / "config.json")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    history = [json.loads(line) for line in (tmp_path / "out" / "history.jsonl").read_text().splitlines()]
-    assert len(losses(history)) == 2
-    model = medvl.load(str(tmp_path / "out" / "model"), "cpu", "none")
-    assert model.seg_head is not None
 
 
 def _siglip_of_a_share(rank, port, results):

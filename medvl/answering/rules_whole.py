@@ -1,0 +1,139 @@
+"""Rules for several structures at once: a share of a whole, an order of all, which are cut, by how much two differ.
+
+And for short words after an answer: more details, why, the sum.
+
+Each rule gives the requests of a clause, or None for another rule to be asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import cues
+from .clauses import Clause
+from .contract import Intent, Request
+from .referring import superlative
+from .vocabulary import EVERYTHING, STRUCTURES
+
+_SHARE = cues.cue("percent(age)?s?|proportions?|fractions?|share")
+_RANK = cues.cue(
+    "(order|rank|sort|list|arrange|compare)( (all|the|every|of|your|these|me))* (organs?|structures?|masks?|"
+    "everything|it|them|all)"
+    "( (you|found|visible|here|in|this|scan|from|largest|smallest|big|small|to))* (by|in order of|according to)|"
+    "(order|rank|sort|arrange)( (them|it|all|everything|the|organs|structures|masks))* by|"
+    "(organs|structures|masks) (by|ranked by|sorted by|ordered by|in order of) (size|volume|density|hu|brightness)|"
+    "(mean |average )?(volumes?|sizes?|densit(y|ies)|hu|attenuations?|values) (of|for|in) (all|every|each)( "
+    "of)?( the)? "
+    "(organs?|structures?|masks?)|measure (everything|(all|every|each)( of)?( the)? (organs?|structures?|masks?))"
+)
+_ORGANS = cues.cue("organs?|structures?|masks?|everything|parts|anatomy|anything|things?")
+_CUT = cues.cue(
+    "cut|cut off|truncated|clipped|cropped|incomplete|complete(ly)?|entire(ly)?|whole|wholly|full(y)?|partial(ly)?|"
+    "(at|on|touch|touches|reach|reaches|beyond|outside) (the )?(edge|border|boundary)s?( of the (scan|image|volume))?"
+)
+_MUCH = cues.cue(
+    "(by )?how much( (bigger|larger|smaller|brighter|darker|denser|wider|longer|heavier|more|less))?|"
+    "what is the (difference|ratio)|(by )?how many (hu|ml|mm|percent)|how (big|large) is the difference|(by "
+    ")?what factor"
+)
+
+
+def share(clause: Clause) -> list[Request] | None:
+    """Which part of one the other is: "what percentage of the body is bone"."""
+    if not clause.has(_SHARE) or clause.says(cues.FAT) or clause.has(cues.CALCIUM):
+        return None
+    marked = [
+        m
+        for m in clause.known
+        if cues.cue("(percent(age)?|proportion|fraction|share) of( the| a| my)?").search(
+            " ".join(clause.words[max(0, m.start - 3) : m.start])
+        )
+    ]
+    whole: tuple[str, ...] = marked[0].ids if marked else ()
+    part: list[str] = [id for m in clause.known if marked and m is not marked[0] for id in m.ids]
+    for mention in [] if marked else clause.known:
+        before = [
+            w for w in clause.words[max(0, mention.start - 3) : mention.start] if w not in ("the", "a", "my", "total")
+        ]
+        if before[-1:] in (["of"], ["in"]) and not whole:
+            whole = mention.ids
+        else:
+            part += mention.ids
+    if "body" in clause.words and not whole:
+        whole = ("body",)
+    if not part or not whole:
+        return None
+    return [Request(Intent.COMPARE, tuple(dict.fromkeys(part)), attribute="share", whole=whole)]
+
+
+def rank(clause: Clause) -> list[Request] | None:
+    """All structures, or those named, in the order of their size or HU."""
+    if not clause.has(_RANK) or clause.known:
+        return None
+    attribute = "mean_hu" if clause.has(cues.BRIGHT) else "volume"
+    return [Request(Intent.COMPARE, tuple(id for id in EVERYTHING if _organ_like(id, clause)), attribute=attribute)]
+
+
+def _organ_like(id: str, clause: Clause) -> bool:
+    organs_only = bool({"organ", "organs"} & set(clause.words))
+    return not organs_only or STRUCTURES[id].kind == "organ"
+
+
+def cut(clause: Clause) -> list[Request] | None:
+    """Which structures the scan holds only in part: "what organs are cut off at the edge?"."""
+    asks = clause.which or clause.yes_no or clause.words[0] in ("list", "name", "any")
+    if clause.known or clause.unknown or not (asks and clause.has(_CUT) and clause.has(_ORGANS)):
+        return None
+    return None if superlative(clause.words) else [Request(Intent.LIST, attribute="cut")]
+
+
+def difference(clause: Clause) -> list[Request] | None:
+    """Again the last comparison, which tells the difference: "by how much?"."""
+    last = clause.context.last
+    if last is None or last.intent is not Intent.COMPARE or clause.explicit or not clause.has(_MUCH):
+        return None
+    return [replace(last, claim="", which="")]
+
+
+_SIZE_RULES = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly", "aorta": "aortic_aneurysm"}
+_NORMAL = cues.cue(
+    "(is|are) (@|that|this|it|they|these) (still )?(a )?(normal|enlarged|too (big|large)|in the normal range)|"
+    "(what is |is )?within (the )?normal (range|limits)"
+)
+_DETAILS = cues.cue(
+    "more( details?| information| info| about (it|that|them|this))?|details?|go on|elaborate|tell me more|"
+    "anything else|what else"
+)
+_WHY = cues.cue(
+    "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|"
+    "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?"
+)
+_HOW_MANY = cues.cue("how many( (are there|of them|in total|do i have|altogether))?|(and )?the number")
+_ALL = ("volume", "mean_hu", "extent", "position")
+
+
+def follow_up(clause: Clause) -> list[Request] | None:
+    """Short words after an answer: is that normal, more details, why, the sum."""
+    before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
+    if before is not None and before.intent is Intent.SCAN and clause.has(_HOW_MANY) and not clause.mentions:
+        return [Request(Intent.SCAN, attribute="slices")]
+    last = clause.context.last
+    if last is None or not clause.context.turns[:-1] or clause.explicit or clause.unknown or len(clause.words) > 8:
+        return None
+    if clause.has(_NORMAL) and last.intent is Intent.MEASURE and len(last.structures) == 1:
+        rule = _SIZE_RULES.get(last.structures[0])
+        if rule and last.attribute in ("volume", "extent", "diameter"):
+            return [Request(Intent.FINDING, last.structures, finding=rule)]
+    rest = clause.masked.strip(" ?.!")
+    rest = rest.removeprefix("and ").removeprefix("please ").removesuffix(" please")
+    if _DETAILS.fullmatch(rest) and last.intent in (Intent.MEASURE, Intent.SEGMENT, Intent.PRESENCE):
+        asked = [a for a in _ALL if not (last.intent is Intent.MEASURE and last.attribute == a)]
+        return [Request(Intent.MEASURE, last.structures, attribute=a) for a in asked]
+    if _WHY.fullmatch(rest):
+        if last.intent is Intent.FINDING:
+            return [last]  # told again with its rule and its source
+        return [Request(Intent.KNOWLEDGE, topic="measurement")]
+    if cues.SUM.search(clause.masked) and last.intent in (Intent.MEASURE, Intent.SEGMENT) and len(clause.words) <= 5:
+        ids = clause.context.two()
+        return [Request(Intent.MEASURE, ids, attribute="volume", which="total")] if len(ids) > 1 else None
+    return None

@@ -1,0 +1,49 @@
+"""A tiny base model, tiny scans and the configuration of a stage on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from medvl.training.config import TrainingConfig, parse
+
+from ...phantoms import phantom, write_nifti
+from ..tiny_checkpoints import write_language_model
+
+
+def write_cases(folder: Path) -> None:
+    """Three labelled scans as ``cases.json``, and under ``lm`` a tiny language model."""
+    entries = []
+    for number in range(3):
+        body = phantom(noise=5.0 + 5 * number)
+        write_nifti(folder / f"ct{number}.nii.gz", body.hu, body.affine)
+        write_nifti(folder / f"labels{number}.nii.gz", body.labels, body.affine)
+        names = {"1": "liver", "2": "spleen"}
+        entry = {"id": f"c{number}", "ct": f"ct{number}.nii.gz", "labels": f"labels{number}.nii.gz", "split": "train"}
+        entries.append(entry | {"label_names": names, "complete": ["liver", "spleen", "trachea"]})
+    (folder / "cases.json").write_text(json.dumps(entries))
+    write_language_model(folder / "lm")
+
+
+def config_of(cases: Path, output: Path, steps: int = 4, **changes: dict) -> TrainingConfig:
+    """A stage on ``write_cases``; ``changes`` replaces values of its parts, and of ``model`` too."""
+    dataset = {"kind": "cases", "root": str(cases / "cases.json")}
+    raw = {
+        "output": str(output),
+        "model": {
+            "language_model": str(cases / "lm"), "encoder": "nano", "input_size": (32, 64, 64),
+            "low_tokens": (6, 4), "high_tokens": (3, 2), "lora": {"rank": 4, "alpha": 8, "dropout": 0.1},
+        },
+        "data": {"train": [dataset], "validation": [dataset | {"limit": 1}], "turns": 2, "workers": 0},
+        "loss": {"max_targets": 1},
+        "optimiser": {"steps": steps, "batch_size": 1, "lr": 3e-3, "mixed_precision": "no"},
+        "run": {"log_every": 1, "save_every": 0, "evaluate_every": 0, "device": "cpu"},
+    }  # fmt: skip
+    for part, values in changes.items():
+        raw[part] = raw[part] | values if part in raw else values
+    return parse(raw)
+
+
+def losses(history: list[dict]) -> list[float]:
+    """Of the training steps."""
+    return [entry["loss"] for entry in history if "loss" in entry]
