@@ -60,17 +60,16 @@ def footer(model: MedVLSAM2, preset: str) -> str:
     """
     device, vlm = _device(model), getattr(model, "vlm", None)
     used = psutil.Process().memory_info().rss
-    memory = f"{_gb(used)} of memory in use"
+    memory = f"{_gb(used)} in use"
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         memory = f"{_gb(total - free)} of {_gb(total)} GPU memory in use"
     name = preset.replace("\\", "/").rstrip("/").rpartition("/")[2] or preset
     words = [
-        f"Preset {name} on {_device_name(device)}",
-        f"Language model in {_precision(vlm)}" if vlm else "float32, no language model",
+        f"Preset {name} on {_device_name(device)}, {_precision(vlm) if vlm else 'float32'}",
         memory,
         f"Weights: {', '.join(getattr(model, 'weights', ())) or 'none'}",
-        "Scans stay in this server's memory until you close the page",
+        "Your scan is forgotten when you close the page",
     ]
     return f"<span><strong>{USE}</strong></span>" + "".join(f"<span>{html.escape(word)}</span>" for word in words)
 

@@ -10,7 +10,10 @@ from .measure import Measurement
 from .model import MedVLSAM2, load
 from .prompts import Box, Point
 from .readers import read_ct
+from .report import Report
 from .volume import CTVolume
+
+__version__ = "0.1.0"  # as in pyproject.toml
 
 __all__ = [
     "Box",
@@ -24,6 +27,7 @@ __all__ = [
     "MedVLSAM2",
     "Point",
     "PromptError",
+    "Report",
     "WeightsError",
     "load",
     "read_ct",

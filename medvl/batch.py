@@ -31,6 +31,10 @@ from .readers.sniff import VOLUMES, kind, read_head
 MANIFEST = "manifest.json"
 RECORD = ".result.json"
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
+_PACKAGES = (
+    "torch", "torchvision", "transformers", "bitsandbytes", "accelerate", "huggingface_hub", "sam2", "monai", "numpy",
+    "scipy", "nibabel", "pydicom", "SimpleITK",
+)  # fmt: skip
 _WAIT = timedelta(days=7)  # a process that is done waits for the slowest one
 
 Status = Literal["done", "nothing found", "failed"]
@@ -180,6 +184,7 @@ def run(
     parameters: dict[str, Any],
     spread: Spread,
     tell: Callable[[str], None] | None = None,
+    model: Callable[[], dict[str, Any]] = dict,
 ) -> list[Outcome]:
     """Run a job on every scan of a folder that is not finished.
 
@@ -190,6 +195,7 @@ def run(
         parameters: of the job; a result of other parameters is made anew.
         spread: processes; each takes its share.
         tell: called with a line for each case.
+        model: what the manifest says of the model that this process ran; asked when a case is done.
 
     Returns:
         All outcomes on the main process (in the order of names), those of its own share on others.
@@ -220,9 +226,9 @@ def run(
             outcome = _one(item, output, job, parameters, spread.process_index)
             mine.append(outcome)
             tell(f"{outcome.name}: {outcome.status}{_why(outcome)}, {outcome.seconds:.1f} s")
-            _write(part, {**about, "ended": _now(), "cases": [asdict(o) for o in mine]})
+            _write(part, {**about, "model": model(), "ended": _now(), "cases": [asdict(o) for o in mine]})
     finally:
-        _write(part, {**about, "ended": _now(), "cases": [asdict(o) for o in mine]})
+        _write(part, {**about, "model": model(), "ended": _now(), "cases": [asdict(o) for o in mine]})
     spread.wait_for_everyone()
     if not spread.is_main_process:
         return mine
@@ -294,7 +300,7 @@ def _merge(output: Path, finished: list[Outcome], parameters: dict[str, Any], st
         "ended": _now(),
         "parameters": parameters,
         "versions": versions(),
-        "processes": [{key: part[key] for key in ("process", "device", "started", "ended")} for part in told],
+        "processes": [{key: part[key] for key in ("process", "device", "model", "started", "ended")} for part in told],
         "counts": {status: statuses.count(status) for status in dict.fromkeys(statuses)},
         "cases": [asdict(outcome) for outcome in outcomes],
     }
@@ -309,8 +315,10 @@ def versions() -> dict[str, str]:
     import platform
     from importlib import metadata
 
-    found = {"python": platform.python_version()}
-    for package in ("medvl-sam2", "torch", "numpy", "scipy", "sam2", "monai", "nibabel", "pydicom", "accelerate"):
+    from . import __version__
+
+    found = {"medvl": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,26 @@ from .text_jobs import FORMATS, render, report_file, segment_text_file
 Load = Callable[[], MedVLSAM2]
 
 
+class Once:
+    """Loads the model when the first scan needs it, and never again."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._model: MedVLSAM2 | None = None
+
+    def __call__(self) -> MedVLSAM2:
+        """The model."""
+        if self._model is None:
+            self._model = self._load()
+        return self._model
+
+    def told(self) -> dict[str, Any]:
+        """Weights, their revisions and licences, and the precision, once it is loaded; for the manifest."""
+        if self._model is None:
+            return {}
+        return {"weights": list(self._model.weights), "notices": self._model.notices()}
+
+
 def is_batch(source: str, output: str | None, endings: Sequence[str]) -> bool:
     """Whether a command means a folder of many scans: its input is a folder, its output is not named like a file."""
     return output is not None and Path(source).is_dir() and not str(output).lower().endswith(tuple(endings))
@@ -23,7 +42,6 @@ def is_batch(source: str, output: str | None, endings: Sequence[str]) -> bool:
 
 def segment_job(load: Load, text: str) -> Job:
     """Masks of what a text names: one mask, or a label map with its list of labels."""
-    load = cache(load)  # when the first scan needs it
 
     def job(paths: Sequence[Path], stem: Path) -> tuple[list[Path], dict[str, Any]]:
         result = segment_text_file(load(), _source(paths), text, stem.with_name(stem.name + ".nii.gz"))
@@ -34,7 +52,6 @@ def segment_job(load: Load, text: str) -> Job:
 
 def report_job(load: Load) -> Job:
     """A report as Markdown, HTML and JSON."""
-    load = cache(load)
 
     def job(paths: Sequence[Path], stem: Path) -> tuple[list[Path], dict[str, Any]]:
         report = report_file(load(), _source(paths))
@@ -59,7 +76,8 @@ def segment_folder(
     if not (text or "").strip():
         raise PromptError('A folder of scans is segmented by name: give --text, for instance --text "liver".')
     parameters = {"command": "segment", "text": text, **parameters}
-    return _run(folder, output, segment_job(load, text), parameters, spread)
+    once = Once(load)
+    return _run(folder, output, segment_job(once, text), parameters, spread, once)
 
 
 def report_folder(
@@ -71,12 +89,13 @@ def report_folder(
         CTReadError: nothing to read.
         ExportError: the output folder cannot be made.
     """
-    return _run(folder, output, report_job(load), {"command": "report", **parameters}, spread)
+    once = Once(load)
+    return _run(folder, output, report_job(once), {"command": "report", **parameters}, spread, once)
 
 
-def _run(folder: str, output: str, job: Job, parameters: dict[str, Any], spread: Spread | None) -> int:
+def _run(folder: str, output: str, job: Job, parameters: dict[str, Any], spread: Spread | None, once: Once) -> int:
     spread = spread or processes(parameters.get("device", "auto"))
-    outcomes = run(Path(folder), Path(output), job, parameters, spread, _tell)
+    outcomes = run(Path(folder), Path(output), job, parameters, spread, _tell, once.told)
     if not spread.is_main_process:
         return 0  # a launcher ends all processes at the first failure, and the main one may still write the manifest
     _tell(summary(outcomes))

@@ -12,8 +12,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .errors import MedVLError, PromptError
+
+if TYPE_CHECKING:
+    from .model import MedVLSAM2
 
 EPILOG = (
     "Coordinates are voxels in the file's own array order; boxes are half-open. Research use only, not for diagnosis."
@@ -39,14 +43,6 @@ def parser() -> argparse.ArgumentParser:
     segment.add_argument("--negative-point", type=int, nargs=3, action="append", default=[], metavar=("I", "J", "K"))
     segment.add_argument("--text", help='names or a description, for instance "both kidneys"; several give a label map')
     segment.add_argument("--name", help="name of the object")
-    segment.add_argument("--preset", default="nano", help="nano, 7b, or a folder with a model")
-    segment.add_argument("--quantization", default="auto", choices=("auto", "4bit", "8bit", "none"))
-    segment.add_argument(
-        "--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-tiny, -small, -base-plus, -large, medsam2"
-    )
-    segment.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
-    segment.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    segment.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
 
     ask = commands.add_parser("ask", help="answer a question about a CT", epilog=EPILOG)
     ask.add_argument("ct", metavar="CT")
@@ -59,8 +55,17 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="OUT", help=f".md, .html or .json; without it, Markdown on stdout{MANY}"
     )
 
-    for command in (ask, report):
-        command.add_argument("--preset", default="nano", help="nano, or a folder with a model")
+    for command in (segment, ask, report):
+        command.add_argument(
+            "--preset", default="nano", help="nano, 7b, a folder with a model, or owner/name of the hub"
+        )
+        command.add_argument(
+            "--quantization", default="auto", choices=("auto", "4bit", "8bit", "none"), help="of the language model"
+        )
+        command.add_argument(
+            "--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-tiny, -small, -base-plus, -large, medsam2"
+        )
+        command.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
         command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
         command.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
     return main_parser
@@ -94,9 +99,8 @@ def _info(options: argparse.Namespace) -> dict:
 
 def _segment(options: argparse.Namespace) -> dict:
     from .jobs import segment_file
-    from .model import load
 
-    model = load(options.preset, options.device, options.quantization, options.sam2, options.checkpoints)
+    model = _load(options)
     if options.text is not None:
         from .text_jobs import segment_text_file
 
@@ -129,19 +133,26 @@ def _is_batch(options: argparse.Namespace, endings: Sequence[str]) -> bool:
 
 def _segment_folder(options: argparse.Namespace) -> int:
     from .batch_jobs import segment_folder
-    from .model import load
 
     if options.point or options.negative_point or options.box or options.name:
         raise PromptError("Points, a box and a name are for one scan; a folder of scans is segmented by --text.")
-    keys = ("preset", "device", "quantization", "sam2", "checkpoints")
-    given = {key: getattr(options, key) for key in keys}
-    return segment_folder(options.ct, options.output, options.text, lambda: load(*given.values()), given)
+    return segment_folder(options.ct, options.output, options.text, lambda: _load(options), _model_options(options))
+
+
+def _model_options(options: argparse.Namespace) -> dict:
+    """Which model, as the manifest of many scans tells it."""
+    return {key: getattr(options, key) for key in ("preset", "device", "quantization", "sam2", "checkpoints")}
+
+
+def _load(options: argparse.Namespace) -> MedVLSAM2:
+    from .model import load
+
+    return load(*_model_options(options).values())
 
 
 def _ask(options: argparse.Namespace) -> int:
     from .answering.contract import Words
     from .answering.image_reading import TITLE
-    from .model import load
     from .text_jobs import ask_file
 
     reads = False
@@ -156,22 +167,20 @@ def _ask(options: argparse.Namespace) -> int:
         elif not options.quiet:
             _step(piece)
 
-    answer = ask_file(load(options.preset, options.device), options.ct, options.question, tell=tell)
+    answer = ask_file(_load(options), options.ct, options.question, tell=tell)
     print(json.dumps(answer, indent=2, ensure_ascii=False) if options.json else f"\n\n{answer['notice']}")
     return 0
 
 
 def _report(options: argparse.Namespace) -> int:
-    from .model import load
     from .text_jobs import FORMATS, report_file
 
     if _is_batch(options, FORMATS):
         from .batch_jobs import report_folder
 
-        parameters = {"preset": options.preset, "device": options.device}
-        return report_folder(options.ct, options.output, lambda: load(options.preset, options.device), parameters)
+        return report_folder(options.ct, options.output, lambda: _load(options), _model_options(options))
     tell = None if options.quiet else _step
-    report = report_file(load(options.preset, options.device), options.ct, options.output, tell)
+    report = report_file(_load(options), options.ct, options.output, tell)
     if options.output is None:
         print(report.markdown(), end="")
     return 0

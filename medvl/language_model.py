@@ -81,6 +81,9 @@ def _rebuild_rotary(model: nn.Module, name: str, device: torch.device) -> None:
     """Rotary embeddings compute their frequencies in the constructor: construct again, off the meta device."""
     path = name.rpartition(".")[0]
     module = model.get_submodule(path)
+    if name.endswith("embed_scale") and hasattr(module, "scalar_embed_scale"):  # Gemma's: a number beside the weights
+        module._buffers["embed_scale"] = torch.tensor(module.scalar_embed_scale, device=device)
+        return
     config = getattr(module, "config", None)
     if config is None or module._buffers[name.rpartition(".")[2]] is None:
         return
@@ -245,6 +248,8 @@ class Conversation:
     def __init__(self, lm: LanguageModel) -> None:
         self.lm = lm
         known = inspect.signature(lm.model.forward).parameters
+        # A recurrent state cannot be cut back, and is read from its beginning: such models prefill every turn whole.
+        self._recurrent = bool(getattr(lm.model, "_is_stateful", False))
         self._cache_argument = "cache" if "cache" in known else "past_key_values"  # renamed in transformers 5
         self.reset()
 
@@ -316,20 +321,31 @@ class Conversation:
         common = 0
         while common < min(len(ids) - 1, len(self._held)) and ids[common] == self._held[common]:
             common += 1
-        if common == 0:
+        if common == 0 or not self._cut(common):
             self.reset()
-        elif common < len(self._held):
-            self._cache.crop(common - len(self._held))  # negative: how many to remove
-            self._held = self._held[:common]
+            common = 0
         embeds = self.lm.embed(ids) if prompt.embeds is None else prompt.embeds
         self.prefilled = len(ids) - common
         logits = None
-        for start in range(common, len(ids), PREFILL_CHUNK):
+        chunk = len(ids) if self._recurrent else PREFILL_CHUNK
+        for start in range(common, len(ids), chunk):
             if cancel.is_set():
                 return None
-            stop = min(start + PREFILL_CHUNK, len(ids))
+            stop = min(start + chunk, len(ids))
             logits, _ = self._forward(embeds[start:stop], ids[start:stop])
         return logits
+
+    def _cut(self, count: int) -> bool:
+        """Keep the first tokens of the cache only; False where that cannot be done."""
+        if self._recurrent:
+            return False
+        if count < len(self._held):
+            try:
+                self._cache.crop(count - len(self._held))  # negative: how many to remove
+            except (RuntimeError, ValueError):  # a sliding window that has moved on has forgotten what was before
+                return False
+            self._held = self._held[:count]
+        return True
 
     def _forward(self, embeds: Tensor, ids: list[int], want_state: bool = False) -> tuple[Tensor, Tensor | None]:
         """Read tokens; returns the logits ``[V]`` after the last one and, if wanted, its last hidden state ``[C]``."""

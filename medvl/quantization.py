@@ -126,12 +126,18 @@ def prepare(model: nn.Module, precision: Precision, but: Callable[[str], bool] =
         but: true of the names of layers that stay as they are.
 
     Raises:
-        WeightsError: bitsandbytes is not installed.
+        WeightsError: bitsandbytes is not installed, or there is nothing to quantise.
     """
     if precision.mode == "none":
         return
     bnb = bitsandbytes()
-    for name, linear in quantizable(model).items():
+    layers = quantizable(model)
+    if not layers:
+        raise WeightsError(
+            f"{type(model).__name__} has no linear layers that bitsandbytes could hold in {precision.mode}; choose "
+            "quantization='none'."
+        )
+    for name, linear in layers.items():
         if but(name):
             continue
         bias = linear.bias is not None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .errors import WeightsError
 
-MAPPED_BYTES = 128 * 2**20
+MAPPED_BYTES = 32 * 2**20
 
 
 def checkpoint_files(folder: Path, stem: str = "model") -> list[Path]:

@@ -237,14 +237,22 @@ class VisionLanguageModel(ModelHubMixin, library_name="medvl", tags=["medical", 
                 not see them.
         """
         holders = IMAGE_TOKEN * len(image)
+        question = self._without_controls(question)
         if self.config.prompt == "plain":
             return self.splice(self.lm.encode(holders + question), image)
         turns: list[tuple[str, str]] = []
         for asked, answered in history:
-            turns += [("user", asked), ("assistant", answered)]
+            # A model may say the placeholder's token itself; a second run of them would stand for no image.
+            turns += [("user", self._without_controls(asked)), ("assistant", answered.replace(IMAGE_TOKEN, ""))]
         turns.append(("user", question))
         turns[0] = ("user", holders + "\n" + turns[0][1])
         return self.splice(self.lm.chat(turns), image)
+
+    def _without_controls(self, text: str) -> str:
+        """A person's words without control tokens, which would end the turn or stand for an image."""
+        for token in (IMAGE_TOKEN, *self.lm.tokenizer.all_special_tokens):
+            text = text.replace(token, "")
+        return text
 
     def conversation(self, image: Tensor) -> ImageConversation:
         """Start talking about an image."""

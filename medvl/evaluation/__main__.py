@@ -1,4 +1,4 @@
-"""``python -m medvl.evaluation interactive | text | vqa | report | speed``: tables on screen, JSON beside."""
+"""``python -m medvl.evaluation interactive | text | vqa | report | reading | speed``: tables on screen, JSON beside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from ..errors import MedVLError
+from ..quantization import MODES
 from . import commands
+from . import reading as reading_answers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,11 +61,32 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--references", type=Path, metavar="JSON", help="case id -> text of a person's report")
     report.add_argument("--output", type=Path, metavar="FOLDER", help="keep the reports here")
 
+    reading = command(
+        "reading", commands.readings, "the language model's own answers on a published dataset", cases=False
+    )
+    reading.add_argument("--dataset", default="m3d-vqa", help="m3d-vqa, m3d-cap, ct-rate, radgenome, cases, ...")
+    reading.add_argument("--root", type=Path, required=True, metavar="FOLDER", help="where the dataset lies")
+    reading.add_argument("--split", choices=("train", "val", "test"), default="test")
+    reading.add_argument("--limit", type=int, metavar="N", help="most questions")
+    reading.add_argument("--max-tokens", type=int, default=reading_answers.MAX_TOKENS, help="of an answer")
+    for sub in (report, reading):
+        sub.add_argument(
+            "--bert-model", type=Path, metavar="FOLDER",
+            help="model of the BERTScore; if not given, roberta-large where it is in the hub's cache",
+        )  # fmt: skip
+        sub.add_argument(
+            "--bert-layer", type=int, metavar="N", help="layer that is compared; the usual one if not given"
+        )
+
     speed = command("speed", commands.speed, "seconds from a click to its mask, on the bundled abdomen", cases=False)
     speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
 
-    for sub in (box, text, report, speed):
-        sub.add_argument("--model", default="nano")
+    for sub in (box, text, report, reading, speed):
+        sub.add_argument("--model", default="nano", help="nano, 7b, a folder, or owner/name of the hub")
+        sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+        sub.add_argument("--quantization", default="auto", choices=MODES, help="of the language model, if there is one")
+        sub.add_argument("--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-{tiny,small,base-plus,large} or medsam2")
+        sub.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
     return main_parser
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from ..answering.intent import parse
 from ..answering.reading import CombinedReader, ModelReader, RequestReader
 from ..errors import MedVLError, WeightsError
-from ..model import load
-from . import cvpr25, report_scores, text
+from ..model import MedVLSAM2, load
+from . import cvpr25, reading, report_scores, text
 from .answers import AnswerScore, score_answers
+from .bert_score import BertScore
 from .cases import LabelledCase, abdomen_as_structures, abdomen_sample, labelled_cases
 from .interactive import PLAIN, Method, Ours, Result, run_case
 from .peers import LiteMedSAM, NaiveSam2
@@ -47,6 +48,16 @@ def _cases(options: argparse.Namespace, bundled: LabelledCase | None = None) -> 
         raise MedVLError(f"No labelled case {', '.join(sorted(wanted))} (in this split) in cases.json.")
 
 
+def _model(options: argparse.Namespace) -> MedVLSAM2:
+    return load(options.model, options.device, options.quantization, options.sam2, options.checkpoints)
+
+
+def _bert(options: argparse.Namespace, device: object) -> BertScore | None:
+    if options.bert_model is None:
+        return BertScore.find(device)
+    return BertScore(options.bert_model, options.bert_layer, device)
+
+
 def _show(lines: Sequence[str]) -> None:
     print("\n".join(lines), flush=True)
 
@@ -59,7 +70,7 @@ def interactive(options: argparse.Namespace) -> int:
     if challenge and clicks != cvpr25.CLICKS:
         raise MedVLError(f"The protocol cvpr25 has {cvpr25.CLICKS} clicks; leave --clicks out.")
     stated = tolerances(options.tolerance)
-    model = load(options.model)
+    model = _model(options)
     methods: list[Method] = [Ours(model)]
     if options.peers:
         methods += [NaiveSam2(model), LiteMedSAM()]
@@ -107,7 +118,7 @@ def plain_table(results: Sequence[Result]) -> list[str]:
 def text_requests(options: argparse.Namespace) -> int:
     """Requests by name, by description, and for what is absent."""
     stated = tolerances(options.tolerance)
-    model = load(options.model)
+    model = _model(options)
     results: list[TextResult] = []
     for case in _cases(options):
         results += text.run_case(model, case, options.edge or [model.edge], _show_request, stated)
@@ -125,7 +136,7 @@ def _show_request(r: TextResult) -> None:
 
 def speed(options: argparse.Namespace) -> int:
     """Seconds of the waits."""
-    waits = measure(load(options.model), abdomen_sample(), tuple(options.shape))
+    waits = measure(_model(options), abdomen_sample(), tuple(options.shape))
     _show(table(("wait", "seconds"), list(waits.items())))
     save_json(options.json, about=about(shape=list(options.shape)), seconds=waits)
     return 0
@@ -185,7 +196,7 @@ def _answer_table(part: str, s: AnswerScore) -> list[str]:
 def reports(options: argparse.Namespace) -> int:
     """A report of every case, scored."""
     references = report_scores.load_references(options.references) if options.references else {}
-    model = load(options.model)
+    model = _model(options)
     scores, texts = [], []
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
@@ -203,10 +214,30 @@ def reports(options: argparse.Namespace) -> int:
         print(f"{case.id}: report in {seconds:.1f} s", flush=True)
     print()
     _show(report_scores.summary(scores))
-    total = report_scores.total_text(texts) if texts else None
+    total = report_scores.total_text(texts, _bert(options, model.device)) if texts else None
     if total:
         _show(["", *report_scores.text_summary(scores, total)])
     elif references:
         print("None of the cases has a reference text: the keys of the references are case ids.")
     save_json(options.json, about=about(), results=[report_scores.as_json(s) for s in scores], text=total)
     return 0
+
+
+def readings(options: argparse.Namespace) -> int:
+    """The vision-language model's own answers on a dataset."""
+    scans = reading.questions_of(options.dataset, options.root, options.split)
+    model = _model(options)
+    if model.vlm is None:
+        raise MedVLError(f"The model {options.model!r} has no language model: give 7b, or a folder that has one.")
+    answers = reading.answer_all(model.vlm, scans, options.limit, _show_answer, options.max_tokens)
+    result = reading.score(answers, _bert(options, model.device))
+    print()
+    _show(reading.summary(result))
+    told = about(dataset=options.dataset, split=options.split, precision=model.vlm.lm.precision.reason)
+    save_json(options.json, about=told, **reading.as_json(result), answers=answers)
+    return 0
+
+
+def _show_answer(a: reading.Answered) -> None:
+    mark = "" if a.right is None else " right" if a.right else " wrong"
+    print(f"{a.scan}: {a.asked.how}, {a.asked.type}{mark}, {a.seconds:.1f} s: {a.said[:100]!r}", flush=True)

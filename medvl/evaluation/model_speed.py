@@ -7,12 +7,13 @@ time and memory do not depend on their values.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from ..language_model import Conversation, LanguageModel, Prompt
 from ..quantization import Precision
 from ..vision_encoder import DCFormer, DecomposedConv
+from .tables import about, save_json, table
 
 IMAGE_TOKENS = 256
 # SmolLM2-135M's shape.
@@ -64,48 +66,68 @@ def published(encoder: DCFormer) -> DCFormer:
     return encoder
 
 
-def seconds(run: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Best of several runs after one to warm up; the best disturbs least on a shared machine."""
-    best = float("inf")
-    for number in range(repeats + 1):
-        begin = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        if number:
-            best = min(best, time.perf_counter() - begin)
+def seconds(
+    runs: Sequence[Callable[[], object]], device: torch.device, repeats: int, warm_up: bool = True
+) -> list[float]:
+    """Best of several runs of each, after one to warm up.
+
+    They take turns, so that what else a shared machine does disturbs all of them alike; the best disturbs least.
+    """
+    best = [float("inf")] * len(runs)
+    for number in range(0 if warm_up else 1, repeats + 1):
+        for index, run in enumerate(runs):
+            begin = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if number:
+                best[index] = min(best[index], time.perf_counter() - begin)
     return best
 
 
 @torch.inference_mode()
-def encoder_speed(device: torch.device, repeats: int = 3) -> dict[str, float]:
-    """Seconds of one forward pass: ours, the published formulation, a ViT of M3D's shape; and the first two's ratio."""
-    volume = torch.rand(1, 1, 128, 256, 256, device=device)
+def encoder_speed(
+    device: torch.device, repeats: int = 3, size: tuple[int, int, int] = (128, 256, 256), warm_up: bool = True
+) -> dict[str, float]:
+    """Seconds of one forward pass: ours, the published formulation, a ViT of M3D's shape; and the ratios.
+
+    Args:
+        device: where they run.
+        repeats: the best of so many counts.
+        size: ``(D, H, W)`` of the volume; the ViT always sees 32x256x256.
+        warm_up: run each once before.
+    """
+    volume, flat = torch.rand(1, 1, *size, device=device), torch.rand(1, 1, 32, 256, 256, device=device)
     ours = DCFormer().to(device).eval()
-    times = {"DCFormer small 128x256x256": seconds(lambda: ours(volume), device, repeats)}
-    theirs = published(ours)
-    times["the same as published"] = seconds(lambda: theirs(volume), device, repeats)
+    theirs = published(copy.deepcopy(ours))
     vit = ViT3D().to(device).eval()
-    flat = volume[:, :, ::4]
-    times["ViT3D of M3D's shape 32x256x256"] = seconds(lambda: vit(flat), device, repeats)
-    first, second = list(times.values())[:2]
-    return {**times, "ours / as published": first / second}
+    first, second, third = seconds(
+        (lambda: ours(volume), lambda: theirs(volume), lambda: vit(flat)), device, repeats, warm_up
+    )
+    return {
+        f"DCFormer small {'x'.join(map(str, size))}": first,
+        "the same as published": second,
+        "ViT3D of M3D's shape 32x256x256": third,
+        "ours / as published": first / second,
+        "ours / ViT3D": first / third,
+    }
 
 
-def _language_model(device: torch.device) -> LanguageModel:
+def _language_model(device: torch.device, changes: dict[str, object] | None = None) -> LanguageModel:
     from tokenizers import Tokenizer, models
     from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
-    inner = Tokenizer(models.WordLevel({f"w{i}": i for i in range(SMALL["vocab_size"])}, unk_token="w0"))
+    shape = {**SMALL, **(changes or {})}
+    inner = Tokenizer(models.WordLevel({f"w{i}": i for i in range(shape["vocab_size"])}, unk_token="w0"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="w0")
-    model = AutoModelForCausalLM.from_config(LlamaConfig(**SMALL)).to(device).eval()
+    model = AutoModelForCausalLM.from_config(LlamaConfig(**shape)).to(device).eval()
     return LanguageModel(model, tokenizer, Precision("none", torch.float32, "benchmark"))
 
 
-def turn_speed(device: torch.device, repeats: int = 3) -> dict[str, float]:
+def turn_speed(device: torch.device, repeats: int = 3, shape: dict[str, object] | None = None) -> dict[str, float]:
     """Seconds to the first token of the first and the second question about one image, the cache kept in between."""
     torch.manual_seed(0)
-    lm = _language_model(device)
+    lm = _language_model(device, shape)
     question, other = list(range(100, 120)), list(range(200, 220))
     first, second = float("inf"), float("inf")
     for _ in range(repeats):
@@ -123,38 +145,47 @@ def turn_speed(device: torch.device, repeats: int = 3) -> dict[str, float]:
 
 
 _CHILD = """
-import json, re, sys, torch
-import bitsandbytes, transformers
+import json, re, sys
+import bitsandbytes, torch, transformers
 from pathlib import Path
-from transformers import AutoConfig, AutoModelForCausalLM
-from medvl.language_model import empty_model, fill
-from medvl.placement import plan
-from medvl.safetensor_files import checkpoint_files
+from medvl.language_model import LanguageModel
 def memory(what):  # of this process alone; getrusage would hand on the peak of its parent
     return 1024 * int(re.search(what + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-folder = Path(sys.argv[1])
-config = AutoConfig.from_pretrained(folder)
-model = empty_model(config)
-before = memory("VmRSS")
-placement = plan(model, sys.argv[2], torch.device("cpu"))
-fill(model, checkpoint_files(folder), placement, "the benchmark")
-print(json.dumps(memory("VmHWM") - before))
+bitsandbytes.nn.Linear4bit(64, 64, quant_type="nf4").to("cpu")  # what the library itself takes at its first use
+peaks = []
+for mode in sys.argv[2:]:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = memory("VmRSS")
+    model = LanguageModel.from_pretrained(sys.argv[1], quantization=mode)
+    peaks.append(memory("VmHWM") - before)
+    del model
+print(json.dumps(peaks))
 """
 
 
-def loading_memory(quantization: str = "none") -> dict[str, float]:
-    """Peak memory that loading adds to a fresh process, beside the size of the checkpoint (Linux)."""
+def loading_memory(modes: Sequence[str] = ("4bit", "none"), shape: dict[str, object] | None = None) -> dict[str, float]:
+    """Peak memory that loading adds to a fresh process, beside the size of the checkpoint in float32 (Linux only).
+
+    Args:
+        modes: quantisations, in the order they are loaded; what one leaves behind may serve the next.
+        shape: fields of the language model's config that differ from SmolLM2-135M's.
+    """
     if sys.platform != "linux":
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        model = _language_model(torch.device("cpu")).model
-        model.save_pretrained(folder)
+        lm = _language_model(torch.device("cpu"), shape)
+        lm.model.save_pretrained(folder)
+        lm.tokenizer.save_pretrained(folder)
+        del lm
         size = sum(f.stat().st_size for f in Path(folder).glob("*.safetensors"))
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, folder, quantization], capture_output=True, text=True, check=True
+            [sys.executable, "-c", _CHILD, folder, *modes], capture_output=True, text=True, check=True
         )
-    peak = json.loads(done.stdout.splitlines()[-1])
-    return {"checkpoint MB": size / 1e6, f"peak while loading ({quantization}) MB": peak / 1e6, "ratio": peak / size}
+    figures = {"checkpoint, float32, MB": size / 1e6}
+    for mode, peak in zip(modes, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        figures[f"peak while loading ({mode}), MB"] = peak / 1e6
+        figures[f"peak ({mode}) / checkpoint"] = peak / size
+    return figures
 
 
 def measure(device: torch.device) -> dict[str, float]:
@@ -163,13 +194,16 @@ def measure(device: torch.device) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Command line: print the figures."""
+    """Command line: print the figures, write them as JSON."""
     parser = argparse.ArgumentParser(prog="python -m medvl.evaluation.model_speed", description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(parser.parse_args(arguments).device)
-    for name, value in measure(device).items():
-        print(f"{name:40s} {value:10.3f}")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="results as JSON")
+    options = parser.parse_args(arguments)
+    device = torch.device(options.device)
+    figures = measure(device)
+    print("\n".join(table(("what", "seconds, MB or ratio"), list(figures.items()))))
     print(f"on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    save_json(options.json, about=about(device=str(device)), figures=figures)
 
 
 if __name__ == "__main__":

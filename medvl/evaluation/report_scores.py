@@ -30,6 +30,7 @@ from ..masks import Mask
 from ..model import MedVLSAM2
 from ..report import Report
 from ..volume import CTVolume
+from .bert_score import BertScore
 from .cases import LabelledCase
 from .tables import mean, table
 from .text_metrics import TextScores, bleu1, meteor, rouge1, text_scores
@@ -223,9 +224,9 @@ def text_summary(scores: Sequence[ReportScore], total: TextScores) -> list[str]:
     return [*lines, f"({'; '.join(total.notes)})"]
 
 
-def total_text(texts: Sequence[tuple[str, str]]) -> TextScores:
-    """Scores of ``(text of a report, reference)`` pairs."""
-    return text_scores([said for said, _ in texts], [wanted for _, wanted in texts])
+def total_text(texts: Sequence[tuple[str, str]], bert: BertScore | None = None) -> TextScores:
+    """Scores of ``(text of a report, reference)`` pairs; ``bert`` as in ``text_scores``."""
+    return text_scores([said for said, _ in texts], [wanted for _, wanted in texts], bert)
 
 
 def as_json(score: ReportScore) -> dict:

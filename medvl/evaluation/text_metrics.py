@@ -8,7 +8,7 @@ anywhere in the output. Everything here works without a network:
 - ROUGE-1 is the F-measure of Google's ``rouge_score``, without stemming.
 - METEOR is NLTK's. Its synonym stage needs WordNet; where that is not installed, only exact and stem matches count and
   the table says so. Such a figure is slightly lower and not comparable with published ones.
-- BERTScore is given only where the ``bert-score`` package and its model are on this machine.
+- BERTScore is given only where a model for it is on this machine (``bert_score``).
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from .bert_score import BertScore
 
 # The types of M3D's closed questions, in its numbering.
 VQA_TYPES = {1: "plane", 2: "phase", 3: "organ", 4: "abnormality", 5: "location"}
@@ -106,23 +108,13 @@ def meteor(prediction: str, reference: str, wordnet: object | None = None) -> fl
     return single_meteor_score(split(reference.strip()), split(prediction.strip()), wordnet=wordnet or _NoSynonyms())
 
 
-def _bertscore(predictions: Sequence[str], references: Sequence[str]) -> float | None:
-    try:
-        from bert_score import score
-    except ImportError:
-        return None
-    try:
-        return float(score(list(predictions), list(references), lang="en")[2].mean())
-    except OSError:  # its model is not in the cache and the hub was not reached
-        return None
-
-
-def text_scores(predictions: Sequence[str], references: Sequence[str]) -> TextScores:
+def text_scores(predictions: Sequence[str], references: Sequence[str], bert: BertScore | None = None) -> TextScores:
     """Score answers against references.
 
     Args:
         predictions: one a sample.
         references: one a sample.
+        bert: model of the BERTScore; None leaves it out.
 
     Raises:
         ValueError: none, or not equally many.
@@ -133,15 +125,16 @@ def text_scores(predictions: Sequence[str], references: Sequence[str]) -> TextSc
     wordnet, notes = _wordnet(), ["mean of per-sample scores"]
     if wordnet is None:
         notes.append("METEOR without synonyms (no WordNet here)")
-    bert = _bertscore(predictions, references)
     if bert is None:
-        notes.append("no BERTScore (package or model not here)")
+        notes.append("no BERTScore (no model for it here)")
+    else:
+        notes.append(f"BERTScore F1 with {bert.name}, layer {bert.layer}, not rescaled")
     return TextScores(
         len(pairs),
         float(np.mean([bleu1(p, r) for p, r in pairs])),
         float(np.mean([rouge1(p, r) for p, r in pairs])),
         float(np.mean([meteor(p, r, wordnet) for p, r in pairs])),
-        bert,
+        None if bert is None else float(np.mean(bert.f1(predictions, references))),
         tuple(notes),
     )
 
@@ -149,20 +142,3 @@ def text_scores(predictions: Sequence[str], references: Sequence[str]) -> TextSc
 def choice_correct(output: str, letter: str) -> bool:
     """The published rule: right if the letter with its full stop is in the output. It is lenient on long outputs."""
     return f"{letter}." in output
-
-
-def closed_accuracy(answers: Iterable[tuple[str, str, int]]) -> dict[str, float]:
-    """Accuracy of multiple-choice answers.
-
-    Args:
-        answers: (output, letter of the right choice, question type in M3D's numbering).
-
-    Returns:
-        Share right by type name, only types that occur, and ``"all"`` over all questions (not over types).
-    """
-    by_type: dict[str, list[bool]] = {}
-    for output, letter, kind in answers:
-        right = choice_correct(output, letter)
-        for name in (VQA_TYPES.get(kind, f"type {kind}"), "all"):
-            by_type.setdefault(name, []).append(right)
-    return {name: float(np.mean(rights)) for name, rights in sorted(by_type.items(), key=lambda kv: kv[0] == "all")}

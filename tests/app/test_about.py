@@ -53,13 +53,13 @@ def test_page_has_the_notices_as_data_and_not_as_markup(shelf_folder):
 
 def test_footer_tells_what_really_runs():
     line = footer(Speaking(), "7b")
-    for said in ("not for diagnosis", "Preset 7b on CPU", "4-bit NF4", "of memory in use", "SAM 2.1 hiera-large"):
+    for said in ("not for diagnosis", "Preset 7b on CPU", "4-bit NF4", " in use", "SAM 2.1 hiera-large"):
         assert said in line
     assert "hiera-tiny" not in line
     plain = footer(StandInModel(), "/home/me/models/<mine>/")
     assert "Preset &lt;mine&gt; on CPU" in plain
     assert "/home/me" not in plain
-    assert "no language model" in plain
+    assert "float32" in plain
 
 
 def test_footer_of_the_bundled_model(model):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import medvl
 from medvl import batch, batch_jobs, cli
 from medvl.batch import Input, find_inputs, finished_before, run
 from medvl.errors import CTReadError, PromptError
@@ -96,7 +97,8 @@ def test_a_broken_file_is_reported_and_the_others_are_done(folder, tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["counts"] == {"done": 4, "failed": 1}
     assert manifest["parameters"] == {"text": "liver"}
-    assert manifest["versions"]["torch"]
+    assert manifest["versions"]["medvl"] == medvl.__version__
+    assert {"torch", "transformers", "bitsandbytes", "sam2"} <= set(manifest["versions"])
     assert manifest["started"] <= manifest["ended"]
     assert manifest["processes"][0]["device"] == "cpu"
     broken = next(c for c in manifest["cases"] if c["name"] == "broken")
@@ -222,6 +224,9 @@ class TestCommands:
         record = json.loads((tmp_path / "out" / "abdomen.result.json").read_text())
         assert record["files"] == ["abdomen.json", "abdomen.nii.gz"]
         assert [o["name"] for o in record["result"]["objects"]] == ["Right kidney", "Left kidney"]
+        told = json.loads((tmp_path / "out" / "manifest.json").read_text())["processes"][0]["model"]
+        assert "localiser" in told["weights"]
+        assert any("Apache-2.0" in notice for notice in told["notices"])
 
 
 def test_accelerates_processes_outside_a_launcher():

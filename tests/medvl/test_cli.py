@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+import medvl
 from medvl import cli
 from medvl.errors import PromptError
 from medvl.evaluation.cases import SAMPLES
@@ -179,3 +181,34 @@ def test_bad_boxes(stored, corners):
     ct = read_ct(path)
     with pytest.raises(PromptError):
         box_from_source(corners, ct)
+
+
+def test_version_is_that_of_the_project():
+    text = (Path(medvl.__file__).parents[1] / "pyproject.toml").read_text()
+    assert f'version = "{medvl.__version__}"' in text
+
+
+def test_ask_and_report_take_the_options_of_the_model(monkeypatch, capsys):
+    asked = []
+
+    def load(*given):
+        asked.append(given)
+        raise medvl.WeightsError("stop here")
+
+    monkeypatch.setattr("medvl.model.load", load)
+    model = [
+        "--preset",
+        "7b",
+        "--device",
+        "cpu",
+        "--quantization",
+        "4bit",
+        "--sam2",
+        "medsam2",
+        "--checkpoints",
+        "here",
+    ]
+    for command in (["ask", "ct.nii.gz", "What is seen?"], ["report", "ct.nii.gz"]):
+        assert cli.main([*command, *model]) == 1
+    assert asked == [("7b", "cpu", "4bit", "medsam2", "here")] * 2
+    assert "stop here" in capsys.readouterr().err

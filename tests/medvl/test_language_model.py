@@ -43,6 +43,38 @@ def test_logits_are_those_of_transformers(lm, tmp_path):
         assert torch.allclose(ours, reread(tokens).logits, atol=1e-4)
 
 
+FAMILIES = {
+    "mistral": {"sliding_window": 8}, "phi3": {}, "gemma2": {"head_dim": 16, "sliding_window": 8},
+    "gemma3_text": {"head_dim": 16, "sliding_window": 8}, "qwen3": {"head_dim": 16}, "smollm3": {}, "olmo2": {},
+    "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512, "tie_word_embeddings": True},
+    "falcon": {}, "mamba": {},
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", list(FAMILIES))
+def test_any_family_loads_answers_and_goes_on_from_its_cache(kind, tmp_path):
+    """Also those with a sliding window, scaled embeddings, a recurrent state, and no linear layers."""
+    original = write_language_model(tmp_path, kind, **FAMILIES[kind])
+    lm = LanguageModel.from_pretrained(tmp_path, quantization="none")
+    first = lm.encode("where is the large liver ?")
+    with torch.inference_mode():
+        assert torch.allclose(lm.model(torch.tensor([first])).logits, original(torch.tensor([first])).logits, atol=1e-4)
+    talk = Conversation(lm)
+    said = ids(talk.stream(Prompt(first), 6))
+    second = first + said + lm.encode("what is the size ?")
+    for prompt in (second, second[:-4] + lm.encode("normal it is"), second):  # goes on; goes back; and on again
+        assert ids(talk.stream(Prompt(prompt), 6)) == ids(Conversation(lm).stream(Prompt(prompt), 6))
+    assert len(said) > 0
+
+
+def test_a_family_without_linear_layers_is_not_said_to_be_quantised(tmp_path):
+    write_language_model(tmp_path, "gpt2", **FAMILIES["gpt2"])
+    with pytest.raises(WeightsError, match="no linear layers"):
+        LanguageModel.from_pretrained(tmp_path, quantization="4bit")
+    assert LanguageModel.from_pretrained(tmp_path, quantization="auto").precision.mode == "none"
+
+
 def test_tied_head_needs_no_tensor_of_its_own(tmp_path):
     original = write_language_model(tmp_path, tie_word_embeddings=True)
     lm = LanguageModel.from_pretrained(tmp_path, quantization="none")

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from medvl.errors import WeightsError
+from medvl.language_model import LanguageModel
 from medvl.quantization import choose, footprint, quantizable
 
-from .tiny_checkpoints import language_model
+from .tiny_checkpoints import language_model, write_language_model
 
 CPU = torch.device("cpu")
 # Qwen2.5-7B: weights in the decoder's linear layers; embeddings and head of Med3DVLM's vocabulary, norms and biases.
@@ -62,3 +63,29 @@ def test_no_note_about_an_optional_package(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "kernels" not in done.stdout + done.stderr
+
+
+def test_nf4_is_double_quantised_and_computes_in_the_precision_of_the_device(tmp_path, monkeypatch):
+    moved = []
+    plain = torch.nn.Module.to
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *a, **k: moved.append(self) or plain(self, *a, **k))
+    write_language_model(tmp_path)
+    lm = LanguageModel.from_pretrained(tmp_path, quantization="4bit")
+    layers = [m for m in lm.model.modules() if type(m).__name__ == "Linear4bit"]
+    assert len(layers) == 2 * 7
+    for layer in layers:
+        state = layer.weight.quant_state
+        assert (state.quant_type, state.nested) == ("nf4", True)
+        assert layer.compute_dtype == torch.float32
+        assert layer.weight.dtype == torch.uint8
+    assert {p.dtype for p in lm.model.get_input_embeddings().parameters()} == {torch.float32}
+    quantised = {id(m) for m in lm.model.modules() if type(getattr(m, "weight", None)).__name__ == "Params4bit"}
+    assert not any(id(inner) in quantised for module in moved for inner in module.modules())
+
+
+def test_on_a_gpu_arithmetic_is_in_bfloat16_or_where_that_is_missing_in_float16(monkeypatch):
+    for has, dtype in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has=has: has)
+        picked = choose("auto", torch.device("cuda"), LINEAR, OTHER, free=10 * 10**9)
+        assert (picked.mode, picked.dtype) == ("4bit", dtype)
+        assert "8-bit would not fit" in picked.reason

@@ -7,7 +7,6 @@ import pytest
 from medvl.evaluation.text_metrics import (
     bleu1,
     choice_correct,
-    closed_accuracy,
     meteor,
     rouge1,
     text_scores,
@@ -64,9 +63,3 @@ def test_choice_is_right_by_the_published_rule():
     assert choice_correct("B. Portal venous", "B")
     assert not choice_correct("B. Portal venous", "A")
     assert not choice_correct("b", "B")
-
-
-def test_accuracy_by_type():
-    got = closed_accuracy([("A. Axial", "A", 1), ("B. Coronal", "A", 1), ("C. Liver", "C", 3)])
-    assert got == {"plane": 0.5, "organ": 1.0, "all": pytest.approx(2 / 3)}
-    assert list(got)[-1] == "all"

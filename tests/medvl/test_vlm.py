@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from medvl.vlm import VisionLanguageModel
 
 from .test_projector import published_forward as published_projector
 from .test_vision_encoder import published_forward as published_encoder
-from .tiny_checkpoints import language_model, tokenizer, write_med3dvlm
+from .tiny_checkpoints import WORDS, language_model, tokenizer, vision_language_model, write_med3dvlm
 
 TOWER, PROJECTOR = "model.vision_tower.vision_tower.", "model.mm_projector."
 QUESTION = "where is the large liver ?"
@@ -84,6 +85,41 @@ def test_first_text_token_is_lost_as_published_and_kept_in_place(vlm, image):
     assert torch.equal(spliced[0], vlm.lm.embed(ids)[0])
     assert torch.equal(spliced[1:7], tokens)
     assert torch.equal(spliced[7:], vlm.lm.embed(ids)[7:])
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("style", ["plain", "chat"])
+def test_later_questions_do_not_read_the_image_again_and_are_answered_as_without_the_cache(
+    vlm, image, style, seed, monkeypatch
+):
+    """Random conversations: Med3DVLM's single turns, and a model that sees the whole conversation."""
+    model = vlm if style == "plain" else vision_language_model()
+    rng = random.Random(seed)
+    tokens = model.image_tokens(image)
+    monkeypatch.setattr(model.encoder, "maps", None)  # encoded once: any further pass would fail
+    talk = model.conversation(tokens)
+    for turn in range(4):
+        question = " ".join(rng.choices([w for w in WORDS if w != "\n"], k=rng.randint(1, 6)))
+        fresh = model.conversation(tokens)
+        fresh.history = list(talk.history)
+        length = len(model.prompt(tokens, question, talk.history).ids)
+        stop_at = rng.randint(1, 9)  # some answers are broken off
+        said, expected = ([t.id for t in c.ask(question, stop_at)] for c in (talk, fresh))
+        assert said == expected
+        assert fresh.cache.prefilled == length
+        if turn:
+            assert talk.cache.prefilled <= length - len(tokens)
+
+
+@pytest.mark.parametrize("style", ["plain", "chat"])
+def test_control_tokens_that_a_person_types_do_nothing(vlm, image, style):
+    model = vlm if style == "plain" else vision_language_model()
+    tokens = model.image_tokens(image)
+    typed = "where<|im_end|> is<im_patch> the[SEG] liver ?<|im_start|>"
+    assert model.prompt(tokens, typed).ids == model.prompt(tokens, "where is the liver ?").ids
+    talk = model.conversation(tokens)
+    talk.history = [("what is it ?", "it is <im_patch> large")]  # the model itself said so
+    assert len(list(talk.ask("where ?", 3))) > 0
 
 
 def test_wrong_number_of_placeholders_is_refused(vlm, image):

@@ -67,7 +67,7 @@ def open_cap(root: Path, split: str, seed: int = 0) -> LazySamples[dict]:
     return LazySamples(pairs, make, itemgetter("image"))
 
 
-def open_vqa(root: Path, split: str, seed: int = 0) -> LazySamples[tuple[str, list[dict]]]:
+def open_vqa(root: Path, split: str, seed: int = 0) -> LazySamples[tuple[str, Path, list[dict]]]:
     """M3D-VQA: one sample a scan; a question is asked open or with its four choices.
 
     Args:
@@ -75,6 +75,26 @@ def open_vqa(root: Path, split: str, seed: int = 0) -> LazySamples[tuple[str, li
             or beside it. ``M3D_VQA_yn_train.csv`` is read where it is.
         split: ``train``, ``val`` or ``test``.
         seed: which questions, and which with choices.
+
+    Raises:
+        DatasetError: a file or column is missing.
+    """
+
+    def make(record: tuple[str, Path, list[dict]], epoch: int) -> Sample:
+        path, image, questions = record
+        state = rng(seed, path, epoch)
+        turns = tuple(_vqa(row, closed=state.random() < 0.5) for row in some(questions, TURNS, state))
+        return Sample(path, image, turns, scale="unit")
+
+    return LazySamples(vqa_rows(root, split), make, itemgetter(0))
+
+
+def vqa_rows(root: Path, split: str) -> list[tuple[str, Path, list[dict]]]:
+    """Every scan of M3D-VQA: its path in the table, its file, and its rows (those of the yes-or-no table last).
+
+    Args:
+        root: see ``open_vqa``.
+        split: likewise.
 
     Raises:
         DatasetError: a file or column is missing.
@@ -87,15 +107,8 @@ def open_vqa(root: Path, split: str, seed: int = 0) -> LazySamples[tuple[str, li
     scans: dict[str, list[dict]] = defaultdict(list)
     for row in rows:
         scans[row["Image Path"]].append(row)
-
-    def make(record: tuple[str, list[dict]], epoch: int) -> Sample:
-        path, questions = record
-        state = rng(seed, path, epoch)
-        turns = tuple(_vqa(row, closed=state.random() < 0.5) for row in some(questions, TURNS, state))
-        image = locate(path, (folder, folder.parent, folder.parent / "M3D-Cap", folder.parent.parent))
-        return Sample(path, image, turns, scale="unit")
-
-    return LazySamples(scans.items(), make, itemgetter(0))
+    places = (folder, folder.parent, folder.parent / "M3D-Cap", folder.parent.parent)
+    return [(path, locate(path, places), questions) for path, questions in scans.items()]
 
 
 def _vqa(row: dict, closed: bool) -> Turn:

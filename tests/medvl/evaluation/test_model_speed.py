@@ -1,0 +1,62 @@
+"""The benchmark of the networks on small shapes: what it compares, counts and writes; and memory while loading."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+
+from medvl.evaluation import model_speed
+from medvl.evaluation.model_speed import PublishedConv, encoder_speed, loading_memory, published, turn_speed
+from medvl.vision_encoder import SIZES, DCFormer
+
+CPU = torch.device("cpu")
+SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "num_key_value_heads": 2, "vocab_size": 300}  # fmt: skip
+
+
+def test_the_published_formulation_gives_the_same():
+    torch.manual_seed(0)
+    encoder = DCFormer(SIZES["nano"]).eval()
+    volume = torch.rand(1, 1, 32, 64, 64)
+    with torch.inference_mode():
+        ours = encoder(volume)
+        theirs = published(encoder)(volume)
+    assert any(isinstance(m, PublishedConv) for m in encoder.modules())
+    assert all(torch.allclose(a, b, atol=1e-5, rtol=1e-4) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_encoders_stand_side_by_side_with_their_ratio():
+    figures = encoder_speed(CPU, 1, (32, 64, 64), warm_up=False)
+    assert all(v > 0 for v in figures.values())
+    assert figures["ours / as published"] == pytest.approx(
+        figures["DCFormer small 32x64x64"] / figures["the same as published"]
+    )
+    assert "ours / ViT3D" in figures
+
+
+def test_turns_are_measured():
+    figures = turn_speed(CPU, 1, SMALL)
+    assert set(figures) == {"first token of turn 1", "first token of turn 2", "turn 2 / turn 1"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_loading_takes_little_more_memory_than_the_checkpoint():
+    """No double copies: of a float checkpoint as it is, and of the same one quantised while it is read."""
+    shape = {"vocab_size": 16384, "num_hidden_layers": 14}
+    figures = loading_memory(("4bit", "none"), shape)
+    assert 200 < figures["checkpoint, float32, MB"] < 300
+    assert 0.8 < figures["peak (none) / checkpoint"] < 1.3  # less than 0.8 would mean that something was not counted
+    assert figures["peak (4bit) / checkpoint"] < 1.0
+    assert figures["peak while loading (4bit), MB"] > 50
+
+
+def test_figures_are_printed_and_written(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(model_speed, "measure", lambda device: {"ours / as published": 0.5})
+    model_speed.main(["--device", "cpu", "--json", str(tmp_path / "out.json")])
+    assert "ours / as published" in capsys.readouterr().out
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["figures"] == {"ours / as published": 0.5}
+    assert written["about"]["device"] == "cpu"
