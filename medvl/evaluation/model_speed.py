@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import subprocess
 import sys
 import tempfile
@@ -145,29 +144,26 @@ def turn_speed(device: torch.device, repeats: int = 3, shape: dict[str, object] 
 
 
 _CHILD = """
-import json, re, sys
+import re, sys
 import bitsandbytes, torch, transformers
 from pathlib import Path
-from medvl.language_model import LanguageModel
+from medvl.language_model import LanguageModel, empty_model, read_tokenizer
 def memory(what):  # of this process alone; getrusage would hand on the peak of its parent
     return 1024 * int(re.search(what + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-bitsandbytes.nn.Linear4bit(64, 64, quant_type="nf4").to("cpu")  # what the library itself takes at its first use
-peaks = []
-for mode in sys.argv[2:]:
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = memory("VmRSS")
-    model = LanguageModel.from_pretrained(sys.argv[1], quantization=mode)
-    peaks.append(memory("VmHWM") - before)
-    del model
-print(json.dumps(peaks))
+bitsandbytes.nn.Linear4bit(64, 64, quant_type="nf4").to("cpu")  # what the libraries take at first use
+empty_model(transformers.AutoConfig.from_pretrained(sys.argv[1])), read_tokenizer(Path(sys.argv[1]))
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = memory("VmRSS")
+model = LanguageModel.from_pretrained(sys.argv[1], quantization=sys.argv[2])
+print(memory("VmHWM") - before)
 """
 
 
 def loading_memory(modes: Sequence[str] = ("4bit", "none"), shape: dict[str, object] | None = None) -> dict[str, float]:
-    """Peak memory that loading adds to a fresh process, beside the size of the checkpoint in float32 (Linux only).
+    """Peak memory that loading adds to a process, beside the size of the checkpoint in float32 (Linux only).
 
     Args:
-        modes: quantisations, in the order they are loaded; what one leaves behind may serve the next.
+        modes: quantisations, each in a process of its own: what one leaves behind would serve the next.
         shape: fields of the language model's config that differ from SmolLM2-135M's.
     """
     if sys.platform != "linux":
@@ -178,13 +174,12 @@ def loading_memory(modes: Sequence[str] = ("4bit", "none"), shape: dict[str, obj
         lm.tokenizer.save_pretrained(folder)
         del lm
         size = sum(f.stat().st_size for f in Path(folder).glob("*.safetensors"))
-        done = subprocess.run(
-            [sys.executable, "-c", _CHILD, folder, *modes], capture_output=True, text=True, check=True
-        )
-    figures = {"checkpoint, float32, MB": size / 1e6}
-    for mode, peak in zip(modes, json.loads(done.stdout.splitlines()[-1]), strict=True):
-        figures[f"peak while loading ({mode}), MB"] = peak / 1e6
-        figures[f"peak ({mode}) / checkpoint"] = peak / size
+        figures = {"checkpoint, float32, MB": size / 1e6}
+        for mode in modes:
+            command = [sys.executable, "-c", _CHILD, folder, mode]
+            peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+            figures[f"peak while loading ({mode}), MB"] = peak / 1e6
+            figures[f"peak ({mode}) / checkpoint"] = peak / size
     return figures
 
 

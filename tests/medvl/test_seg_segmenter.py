@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from sam2.build_sam import build_sam2_video_predictor
 
-from medvl import hub, seg_segmenter
+from medvl import hub, seg_segmenter, segmenter
 from medvl.config import SegmenterConfig
 from medvl.errors import Cancelled
 from medvl.geometry import SourceGeometry
@@ -173,7 +173,7 @@ def test_seg_is_carried_by_memory_attention_as_by_the_video_predictor(
     monkeypatch.setattr(Segmenter, "_walk", lambda *_: pytest.fail("slice by slice, although there is a memory"))
     assert remembering.sam2.has_memory
     pieces = []
-    monkeypatch.setattr(Segmenter, "_one_piece", lambda _, state: pieces.append(state) or state)
+    monkeypatch.setattr(segmenter, "one_piece", lambda state: pieces.append(state) or state)
     work = scene.work(remembering)
     ours = exhaust(work.segment(scene.state))
     theirs, place = restated(predictor, scene, work, tmp_path)
