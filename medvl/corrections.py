@@ -103,7 +103,7 @@ def _meant(region: np.ndarray, clicks: tuple[tuple[int, int, bool], ...], positi
     for r, c, on in clicks:
         if on is positive:
             seed[r, c] = True
-    return region & seed.any() if (seed & ~region).any() else _touching(region, seed)
+    return region if (seed & ~region).any() else _touching(region, seed)
 
 
 def _touching(region: np.ndarray, seed: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ sum as ``"loss"``. What it does not train is in evaluation mode and frozen.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from .losses import IGNORED, next_token, siglip
 from .samples import Turn
 
 
-class Stage(nn.Module):
+class Stage(nn.Module, ABC):
     """What the stages share.
 
     Attributes:
@@ -74,9 +75,9 @@ class Stage(nn.Module):
             for name, value in state.items():
                 own[name].copy_(value)
 
+    @abstractmethod
     def export(self, folder: Path) -> None:
         """Write the finished model, which ``medvl.load`` reads."""
-        raise NotImplementedError
 
 
 def trainable(module: nn.Module) -> nn.Module:
