@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NOTICE = "Research use only, not for diagnosis."
 IMPRESSION = "Impression"  # title of its section
+LISTED = frozenset({IMPRESSION, "Not measured, not judged", "Sources"})  # sections whose sentences stand in a list
 UNDER_MASKS = (
     "Structures were outlined automatically and every number is measured on these outlines: please check them."
 )
@@ -141,7 +142,9 @@ class Report:
         for section in self.sections:
             if section.sentences or section.level == 1:
                 lines += [f"{'#' * (section.level + 1)} {section.title}", ""]
-            if section.sentences:
+            if section.title in LISTED:
+                lines += [*(f"- {told.text}" for told in section.sentences), ""]
+            elif section.sentences:
                 lines += [" ".join(told.text for told in section.sentences), ""]
         if self.table:
             lines += ["## Measurements", "", f"| Structure | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]

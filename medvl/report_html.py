@@ -6,7 +6,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
-from .report import COLUMNS, EDITED, LOWER_BOUND, NOTICE, cells
+from .report import COLUMNS, EDITED, IMPRESSION, LISTED, LOWER_BOUND, NOTICE, cells
 
 if TYPE_CHECKING:
     from .report import Report, Section
@@ -38,7 +38,6 @@ ol, ul { margin: 0 0 2mm; padding-left: 5mm; }
 _COUNTED = (
     "R and L are the patient's sides. Slices are counted from 0, axial ones from the feet, coronal ones from the back."
 )
-_LISTS = frozenset({"Impression", "Not measured, not judged", "Sources"})
 
 
 def page(report: Report) -> str:
@@ -50,7 +49,7 @@ def page(report: Report) -> str:
         f"<style>{_STYLE}</style></head><body>",
         f'<h1>CT report</h1><p class="notice"><strong>{escape(NOTICE)}</strong></p>',
     ]
-    small = {"Sources", "Not measured, not judged"}
+    small = LISTED - {IMPRESSION}
     parts += [_section(section) for section in report.sections if section.title not in small]
     parts += [_table(report), _pictures(report)]
     parts += [_section(section) for section in report.sections if section.title in small]
@@ -68,8 +67,8 @@ def _section(section: Section) -> str:
         f'<span data-masks="{escape(" ".join(told.mask_ids))}" data-source="{told.source}">{escape(told.text)}</span>'
         for told in section.sentences
     ]
-    if section.title in _LISTS:
-        small = ' class="small"' if section.title != "Impression" else ""
+    if section.title in LISTED:
+        small = ' class="small"' if section.title != IMPRESSION else ""
         return f"{head}<ul{small}>{''.join(f'<li>{span}</li>' for span in spans)}</ul>"
     return f"{head}<p>{' '.join(spans)}</p>" if spans else head
 

@@ -51,6 +51,9 @@ def test_sections_of_the_contract_are_there_and_the_limits_are_told(report):
         assert title in titles
     text = report.markdown()
     assert NOTICE in text
+    for section in report.sections:
+        if section.title in ("Impression", "Sources"):
+            assert all(f"\n- {told.text}\n" in text for told in section.sentences)
     assert "cut by the border of the scan" in text
     assert "tumours" in text
 

@@ -41,7 +41,8 @@ def gallstones(scene: Scene) -> Outcome:
     bile = Fact("core_hu", scene.core_hu("gallbladder"), "HU", ("gallbladder",))
     blind = ["stones without calcium cannot be seen on CT"]
     if contrast is not False:
-        blind.append("contrast may be in the scan, so what is bright and goes on outside the outline is not counted")
+        known = "was given" if contrast else "may be in the scan"
+        blind.append(f"contrast {known}, so what is bright and goes on outside the outline is not counted")
     if scene.cut("gallbladder"):
         blind.append("the gallbladder reaches the border of the scan, so only a part of it was looked at")
     if bile.value > GALL_HU / 2:
