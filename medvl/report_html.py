@@ -36,7 +36,7 @@ ol, ul { margin: 0 0 2mm; padding-left: 5mm; }
 @media print { body { margin: 0; padding: 0; max-width: none; } }
 """
 _COUNTED = (
-    "R and L are the patient's sides. Slices are counted from 0, axial ones from the feet, coronal ones from the back."
+    "R and L are the patient's sides. Slices are counted from 1, axial ones from the feet, coronal ones from the back."
 )
 
 

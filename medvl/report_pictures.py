@@ -38,9 +38,9 @@ def key_slices(scene: Scene) -> tuple[Picture, ...]:
         if not there:
             continue
         k = _best(scene, there, 2)
-        pictures.append(_picture(scene, Picture, f"{region}, axial slice {k}", 2, k, window))
+        pictures.append(_picture(scene, Picture, f"{region}, axial slice {k + 1}", 2, k, window))
     j = _best(scene, present, 1)
-    pictures.append(_picture(scene, Picture, f"Coronal slice {j}", 1, j, (40.0, 400.0)))
+    pictures.append(_picture(scene, Picture, f"Coronal slice {j + 1}", 1, j, (40.0, 400.0)))
     return tuple(pictures)
 
 

@@ -13,8 +13,8 @@ from .words import SIDES, listing
 AT_LEAST = "at least"
 """A note that begins with this says that the value is a lower bound."""
 
-COUNTED = "counted from 0 at the feet"
-"""How axial slices are numbered everywhere: as in the viewer and the exported tables."""
+COUNTED = "counted from 1 at the feet"
+"""How axial slices are numbered for a reader: as in the viewer. Indices of arrays and tables count from 0."""
 
 ATTRIBUTES = ("volume", "mean_hu", "diameter", "extent", "slices", "position", "hu_range")
 
@@ -60,7 +60,7 @@ def diameter(scene: Scene, structure: str) -> tuple[Fact, ...]:
         wide = widest(scene, structure)
         if wide is not None:
             facts.append(Fact("cross_diameter_mm", wide.diameter_mm, "mm", (structure,)))
-            facts.append(Fact("cross_slice", wide.k, "", (structure,), note=COUNTED))
+            facts.append(Fact("cross_slice", wide.k + 1, "", (structure,), note=COUNTED))
     return tuple(facts)
 
 
@@ -76,14 +76,14 @@ def extent(scene: Scene, structure: str) -> tuple[Fact, ...]:
 
 
 def slices(scene: Scene, structure: str) -> tuple[Fact, ...]:
-    """First and last axial slice, counted from 0 at the feet, as in the viewer."""
+    """First and last axial slice, ``COUNTED`` as in the viewer."""
     first, last = scene.measure(structure).slice_range
     note = cut_note(scene, structure) if set(scene.cut(structure)) & {"I", "S"} else ""
     return (
-        Fact("first_slice", int(first), "", (structure,), note=note),
-        Fact("last_slice", int(last), "", (structure,), note=note),
+        Fact("first_slice", int(first + 1), "", (structure,), note=note),
+        Fact("last_slice", int(last + 1), "", (structure,), note=note),
         Fact("slice_count", int(last - first + 1), "", (structure,), note=note),
-        Fact("last_of_scan", int(scene.ct.shape[2] - 1), "", (), "scan", COUNTED),
+        Fact("last_of_scan", int(scene.ct.shape[2]), "", (), "scan", COUNTED),
     )
 
 
@@ -101,7 +101,7 @@ def position(scene: Scene, structure: str) -> tuple[Fact, ...]:
         Fact("off_midline_mm", abs(x - middle), "mm", (structure,)),
         Fact("depth", "front" if depth > 0.2 else "back" if depth < -0.2 else "middle", "", (structure,)),
         Fact("level", level, "", (structure,)),
-        Fact("centre_slice", int(m.center_ijk[2]), "", (structure,), note=COUNTED),
+        Fact("centre_slice", int(m.center_ijk[2]) + 1, "", (structure,), note=COUNTED),
     )
 
 

@@ -227,7 +227,7 @@ def _diameter(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
         wide, at = of["cross_diameter_mm"], of["cross_slice"]
         return say(
             scene,
-            f"{the(id)} {be(id)} up to {shown(wide)} wide across, in slice {shown(at)} (counted from 0 at the feet)",
+            f"{the(id)} {be(id)} up to {shown(wide)} wide across, in slice {shown(at)} ({facts.COUNTED})",
             wide,
             at,
         )
@@ -260,7 +260,7 @@ def _slices(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sent
     first, last, number, end = map(shown, values)
     where = f"slice {first}" if first == last else f"slices {first} to {last}"
     many = "slice" if values[2].value == 1 else "slices"
-    text = f"{the(id)} {verb(id, 'lies')} in {where}: {number} {many}, counted from 0 at the feet up to {end}"
+    text = f"{the(id)} {verb(id, 'lies')} in {where}: {number} {many}, {facts.COUNTED} up to {end}"
     return say(scene, text, *values)
 
 

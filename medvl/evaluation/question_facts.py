@@ -18,7 +18,7 @@ def reference_value(check: dict, case: LabelledCase) -> Value:
 
     Args:
         check: ``fact`` with ``structure`` or two ``structures``, as a ``Question`` holds it:
-            ``volume_ml``, ``mean_hu``; ``slice_range``: first and last axial slice from the feet, counted from 0;
+            ``volume_ml``, ``mean_hu``; ``slice_range``: first and last axial slice from the feet, counted from 1;
             ``extent_mm``: size of the bounding box from right to left, back to front, foot to head; ``present``;
             ``larger``, ``smaller``, ``brighter``, ``darker``: the id of the one that is; ``side``, ``above``,
             ``front``: where the centre of the first lies to that of the second; ``distance_mm``: between the nearest
@@ -56,7 +56,7 @@ def _mean_hu(case: LabelledCase, mask: np.ndarray) -> float:
 
 def _slice_range(case: LabelledCase, mask: np.ndarray) -> tuple[int, int]:
     slices = np.flatnonzero(mask.any(axis=(0, 1)))
-    return int(slices[0]), int(slices[-1])
+    return int(slices[0]) + 1, int(slices[-1]) + 1
 
 
 def _extent(case: LabelledCase, mask: np.ndarray) -> tuple[float, ...]:

@@ -99,7 +99,7 @@ def aneurysm(scene: Scene) -> Outcome:
 def _facts(section: Section) -> tuple[Fact, Fact]:
     return (
         Fact("cross_diameter_mm", section.diameter_mm, "mm", ("aorta",), reference=_GUIDELINES),
-        Fact("cross_slice", section.k, "", ("aorta",)),
+        Fact("cross_slice", section.k + 1, "", ("aorta",)),
     )
 
 

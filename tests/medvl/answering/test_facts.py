@@ -24,7 +24,7 @@ def test_measures_of_a_box():
     assert values(facts.extent(scene, "liver")) == pytest.approx({"length_mm": 24, "width_mm": 10, "depth_mm": 20})
     assert values(facts.mean_hu(scene, "liver")) == {"mean_hu": 55, "sd_hu": 0}
     found = values(facts.slices(scene, "liver"))
-    assert (found["first_slice"], found["last_slice"], found["slice_count"], found["last_of_scan"]) == (4, 11, 8, 29)
+    assert (found["first_slice"], found["last_slice"], found["slice_count"], found["last_of_scan"]) == (5, 12, 8, 30)
     assert not any(f.note for f in facts.volume(scene, "liver"))
 
 

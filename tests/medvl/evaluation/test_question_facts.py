@@ -25,7 +25,7 @@ def test_agrees_with_the_product(case, name):
     }
     assert value["volume_ml"] == pytest.approx(measured.volume_ml)
     assert value["mean_hu"] == pytest.approx(measured.mean_hu)
-    assert value["slice_range"] == measured.slice_range
+    assert value["slice_range"] == tuple(k + 1 for k in measured.slice_range)  # told from 1
     assert value["extent_mm"] == pytest.approx(np.multiply(measured.bounding_box.size, case.ct.spacing_mm))
 
 
