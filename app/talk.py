@@ -243,6 +243,9 @@ def _change_view(session: CaseSession, change: View) -> None:
     """Do what the visitor asked of the viewer."""
     if change.action == "window":
         session.board.window(change.value)
+    elif change.action == "slice":
+        axis, index = change.value.split()
+        session.board.focus(int(index) if n == int(axis) else None for n in range(3))
     if change.action == "only":
         for mask_id in session.case.masks:
             edits.LOOKS["eye"](session, mask_id, {"visible": mask_id in change.mask_ids})

@@ -149,10 +149,12 @@ class Board:
                 entry.prompts = drawn
                 self._revision += 1
 
-    def focus(self, ijk: Iterable[float]) -> None:
-        """Move the crosshair to a voxel."""
-        top = np.array(self.ct.shape) - 1
-        point = np.clip(np.round(np.asarray(list(ijk), dtype=float)), 0, top).astype(int).tolist()
+    def focus(self, ijk: Iterable[float | None]) -> None:
+        """Move the crosshair to a voxel; along an axis whose index is None it stays where it is."""
+        point = [
+            None if value is None else int(np.clip(round(value), 0, count - 1))
+            for value, count in zip(ijk, self.ct.shape, strict=True)
+        ]
         with self._lock:
             self._revision += 1
             self._focus = {"ijk": point, "revision": self._revision}

@@ -21,7 +21,7 @@ class MaskStore {
   /**
    * Takes in an answer of the delta route.
    * @param {ArrayBuffer} buffer
-   * @returns {{focus: number[]|null, window: number|null}} where to move the crosshair and which window to take, if
+   * @returns {{focus: number[]|null, window: number|null}} where to move the crosshair (null: stays along that axis) and which window to take, if
    *     the server asked since the last answer
    */
   apply(buffer) {

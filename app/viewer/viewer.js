@@ -188,7 +188,7 @@ class Viewer {
         const { focus, window } = this.store.apply(buffer);
         if (this.current && !volume.failed) this.say('');
         this.pending = this.pending.filter((prompt) => prompt.after >= this.store.revision);
-        if (focus) this.moveTo(focus, true);
+        if (focus) this.moveTo(focus.map((n, axis) => n ?? this.ijk[axis]), true);
         if (window !== null) this.usePreset(window);
         this.touch(true);
       } while (this.store.revision < this.wanted);

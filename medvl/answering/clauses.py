@@ -95,7 +95,11 @@ class Clause:
             (i for i, word in enumerate(self.words) if word in ("the", "a", "an", "my", "his", "her")), default=None
         )
         noun = [word for word in self.words[at + 1 :] if word.isalpha()] if at is not None else []
-        return " ".join(noun) if len(noun) <= 3 and any(word not in _understood() for word in noun) else ""
+        return (
+            " ".join(noun)
+            if len(noun) <= 3 and any(len(word) > 2 and word not in _understood() for word in noun)
+            else ""
+        )
 
     @property
     def yes_no(self) -> bool:

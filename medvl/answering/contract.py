@@ -50,10 +50,11 @@ class Request:
         intent: what is wanted.
         structures: ids of ``vocabulary.STRUCTURES`` in the order spoken; groups ("lungs") are already their parts.
         attribute: of MEASURE and COMPARE: ``volume``, ``mean_hu``, ``diameter``, ``slices``, ``position``, ``extent``,
-            ``count``, ``hu_range``; of COMPARE also ``share``: how much ``structures`` make up of ``whole``; of SCAN:
-            ``spacing``, ``size``, ``contrast``, ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST
-            ``cut`` (which reach the border of the scan) or a region of the body; of VIEW: ``hide``, ``show``,
-            ``only``, ``centre``, ``colour``, ``window``; else "".
+            ``count``, ``hu_range``, ``largest_slice`` (where its axial section is largest); of COMPARE also ``share``:
+            how much ``structures`` make up of ``whole``; of SCAN: ``spacing``, ``size``, ``contrast``, ``orientation``,
+            ``coverage``, ``hu_range``, ``slices``; of LIST: ``cut`` (which reach the border of the scan), a region of
+            the body, or a kind of ``vocabulary.Structure`` (which of it are known); of VIEW: ``hide``, ``show``,
+            ``only``, ``centre``, ``colour``, ``window``, ``slice``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction``
             (where does it lie to the other), ``between`` (what lies between the last two; of three, whether the first
@@ -61,14 +62,15 @@ class Request:
         claim: what the person supposes, to be confirmed or denied: ``left``, ``right``, ``above``, ``below``,
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``, ``absent``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
-        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the window or colour;
-            else "".
+        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the window, the
+            colour, or the plane and number of the slice; else "".
         unknown: words taken for a structure that is not known.
         nearest: known names closest to ``unknown``, to offer.
         referring: the description a structure was found by ("the larger kidney"), else "".
         choose: how to choose one of ``structures`` when the words need the scan: ``larger``, ``smaller``, ``brighter``,
             ``darker``; else "".
-        which: of COMPARE that asks which of ``structures`` it is: ``larger``, ``smaller``, ``brighter``, ``darker``;
+        which: of COMPARE that asks which of ``structures`` it is: ``larger``, ``smaller``, ``brighter``, ``darker``, or
+            how many times the second the first is: ``ratio``;
             of MEASURE ``total``: the sum is wanted; else "". What is asked next about "it" is about the one that the
             answer named.
         whole: of COMPARE by ``share``, what the structures are a part of.
@@ -221,12 +223,13 @@ class View:
     """Something for the viewer to do; the masks exist.
 
     Attributes:
-        action: ``hide``, ``show``, ``only`` (these and no other), ``centre``, ``colour`` or ``window``.
+        action: ``hide``, ``show``, ``only`` (these and no other), ``centre``, ``colour``, ``window`` or ``slice``.
         mask_ids: of which masks.
-        value: of ``colour`` ``#rrggbb``, of ``window`` its name; else "".
+        value: of ``colour`` ``#rrggbb``, of ``window`` its name, of ``slice`` axis and index (from 0): ``"2 49"``;
+            else "".
     """
 
-    action: Literal["hide", "show", "only", "centre", "colour", "window"]
+    action: Literal["hide", "show", "only", "centre", "colour", "window", "slice"]
     mask_ids: tuple[str, ...] = ()
     value: str = ""
 

@@ -26,7 +26,7 @@ from .facts import REGIONS
 from .findings import FINDINGS
 from .looking import look
 from .scene import Scene
-from .vocabulary import STRUCTURES
+from .vocabulary import KINDS, STRUCTURES, listed
 from .words import all_the
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Conversation:
                 return tuple(id for ids in REGIONS.values() for id in ids if id in known)
         every = tuple(id for id in STRUCTURES if id in known and id != "body")
         if request.intent is Intent.LIST:
-            return every
+            return listed(request.attribute, every)
         if request.intent is Intent.RELATION and request.relation in ("nearest", "between") and request.structures:
             return request.structures + every
         if request.attribute == "diameter" and "aorta" in request.structures and "heart" in known:
@@ -227,7 +227,10 @@ class Conversation:
         if intent is Intent.FINDING and request.finding in FINDINGS:
             return told_scan.finding(scene, request.finding)
         if intent is Intent.LIST:
-            every = [id for id in STRUCTURES if id in self.finder.known and id != "body"]
+            known = [id for id in STRUCTURES if id in self.finder.known and id != "body"]
+            if request.attribute in KINDS:
+                return [told_scan.kind_list(request.attribute, known)]
+            every = listed(request.attribute, known)
             return (
                 told_scan.cut_list(scene, every) if request.attribute == "cut" else told_scan.known_list(scene, every)
             )

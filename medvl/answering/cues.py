@@ -68,6 +68,12 @@ REMOVE = cue("remove|delete|clear|erase|undo|discard|forget|get rid of|take away
 # ---- attributes; every one may occur several times in a sentence
 
 ATTRIBUTES: dict[str, re.Pattern[str]] = {
+    "largest_slice": cue(
+        "((in|on|at) )?(which|what) (axial )?(slice|level|height|image|cut|section)"
+        "( _){0,4} (widest|largest|biggest|thickest|broadest|best)|where (is|are) (the )?@ (at (its|their) )?(the )?"
+        "(widest|largest|biggest|thickest|broadest)|(best|largest|biggest|widest) (axial )?(slice|level|section|image)|"
+        "(widest|largest|biggest|thickest) (slice|section|part|point|level|spot)"
+    ),
     "slices": cue(
         "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|"
         "what|in which|on which) (images|frames|cuts|levels|sections)|"
@@ -119,7 +125,7 @@ COMPARE = cue(
     "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
     "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|"
     "density|attenuation|volume)|"
-    "greater|in comparison|against"
+    "greater|in comparison|against|how many times|(twice|double|half|times) (as|the (size|volume))"
 )
 BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
 WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin|thinner|thinnest")
@@ -384,7 +390,10 @@ MODALITY = cue(
     "modality|(kind|type|sort) of (image|scan|imaging|picture)|(is|was) this (a|an) (ct|mri|mr|x ray|pet|"
     "ultrasound)( _)?|(how|with what) (was|is) (this|the) (image|scan) (taken|made|acquired)"
 )
-UNMEASURED = cue("surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient")
+UNMEASURED = cue(
+    "surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient|"
+    "bifurcat*|branch(es|ing)?|divides?|forks?"
+)
 AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 CREATIVE = cue(
     "(write|compose|sing|tell|make up|invent|give|create|need|want|do)( me| us)?( _){0,3} (poem|joke|song|story|haiku|"

@@ -90,7 +90,10 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(sent|uploaded|stored|saved|shared) (to|on|with|in)( _)* (server|cloud|internet|anyone|anybody|company|"
         "disk)|privacy|private|confidential|gdpr|hipaa|data (safe|protection)|keep my (data|scan|images)"),
     "identity": cue(
-        "who are you|what are you|(what is )?your name|are you (a |an )?(doctor|human|robot|ai|bot|radiologist|"
+        "who are you|what are you|(what is )?your name|"
+        "(are you|you are)( not)? (a |an )?((real|actual|true|proper|qualified|trained|licensed|human|medical) )*"
+        "(doctor|physician|expert|"
+        "human|robot|ai|bot|radiologist|"
         "person|chatgpt|machine|real)|"
         "who (made|built|created|trained|wrote|developed|programmed|designed) (you|this|it)( _)?"),
     "accuracy": cue(
@@ -103,10 +106,14 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(wrong|incorrect|not right|not correct|false|a mistake)|can i "
         "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you"),
+    "limits": cue(
+        "what (can|could|do|will|would) ((you|it|this) not|not (you|it|this))( _){0,4}|what (are )?your (limits|"
+        "limitations|weaknesses)|(what (is|are) )?(you|it|this) (not able to|unable to|not good at|bad at|"
+        "not capable of)( _){0,3}|limitations?"),
     "capabilities": cue(
         "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|(can you |could you )?help( me)?|how (do|"
         "can|does|should) (i|we|this|it) "
-        "(use|work|start)( _)*|what (can|could) ((you|it) not|not (you|it)) do|what (are )?your (limits|limitations)|"
+        "(use|work|start)( _)*|"
         "what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
         "instructions|what now|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
     "export": cue(
@@ -121,8 +128,8 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(can|could|how (do|can|to)|may)( i| we| you| one)? (correct|fix|edit|refine|change|improve|adjust|"
         "repair|redo)( _){0,3} "
         "(masks?|segmentations?|outlines?|contours?|it|them)( _){0,3}|(show|see|view|display)( me)?( the)? "
-        "(slice|image)( number)? _|(go|jump|take me|scroll|move) to( the)? "
-        "(slice|middle|first|last|top|bottom|next|previous)( _){0,2}|(make|set)( _){0,2} (transparent|opaque|"
+        "image( number)? _|(go|jump|take me|scroll|move) to( the)? "
+        "(middle|first|last|top|bottom|next|previous)( _){0,2}|(make|set)( _){0,2} (transparent|opaque|"
         "darker|brighter|"
         "bigger|smaller)|(change |set |more |less )?(opacity|transparen*|brightness|zoom)( _){0,3}|rename( _)*|"
         "(next|previous) "
@@ -168,13 +175,30 @@ DOUBT = cue(
     "incorrect|not right|"
     "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
     "trustworthy)( ?[?])?$|"
+    "@ (_ )?(is|are|looks?|seems?) (_ )?(wrong|off|incorrect|inaccurate|bad|not right|not correct)( ?[?.!])?$|"
     "do you trust|(can|should) i trust|you (missed|got)( _)* wrong"
 )
 
+KINDS: dict[str, re.Pattern[str]] = {
+    "vessel": cue("(blood )?vessels?|arter(y|ies)|veins?"),
+    "bone": cue("bones?|skeleton"),
+    "airway": cue("airways?"),
+}
+ABLE = cue(
+    "(can|could|do|does|are) (you|it|this|we|i)( able to)?( _)? (segment|find|know|see|recogni(z|s)e|detect|measure|"
+    "identify|outline|name|show|support|mark)|(are|is) (known|supported|available|possible)|(can|could) be "
+    "(segmented|found|measured|outlined|recogni(z|s)ed)"
+)
+HOW_TO_MEND = cue(
+    "(how (do|can|could|to|should)|can|could)( i| we| you| one)? (correct|fix|edit|refine|improve|adjust|repair)"
+)
+TO_FILE = cue("export*|save|download*")
 IN_REGION = cue(
+    "(what|which) (other )?(organs|structures|parts)( of| in| inside| within)( the| this)? "
+    "(abdomen|belly|chest|thorax|pelvis|neck|head)",
     "(what|which organs|which structures|what organs|what structures)( else)? (is|are|lies|lie|do you see|can "
     "you see|do you "
     "find|can be seen|there is)( there| visible| shown| located)? (in|inside|within) (the |this |his |her |my "
     ")?(abdomen|belly|"
-    "chest|thorax|pelvis|neck|head)"
+    "chest|thorax|pelvis|neck|head)",
 )

@@ -16,7 +16,7 @@ AT_LEAST = "at least"
 COUNTED = "counted from 1 at the feet"
 """How axial slices are numbered for a reader: as in the viewer. Indices of arrays and tables count from 0."""
 
-ATTRIBUTES = ("volume", "mean_hu", "diameter", "extent", "slices", "position", "hu_range")
+ATTRIBUTES = ("volume", "mean_hu", "diameter", "extent", "slices", "position", "hu_range", "largest_slice")
 
 # Sides named by attribute and axis; the first is where RAS mm are smaller.
 _AXIS_SIDES = (("left", "right"), ("back", "front"), ("lower", "upper"))
@@ -87,6 +87,18 @@ def slices(scene: Scene, structure: str) -> tuple[Fact, ...]:
     )
 
 
+def largest_slice(scene: Scene, structure: str) -> tuple[Fact, ...]:
+    """The axial slice in which a structure has its largest section, and that section's area."""
+    mask = scene.mask(structure)
+    areas = mask.block.sum(axis=(0, 1))
+    at = int(areas.argmax())
+    area_cm2 = float(areas[at]) * scene.ct.spacing_mm[0] * scene.ct.spacing_mm[1] / 100
+    return (
+        Fact("largest_slice", mask.box.lo[2] + at + 1, "", (structure,), note=COUNTED),
+        Fact("section_cm2", area_cm2, "cm\u00b2", (structure,)),
+    )
+
+
 def position(scene: Scene, structure: str) -> tuple[Fact, ...]:
     """Side of the patient, where between back and front, height in the scan, and the slice of its centre."""
     m = scene.measure(structure)
@@ -131,6 +143,7 @@ _OF = {
     "extent": extent,
     "slices": slices,
     "position": position,
+    "largest_slice": largest_slice,
 }
 
 

@@ -12,15 +12,27 @@ from dataclasses import dataclass, replace
 
 from .contract import Fact, Sentence
 
-# A number stands alone: "L1", "T12", "SAM 2" and ids are no values. A minus counts only at the start of a word.
+# A number stands alone: "L1", "T12" and ids are no values, nor are those of ``_NAMES``. A minus counts only
+# at the start of a word.
 _NUMBER = re.compile(
     r"(?<![\w.,])(?P<sign>[-\u2212])?(?P<digits>\d{1,3}(?:,\d{3})+|\d+)(?P<point>\.\d+)?(?![\w])(?!\.\d)"
 )
+_NAMES = re.compile(r"\bSAM 2(?:\.1)?\b|\b3-?D\b")
 _UNIT = re.compile(
     r"\s*(mL|ml|millilit(?:er|re)s?|L\b|lit(?:er|re)s?|cc\b|HU|Hounsfield units?|"
-    r"mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|%|percent)"
+    r"cm\u00b2|mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|%|percent)"
 )
-_CANONICAL = {"ml": "mL", "cc": "mL", "l": "L", "hu": "HU", "mm": "mm", "cm": "cm", "%": "%", "percent": "%"}
+_CANONICAL = {
+    "ml": "mL",
+    "cc": "mL",
+    "l": "L",
+    "hu": "HU",
+    "mm": "mm",
+    "cm": "cm",
+    "cm\u00b2": "cm\u00b2",
+    "%": "%",
+    "percent": "%",
+}
 _FACTORS = {("L", "mL"): 1000.0, ("cm", "mm"): 10.0}
 _COUNT = (
     "two",
@@ -79,6 +91,7 @@ class Number:
 def numbers(text: str) -> list[Number]:
     """All numbers of a text, in digits and in words ("one" is no number: it is mostly a pronoun)."""
     found = []
+    text = _NAMES.sub(lambda match: " " * len(match.group()), text)
     for match in _NUMBER.finditer(text):
         places = len(match["point"] or ".") - 1
         value = float((match["digits"] + (match["point"] or "")).replace(",", ""))

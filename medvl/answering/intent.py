@@ -81,6 +81,7 @@ _RULES: tuple[Rule, ...] = (
     rules_segment.declined,
     rules_view.view,
     rules_segment.remove,
+    rules_talk.list_kind,
     rules_talk.knowledge,
     rules_talk.report,
     rules_measure.finding,

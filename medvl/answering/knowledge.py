@@ -189,6 +189,11 @@ _CHAT: dict[str, str] = {
         "I can segment organs by name or description, measure volume, mean HU, diameters and slice ranges, "
         "compare structures, say how they lie to one another, check published signs such as liver fat or aortic "
         "diameter, read the scan's geometry, and write a report. Masks can be corrected with clicks.",
+    "limits":
+        "I do not diagnose, I do not look for tumours, fractures, bleeding, free air or other lesions, and I do not "
+        "advise. Structures that I was not trained on cannot be segmented by name, only by clicks or a box in the "
+        "viewer. Masks can be wrong, most of all those of small organs, of organs cut by the border of the scan, and "
+        "in scans unlike those trained on. I read no names, dates or scanner settings.",
     "accuracy":
         "Masks are made by a network and can be wrong, and every number inherits that. Please look at the "
         "outline; a wrong mask can be corrected with clicks and then measured again. Measured accuracy is in the "
@@ -206,8 +211,8 @@ _CHAT: dict[str, str] = {
     "page":
         "That is done on the page: open another scan, scroll to a slice, click or draw a box in a plane to mark "
         "or correct "
-        "a structure, rename a mask or change its opacity in the list, and look at the masks in three planes "
-        "and in 3-D. "
+        "a structure, rename a mask or change its opacity in the list, and look at the masks in every plane "
+        "and as surfaces. "
         "From here I can segment by name, hide, colour, measure and report.",
     "privacy":
         "With the bundled preset the scan stays in the running program: nothing is sent to another service. If "

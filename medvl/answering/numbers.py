@@ -8,8 +8,8 @@ from .contract import Fact
 def show(value: float | int | str | bool, unit: str = "") -> str:
     """A value with its unit, as every answer and table writes it.
 
-    mL below 10 and mm below 100 have one decimal, like percentages below 10; everything else is whole, with a comma
-    between thousands. Other numbers keep up to three decimals.
+    mL, cm² and percentages below 10 and mm below 100 have one decimal; everything else is whole, with a comma between
+    thousands. Other numbers keep up to three decimals.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -32,7 +32,7 @@ def decimals(value: float | int, unit: str) -> int:
     """Places after the point that ``show`` gives a number."""
     if isinstance(value, int):
         return 0
-    limit = {"mL": 10, "mm": 100, "%": 10, "HU": 0}.get(unit)
+    limit = {"mL": 10, "mm": 100, "%": 10, "HU": 0, "cm\u00b2": 10}.get(unit)
     if limit is None:
         return 3
     return 1 if abs(value) < limit - 0.05 else 0

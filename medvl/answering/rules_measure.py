@@ -41,7 +41,8 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
         return ["aortic_calcification"]
     if clause.says(cues.FAT) and "liver" in ids:
         return ["steatosis"]
-    if ids == {"liver", "spleen"} and clause.has(cues.cue("difference|minus")) and clause.has(cues.BRIGHT):
+    both = ids == {"liver", "spleen"}
+    if both and (clause.has(cues.cue("minus")) or (clause.has(cues.cue("difference")) and clause.has(cues.BRIGHT))):
         return ["liver_spleen_difference"]
     if ids == {"right_kidney", "left_kidney"} and clause.has(cues.ASYMMETRY):
         return ["kidney_asymmetry"]
@@ -91,6 +92,10 @@ def choice(clause: Clause) -> list[Request] | None:
 
 
 _ANY = cues.cue("organs?|structures?")
+_THREE = cues.cue("(three|3) ([a-z]+est|most [a-z]+) (organs|structures)|top (three|3)")
+_RATIO = cues.cue(
+    "how many times|what factor|ratio|(twice|double|half|times) (as|the size|the volume|larger|bigger|smaller)"
+)
 
 
 def extreme(clause: Clause) -> list[Request] | None:
@@ -99,7 +104,7 @@ def extreme(clause: Clause) -> list[Request] | None:
     if (
         not which
         or clause.mentions
-        or not ((clause.which or len(clause.words) <= 4) and clause.says(_ANY))
+        or not ((clause.which or len(clause.words) <= 4 or clause.says(_THREE)) and clause.says(_ANY))
         or "than" in clause.words
     ):
         return None
@@ -116,10 +121,12 @@ def compare(clause: Clause) -> list[Request] | None:
     """Two structures by one attribute; a second one that is not said is taken from before or from the other side."""
     if not clause.has(cues.COMPARE) or (imperative(clause) and superlative(clause.words)):
         return None
+    if clause.has(cues.ATTRIBUTES["largest_slice"]):
+        return None  # "in which slice is it largest" compares the slices of one
     if clause.has(cues.RELATIONS["distance"]) or (clause.has(cues.RELATIONS["above"]) and not _measured_word(clause)):
         return None
     # "how big is the larger kidney" describes one, "which kidney is larger" compares two
-    compared = clause.which or clause.yes_no or clause.has(_BOTH_NAMED)
+    compared = clause.which or clause.yes_no or clause.has(_BOTH_NAMED) or clause.has(_RATIO)
     if clause.explicit and not compared:
         return None
     if "than" in clause.words and any(c.isdigit() for c in clause.text.split("than", 1)[1]):
@@ -148,6 +155,8 @@ def compare(clause: Clause) -> list[Request] | None:
     both = {"larger", "smaller"} <= {superlative([w]) for w in clause.words}
     claim = "" if clause.which or both else claim
     which = superlative(clause.words) if clause.which and not clause.yes_no else ""
+    if clause.has(_RATIO) and attribute != "mean_hu":
+        claim, which = "", "ratio"
     return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim, which=which)]
 
 
@@ -193,6 +202,8 @@ def relation(clause: Clause) -> list[Request] | None:
 
 def _subject_first(clause: Clause, ids: tuple[str, ...]) -> tuple[str, ...]:
     """The one that is asked about before the one it is related to: "on which side of the aorta is the cava"."""
+    if len(clause.known) == 2 and len(ids) == 3 and clause.which and len(clause.known[1].ids) == 1:
+        return (ids[2], *ids[:2])  # "which kidney is closer to the liver": the way from the liver to each
     if len(clause.known) != 2 or len(ids) != 2 or not clause.which:
         return ids
     lead = [_lead(clause.words, m) for m in clause.known]
@@ -236,6 +247,9 @@ def scan(clause: Clause) -> list[Request] | None:
     return [Request(Intent.SCAN, attribute=name) for name in dict.fromkeys(names)] or None
 
 
+_ADDED = cues.cue("(sum|total) of|add(ed)? up|(sum|total)|altogether")
+
+
 def measure(clause: Clause) -> list[Request] | None:
     """Attributes of structures, one request each; and on which side one lies."""
     strong_verb = clause.ordered
@@ -249,6 +263,8 @@ def measure(clause: Clause) -> list[Request] | None:
     names = [name for _, name in sorted(found)]
     if not names and clause.known and cues_talk.DESCRIBE_ONE.match(clause.masked) and not strong_verb:
         return [about(clause, Intent.MEASURE, attribute=a) for a in ("volume", "mean_hu")]
+    if not names and len(clause.structures) > 1 and clause.has(_ADDED) and not strong_verb:
+        return [about(clause, Intent.MEASURE, attribute="volume", which="total")]
     if not names and clause.has(cues.COMPARE) and any(c.isdigit() for c in clause.text):
         names = ["mean_hu" if clause.has(cues.BRIGHT) else "volume"]
     referral = referral_of(clause)
@@ -268,7 +284,7 @@ def measure(clause: Clause) -> list[Request] | None:
             names
             and not clause.strange
             and clause.context.last is not None
-            and (asked or "slices" in names or "position" in names or "mean_hu" in names)
+            and (asked or {"slices", "position", "mean_hu", "largest_slice"} & set(names))
         ):
             ids = clause.context.last.structures
             last = clause.context.last
@@ -302,6 +318,8 @@ def measure(clause: Clause) -> list[Request] | None:
 
 def _reduce(names: list[str]) -> list[str]:
     """Attributes really asked for: "how many" beside slices counts slices, "where" beside a slice means the slice."""
+    if "largest_slice" in names:
+        return ["largest_slice"]
     if "slices" in names:
         names = [n for n in names if n not in ("position", "extent", "count")]
     if "count" in names:
@@ -318,4 +336,5 @@ def _reduce(names: list[str]) -> list[str]:
 def _tube(attribute: str, ids: tuple[str, ...], clause: Clause) -> str:
     """The size of a tube is its diameter, unless its volume is asked for by that word."""
     tube = bool(ids) and all(STRUCTURES[id].tube for id in ids)
-    return "diameter" if attribute == "volume" and tube and not clause.has(cues.STANDALONE_VOLUME) else attribute
+    sized = attribute == "largest_slice" or (attribute == "volume" and not clause.has(cues.STANDALONE_VOLUME))
+    return "diameter" if tube and sized else attribute  # its widest place is told with its diameter

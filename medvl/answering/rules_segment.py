@@ -17,6 +17,9 @@ from .referring import describe
 from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, parts
 
 
+_SCREEN = cues.cue("masks|screen|view|viewer|display|canvas|overlays?")
+
+
 def remove(clause: Clause) -> list[Request] | None:
     """Masks to be forgotten: those named, those pointed to, or all."""
     asks = clause.yes_no and clause.words[:2] not in (
@@ -32,7 +35,7 @@ def remove(clause: Clause) -> list[Request] | None:
     if clause.structures:
         return [about(clause, Intent.REMOVE)]
     last = clause.context.last
-    everything = clause.has(cues.EVERYTHING) or "masks" in clause.words
+    everything = clause.has(cues.EVERYTHING) or clause.says(_SCREEN)
     if clause.strange and not everything:
         return [Request(Intent.UNKNOWN, unknown=(clause.strange,))]
     return [Request(Intent.REMOVE, () if everything or last is None else last.structures)]
@@ -215,11 +218,19 @@ def _carried(clause: Clause) -> list[Request] | None:
     if carried is None:
         return None
     if carried.intent is Intent.FINDING and not set(ids) <= set(cues.FINDING_STRUCTURES[carried.finding]):
-        enlarged = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly"}
-        if carried.finding in enlarged.values() and ids and ids[0] in enlarged:
-            return [replace(carried, finding=enlarged[ids[0]])]
-        return [Request(Intent.PRESENCE, ids)]
+        alike = _alike(carried.finding, ids)
+        return [Request(Intent.FINDING, ids, finding=alike)] if alike else [Request(Intent.PRESENCE, ids)]
     return [carried]
+
+
+_FAMILIES = (("gallstones", "renal_stones"), ("splenomegaly", "hepatomegaly", "cardiomegaly", "aortic_aneurysm"))
+"""Findings that ask the same of different organs: stones, and whether it is too large."""
+
+
+def _alike(finding: str, ids: tuple[str, ...]) -> str:
+    """The finding that asks of other structures what one asks of its own, "" if there is none."""
+    family = next((f for f in _FAMILIES if finding in f), ())
+    return next((f for f in family if ids and set(ids) <= set(cues.FINDING_STRUCTURES[f])), "")
 
 
 def open_follow_up(clause: Clause) -> list[Request] | None:

@@ -32,6 +32,10 @@ def knowledge(clause: Clause) -> list[Request] | None:
     """General questions: what a word means, what an organ does, what is normal, how it is measured."""
     if clause.has(cues_talk.DOUBT):
         return [Request(Intent.CHAT, topic="accuracy")]
+    if clause.has(cues_talk.TO_FILE) and not clause.ordered:
+        return [Request(Intent.CHAT, topic="export")]
+    if clause.has(cues_talk.HOW_TO_MEND):
+        return [Request(Intent.CHAT, topic="page")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
     if clause.has(cues_talk.HOW_YOU_KNOW):
@@ -121,6 +125,18 @@ def disease(clause: Clause) -> list[Request] | None:
     if lesion and (imperative(clause) or measured or clause.masked.strip(" ?.") == "#"):
         return None
     return [Request(Intent.REFUSE, clause.structures, topic="diagnosis")]
+
+
+def list_kind(clause: Clause) -> list[Request] | None:
+    """What of a kind can be found: "which vessels can you segment?", "what bones do you know?"."""
+    if not clause.which or not clause.says(cues_talk.ABLE) or clause.yes_no:
+        return None
+    match = next(
+        ((kind, m) for kind, p in cues_talk.KINDS.items() if (m := p.search(" ".join(clause.words[:5])))), None
+    )
+    if match is None or any(m.text not in match[1].group() for m in clause.known + clause.unknown):
+        return None
+    return [Request(Intent.LIST, attribute=match[0])]
 
 
 def list_known(clause: Clause) -> list[Request] | None:

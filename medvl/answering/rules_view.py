@@ -5,6 +5,7 @@ the viewer should go to.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from . import cues
 from .asking import about
@@ -41,8 +42,12 @@ _OFF = cues.cue(
 _ON = cues.cue(
     "unhide|reveal|(turn|switch|toggle) (it |them |(the )?@ )?(back )?on|(turn|switch|toggle) (back )?on|"
     "(show|display) (the )?(it|them|@|everything|all|all masks|masks) (again|once more)|"
-    "bring (it |them |(the )?@ )?back( (the )?@)?|make (it|them|(the )?@) visible"
+    "bring (it |them |(the )?@ |(the |all )*(others?|rest) )?back( (the |all )*(@|others?|rest))?|"
+    "make (it|them|(the )?@) visible|"
+    "(show|display) (the |all )*(others?|rest|hidden)( ones| masks)?( again| too)?"
 )
+_ALL_SHOWN = cues.cue("(show|display)( me)? (everything|all( (of )?(the )?(masks|organs|structures|them))?)")
+_ALL_BUT = cues.cue("(everything|all|all masks) (but|except|apart from|other than|besides)")
 _ONLY = cues.cue(
     "(show|display|see|view) (me )?(only|just|nothing but)|(only|just) (show|display)|hide (everything|all|all masks) "
     "(but|except|apart from|other than|besides)|(hide|turn off) (the )?(others?|rest|all others)"
@@ -50,6 +55,10 @@ _ONLY = cues.cue(
 _CENTRE = cues.cue(
     "(go|jump|navigate|scroll|fly|move|take me|bring me) (back )?to|(re)?cent(er|re)( the view| it)?( on| at| around)?|"
     "zoom( in| into| on| to)*|focus on"
+)
+_SLICE = re.compile(
+    r"\b(go|jump|scroll|move|take me|bring me|navigate|show|open|display|see|view)\b( me)?( back)?( to)?"
+    r"( the)?( (?P<plane>axial|coronal|sagittal))? (slice|image|cut)( number| no| #)* (?P<number>\d{1,4})(?!\S*\d)"
 )
 _COLOUR_VERB = cues.cue("make|colou?r*|paint*|turn|change|recolou?r*|draw|render|in|give")
 _COLOUR = cues.cue("|".join(COLOURS))
@@ -62,12 +71,16 @@ def view(clause: Clause) -> list[Request] | None:
     window = _WINDOW.search(clause.text)
     if window:
         return [Request(Intent.VIEW, attribute="window", topic=WINDOWS[window["before"] or window["after"]])]
+    slice_ = _SLICE.search(clause.text)
+    if slice_:
+        return [Request(Intent.VIEW, attribute="slice", topic=f"{slice_['plane'] or 'axial'} {slice_['number']}")]
     colour = _COLOUR.search(clause.masked)
     if colour and clause.has(_COLOUR_VERB) and clause.structures:
         return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
     if clause.has(_ONLY):
         return [_of(clause, "only")]
-    if clause.has(_ON):
+    hid = any(r.attribute in ("hide", "only") for turn in clause.context.turns for r in turn if r.intent is Intent.VIEW)
+    if clause.has(_ON) or (hid and clause.has(_ALL_SHOWN) and not clause.structures):
         return [_of(clause, "show")]
     if clause.has(_OFF):
         return [_of(clause, "hide")]
@@ -79,9 +92,20 @@ def view(clause: Clause) -> list[Request] | None:
 def _of(clause: Clause, attribute: str) -> Request:
     """A request about what is named, pointed to, or all ("hide everything", "hide the masks")."""
     everything = clause.has(cues.EVERYTHING) or any(w in clause.words for w in ("masks", "overlays", "overlay"))
+    if not clause.has(_ALL_BUT):
+        clause = _wanted(clause)
+    before = clause.context.last
+    if attribute == "show" and not clause.explicit and before is not None and before.attribute == "only":
+        return Request(Intent.VIEW, attribute=attribute)  # after "only the liver", what comes back is all the others
     if clause.structures or clause.unknown:
         return about(clause, Intent.VIEW, attribute=attribute)
     if clause.strange and not everything:
         return Request(Intent.VIEW, attribute=attribute, unknown=(clause.strange,))
     last = clause.context.last
     return Request(Intent.VIEW, () if everything or last is None else last.structures, attribute=attribute)
+
+
+def _wanted(clause: Clause) -> Clause:
+    """The clause without what it does not want, where it wants something: "skip the lungs, just show the liver"."""
+    kept = [m for m in clause.mentions if m.kind not in ("known", "unknown") or not clause.negated(m)]
+    return replace(clause, mentions=kept) if any(m.kind == "known" for m in kept) else clause

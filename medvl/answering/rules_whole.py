@@ -109,6 +109,7 @@ _WHY = cues.cue(
     "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?"
 )
 _HOW_MANY = cues.cue("how many( (are there|of them|in total|do i have|altogether))?|(and )?the number")
+_MATTERS = cues.cue("significant|relevant|meaningful|normal|abnormal|too (much|large|big)|asymmetr*|important")
 _ALL = ("volume", "mean_hu", "extent", "position")
 
 
@@ -124,6 +125,9 @@ def follow_up(clause: Clause) -> list[Request] | None:
         rule = _SIZE_RULES.get(last.structures[0])
         if rule and last.attribute in ("volume", "extent", "diameter"):
             return [Request(Intent.FINDING, last.structures, finding=rule)]
+    kidneys = last.intent is Intent.COMPARE and set(last.structures) == set(cues.FINDING_STRUCTURES["kidney_asymmetry"])
+    if kidneys and clause.has(_MATTERS):
+        return [Request(Intent.FINDING, last.structures, finding="kidney_asymmetry")]
     rest = clause.masked.strip(" ?.!")
     rest = rest.removeprefix("and ").removeprefix("please ").removesuffix(" please")
     if _DETAILS.fullmatch(rest) and last.intent in (Intent.MEASURE, Intent.SEGMENT, Intent.PRESENCE):

@@ -264,6 +264,12 @@ def _slices(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sent
     return say(scene, text, *values)
 
 
+def _largest_slice(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    at, area = map(shown, values)
+    text = f"the axial section of {the(id)} is largest in slice {at} ({facts.COUNTED}): {area}"
+    return say(scene, text, *values)
+
+
 def _position(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
     side, off, depth, level, at = values
     own = f"{verb(id, 'lies')} {side_words(scene, id)}"
@@ -312,4 +318,5 @@ _MEASURED = {
     "extent": _extent,
     "slices": _slices,
     "position": _position,
+    "largest_slice": _largest_slice,
 }

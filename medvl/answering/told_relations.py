@@ -11,7 +11,7 @@ from .numbers import shown
 from .scene import Scene
 from .sentences import missing, say
 from .vocabulary import STRUCTURES
-from .words import all_the, be, listing, the, verb
+from .words import all_the, be, have, listing, the, verb
 
 _OPPOSITE = {"larger": "smaller", "smaller": "larger", "brighter": "darker", "darker": "brighter"}
 _WAY = {
@@ -68,7 +68,9 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         return [say(scene, text, *ranked), *gone]
     a, b = values
     told = []
-    if shown(a) == shown(b):
+    if request.which == "ratio":
+        told.append(_ratio(scene, a, b, request.attribute))
+    elif shown(a) == shown(b):
         lead = "no: " if request.claim else ""
         told.append(say(scene, f"{lead}{all_the(there)} are equal within rounding: {_of(a)} each", a, b))
     else:
@@ -109,6 +111,15 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             )
         )
     return told + gone
+
+
+def _ratio(scene: Scene, a: Fact, b: Fact, attribute: str) -> Sentence:
+    """How many times the second value the first is."""
+    one, other = a.structures[0], b.structures[0]
+    ratio = Fact("ratio", round(a.value / b.value, 2), "", (one, other))
+    what = {"volume": "volume", "extent": "height"}.get(attribute, "diameter")
+    text = f"{the(one)} {have(one)} {shown(ratio)} times the {what} of {the(other)}: {_of(a)} against {_of(b)}"
+    return say(scene, text, ratio, a, b)
 
 
 def _extreme(scene: Scene, which: str, ranked: list[Fact]) -> Sentence:

@@ -10,6 +10,7 @@ from .findings import FINDINGS, Finding, Outcome
 from .numbers import shown
 from .scene import Scene
 from .sentences import say
+from .vocabulary import STRUCTURES
 from .words import SIDES, all_the, listing, name, the
 
 _DIRECTION = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "head", "I": "feet"}
@@ -172,6 +173,16 @@ def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
     if gone:
         told.append(say(scene, f"I looked for {listing([the(id) for id in gone], 'and')} too, and did not find them"))
     return told
+
+
+def kind_list(kind: str, known: Iterable[str]) -> Sentence:
+    """Which structures of a kind can be asked for; nothing is looked for."""
+    ids = [id for id in known if STRUCTURES[id].kind == kind]
+    many = {"vessel": "vessels", "bone": "bones", "airway": "airways", "nerve": "nerves"}[kind]
+    if not ids:
+        return say(None, f"I know no {many} by name", source="program")
+    text = f"of {many} I know {listing([the(id) for id in ids])}; others can be marked by clicks or a box in the viewer"
+    return say(None, text, source="program")
 
 
 def cut_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:

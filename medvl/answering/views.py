@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from . import sentences
-from .contract import Request, Sentence, View
+from .contract import Fact, Request, Sentence, View
+from .numbers import shown
 from .rules_view import COLOURS
 from .scene import Scene
 from .words import all_the
@@ -26,6 +27,8 @@ def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]
     action = request.attribute
     if action == "window":
         return View("window", value=request.topic), [_say(f"the viewer shows the {request.topic.lower()} window")]
+    if action == "slice":
+        return _to_slice(scene, request.topic)
     if request.unknown and not request.structures:
         return None, []  # what is said of the unknown is all
     named = request.structures or tuple(scene.present)
@@ -44,6 +47,20 @@ def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]
     if action == "colour":
         text = f"{all_the(there)} {'is' if len(there) == 1 else 'are'} {request.topic} now"
     return View(action, ids, COLOURS.get(request.topic, "") if action == "colour" else ""), [_say(text)]
+
+
+def _to_slice(scene: Scene, topic: str) -> tuple[View | None, list[Sentence]]:
+    """The viewer at a slice, counted from 1 as the viewer does."""
+    plane, number = topic.split()
+    axis = {"sagittal": 0, "coronal": 1, "axial": 2}[plane]
+    count = Fact("slices_of_plane", int(scene.ct.shape[axis]), source="scan")
+    asked = Fact("slice", int(number), source="scan")
+    if not 1 <= asked.value <= count.value:
+        text = f"there is no {plane} slice {shown(asked)}: they are counted from 1 to {shown(count)}"
+        return None, [sentences.say(None, text, asked, count, Fact("first", 1), source="program")]
+    text = f"the viewer shows {plane} slice {shown(asked)} of {shown(count)}"
+    view = View("slice", value=f"{axis} {asked.value - 1}")
+    return view, [sentences.say(None, text, asked, count, source="program")]
 
 
 def _say(text: str) -> Sentence:

@@ -12,8 +12,9 @@ Names are written as ``normalise.words`` gives them: lower case, no hyphens. Plu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from .lexicon import names, word_set
 
@@ -408,3 +409,21 @@ def lies_in(id: str, region: str) -> bool:
                "inferior_vena_cava": ("chest",), "spinal_cord": ("chest", "abdomen"), "other_bone": ("chest", "pelvis"),
                "trachea": ("head_neck",)}  # fmt: skip
     return STRUCTURES[id].region == region or region in through.get(id, ())
+
+
+KINDS = frozenset(s.kind for s in STRUCTURES.values()) - {"organ", "surface"}
+"""Kinds that a list can be asked for: "which vessels do you know"."""
+
+
+def listed(what: str, ids: Iterable[str]) -> tuple[str, ...]:
+    """Of some structures those that a list is about.
+
+    Args:
+        what: a region of the body; a kind (nothing of it needs to be looked for: ``()``); else all are meant.
+        ids: structures.
+    """
+    if what in KINDS:
+        return ()
+    if what not in get_args(Region):
+        return tuple(ids)
+    return tuple(id for id in ids if STRUCTURES[id].region == what or (id == "aorta" and what == "chest"))

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from medvl.answering import knowledge
+from medvl.answering import guard, knowledge
+from medvl.answering.contract import Sentence
 from medvl.answering.cues import FINDING_STRUCTURES
 from medvl.answering.cues_talk import CHAT
 from medvl.answering.cues_talk import TOPICS as GENERAL
@@ -23,6 +24,7 @@ def test_every_topic_has_a_text_of_its_own(topic):
 def test_no_text_states_a_number():
     """Numbers are facts with a source; the scale of CT is told in words."""
     for topic in knowledge.TOPICS:
+        assert guard.holds(Sentence(knowledge.text(topic), "knowledge")), topic  # or it would not be told
         assert not re.search(r"\d", re.sub(r"MedVL-SAM2|SAM 2|3-D", "", knowledge.text(topic))), topic
 
 

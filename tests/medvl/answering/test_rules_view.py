@@ -95,3 +95,38 @@ class TestOnAScan:
         assert views == [View("window", value="Lung")]
         assert isinstance(found[-1], Done)
         assert not found[-1].answer.refused
+
+    def test_a_slice_is_counted_as_the_viewer_counts(self):
+        views, found = self.pieces(Conversation(sample()), "jump to slice 5")
+        assert views == [View("slice", value="2 4")]
+        assert "slice 5 of" in found[-1].answer.text
+        views, _ = self.pieces(Conversation(sample()), "show coronal slice number 1")
+        assert views == [View("slice", value="1 0")]
+
+    def test_a_slice_that_is_not_there_is_refused_with_the_range(self):
+        views, found = self.pieces(Conversation(sample()), "go to slice 4000")
+        assert views == []
+        assert "counted from 1 to" in found[-1].answer.text
+
+    @pytest.mark.parametrize("text", ["bring the others back", "show the rest again", "show them again", "unhide all"])
+    def test_after_showing_one_the_others_come_back(self, text):
+        talk = Conversation(sample())
+        masks = [p.mask.id for p in talk.ask("segment liver, spleen and stomach") if isinstance(p, MaskRef)]
+        list(talk.ask("show only the spleen"))
+        (change,), _ = self.pieces(talk, text)
+        assert change.action == "show"
+        assert set(change.mask_ids) == set(masks)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("skip the lungs, just show the liver", ("liver",)),
+        ("leave out the heart, only show the spleen and the liver", ("spleen", "liver")),
+        ("hide everything except the aorta", ("aorta",)),
+        ("without the bones, show only the kidneys", ("right_kidney", "left_kidney")),
+    ],
+)
+def test_what_is_not_wanted_is_not_shown(text, shown):
+    requests = [r for r in parse(text) if r.intent is Intent.VIEW]
+    assert [(r.attribute, r.structures) for r in requests] == [("only", shown)]

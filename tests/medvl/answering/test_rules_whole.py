@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from medvl.answering.contract import Done, Intent
 from medvl.answering.conversation import Conversation
 from medvl.answering.intent import parse
 from tests.medvl.answering.scenes import finder_of
+
+TWO = {"liver": np.s_[5:15, 5:15, 5:15], "spleen": np.s_[20:25, 5:15, 5:15]}  # the liver has twice the voxels
 
 
 def turns(*texts: str):
@@ -94,3 +97,94 @@ def test_answers_are_computed():
 def test_a_volume_is_told_once():
     text = said(Conversation(finder()), "segment the liver and tell me its volume")
     assert text.count("mL") == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "finding", "structures"),
+    [
+        ("are there gallstones?", "what about the kidneys?", "renal_stones", ("right_kidney", "left_kidney")),
+        ("any kidney stones?", "and in the gallbladder?", "gallstones", ("gallbladder",)),
+        ("is the spleen enlarged?", "and the aorta?", "aortic_aneurysm", ("aorta",)),
+        ("compare the kidneys", "is that difference significant?", "kidney_asymmetry", ("right_kidney", "left_kidney")),
+    ],
+)
+def test_a_question_about_another_organ_asks_for_the_same(before, text, finding, structures):
+    (request,) = turns(before, text)
+    assert (request.intent, request.finding, request.structures) == (Intent.FINDING, finding, structures)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "how many times larger is the liver than the spleen?",
+        "ratio of liver to spleen",
+        "is the liver twice as big as the spleen",
+    ],
+)
+def test_a_ratio_is_told_as_one(text):
+    finder = finder_of(TWO)
+    answer = next(p for p in Conversation(finder).ask(text) if isinstance(p, Done)).answer
+    assert "2 times the volume of the spleen" in answer.text
+
+
+@pytest.mark.parametrize("text", ["sum of both kidneys", "add up the kidneys", "the total of the two kidneys"])
+def test_a_sum_is_measured_not_drawn(text):
+    (request,) = parse(text)
+    assert (request.intent, request.which) == (Intent.MEASURE, "total")
+    assert request.structures == ("right_kidney", "left_kidney")
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute"),
+    [
+        ("in what slice is the liver largest?", "largest_slice"),
+        ("which slice shows the spleen best?", "largest_slice"),
+        ("where is the aorta widest?", "diameter"),  # told with its slice
+        ("at which level is the bladder biggest?", "largest_slice"),
+    ],
+)
+def test_where_it_is_largest(text, attribute):
+    (request,) = parse(text)
+    assert (request.intent, request.attribute) == (Intent.MEASURE, attribute)
+
+
+def test_the_largest_section_is_that_of_the_mask():
+    finder = finder_of(TWO)
+    mask = finder.find("liver").mask
+    answer = next(
+        p for p in Conversation(finder).ask("in which slice is the liver largest?") if isinstance(p, Done)
+    ).answer
+    facts = {fact.key: fact.value for sentence in answer.sentences for fact in sentence.facts}
+    areas = mask.array.sum(axis=(0, 1))
+    assert facts["largest_slice"] == areas.argmax() + 1
+    assert facts["section_cm2"] == pytest.approx(areas.max() * finder.ct.spacing_mm[0] * finder.ct.spacing_mm[1] / 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("which vessels can you segment?", "vessel"), ("what bones do you know", "bone")]
+)
+def test_what_is_known_of_a_kind_needs_no_look_at_the_scan(text, kind):
+    (request,) = parse(text)
+    assert (request.intent, request.attribute) == (Intent.LIST, kind)
+    pieces = list(Conversation(finder_of(TWO)).ask(text))
+    assert {type(p).__name__ for p in pieces} == {"Words", "Done"}
+
+
+def test_what_of_a_region_is_there_leaves_the_others_out():
+    (request,) = parse("which organs in the chest can you find?")
+    assert (request.intent, request.attribute) == (Intent.LIST, "chest")
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("what can you not do?", "limits"),
+        ("are you a real doctor?", "identity"),
+        ("I think the liver mask is wrong", "accuracy"),
+        ("export the liver as nifti", "export"),
+        ("how do I fix the spleen?", "page"),
+    ],
+)
+def test_about_the_program(text, topic):
+    (request,) = parse(text)
+    assert (request.intent, request.topic) == (Intent.CHAT, topic)
