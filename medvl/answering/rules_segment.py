@@ -16,7 +16,6 @@ from .mentions import Mention
 from .referring import describe
 from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, parts
 
-
 _SCREEN = cues.cue("masks|screen|view|viewer|display|canvas|overlays?")
 
 
