@@ -78,11 +78,16 @@ def _where(finding: str, clause: Clause) -> tuple[str, ...]:
     return said or all_of
 
 
+_TURNED = ("larger", "smaller", "brighter", "darker")
+
+
 def choice(clause: Clause) -> list[Request] | None:
     """The other choice of a pair that was asked about: "and the smaller one?"."""
     last, choose = clause.context.last, superlative(clause.words)
     if not choose or last is None or clause.mentions or clause.which or clause.yes_no or "than" in clause.words:
         return None
+    if last.intent is Intent.COMPARE and last.which in _TURNED and len(last.structures) > 2:
+        return [replace(last, which=choose)]  # "and the smallest?" of all
     ids = clause.context.two()
     if len(ids) != 2 or last.claim:
         return None
@@ -91,7 +96,7 @@ def choice(clause: Clause) -> list[Request] | None:
     return [Request(Intent.SEGMENT, ids, choose=choose)]
 
 
-_ANY = cues.cue("organs?|structures?")
+_ANY = cues.cue("organs?|structures?|things?|objects?|parts?")
 _THREE = cues.cue("(three|3) ([a-z]+est|most [a-z]+) (organs|structures)|top (three|3)")
 _RATIO = cues.cue(
     "how many times|what factor|ratio|(twice|double|half|times) (as|the size|the volume|larger|bigger|smaller)"
@@ -168,6 +173,9 @@ def _measured_word(clause: Clause) -> bool:
 def relation(clause: Clause) -> list[Request] | None:
     """Where structures lie to each other."""
     relation = next((r for r, pattern in cues.RELATIONS.items() if clause.has(pattern)), "")
+    if relation in ("above", "front") and clause.which and not clause.mentions and len(clause.words) <= 5:
+        ids = clause.context.two()  # "which is higher?"
+        return [Request(Intent.RELATION, ids, relation=relation)] if len(ids) == 2 else None
     ordered = clause.ordered if relation == "distance" else imperative(clause)  # "I would like to know the distance"
     if not relation or not clause.mentions or (ordered and not clause.which):
         return None

@@ -31,6 +31,9 @@ def remove(clause: Clause) -> list[Request] | None:
         return None
     if any(clause.negated(m) for m in clause.known):
         return None
+    before = clause.context.last
+    if clause.says(cues.cue("undo")) and not clause.explicit and before is not None and before.intent is Intent.REMOVE:
+        return [Request(Intent.SEGMENT, before.structures)]
     if clause.structures:
         return [about(clause, Intent.REMOVE)]
     last = clause.context.last
@@ -149,8 +152,19 @@ def _targets(clause: Clause) -> Clause:
     return replace(clause, mentions=kept) if referral_of(clause) is None else clause
 
 
+_MENDED = cues.cue(
+    "no wait|wait( no)?|i mean(t)?( to say)?|sorry|scratch that|correction|no , i|oh no|rather( ,)?|no make that"
+)
+
+
 def _only(clause: Clause, request: Request) -> Request:
     """What is said after "only" narrows what was said before it: "the lungs, but only the right one"."""
+    mended = [m.end() for m in _MENDED.finditer(clause.text)]
+    if mended and not request.referring:  # "the liver, no wait, the spleen"
+        at = len(clause.text[: mended[-1]].split())
+        after = tuple(dict.fromkeys(id for m in clause.known if m.start >= at for id in m.ids))
+        if after and min(m.start for m in clause.known) < at:
+            return replace(request, structures=after)
     marks = [i for i, w in enumerate(clause.words) if w in ("only", "just")]
     if marks and not request.referring:
         after = tuple(dict.fromkeys(id for m in clause.known if m.start >= marks[0] for id in m.ids))

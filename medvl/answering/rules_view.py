@@ -35,6 +35,10 @@ _WINDOW = re.compile(
     rf"\b(?P<before>{'|'.join(WINDOWS)})\w*( tissue)? (window\w*|preset|setting)\b"
     rf"|\b(window\w*|preset) (to|for|of|on|=|:)( the)? (?P<after>{'|'.join(WINDOWS)})"
 )
+_BEST_WINDOW = cues.cue(
+    "(which|what|best|right|good|suitable) window( _){0,5} (for|to (see|look at|view))|"
+    "window should( _){0,3} (use|take|choose)"
+)
 _OFF = cues.cue(
     "hide|hiding|conceal|(turn|switch|toggle) (it |them |(the )?@ )?off|(turn|switch|toggle) off|"
     "(make )?invisible|blend out"
@@ -47,6 +51,7 @@ _ON = cues.cue(
     "(show|display) (the |all )*(others?|rest|hidden)( ones| masks)?( again| too)?"
 )
 _ALL_SHOWN = cues.cue("(show|display)( me)? (everything|all( (of )?(the )?(masks|organs|structures|them))?)")
+_UNDO = cues.cue("undo( that| it| this)?|revert( that| it)?|(take|put) (that|it) back")
 _ALL_BUT = cues.cue("(everything|all|all masks) (but|except|apart from|other than|besides)")
 _ONLY = cues.cue(
     "(show|display|see|view) (me )?(only|just|nothing but)|(only|just) (show|display)|hide (everything|all|all masks) "
@@ -66,6 +71,9 @@ _COLOUR = cues.cue("|".join(COLOURS))
 
 def view(clause: Clause) -> list[Request] | None:
     """What the viewer should show or leave out."""
+    advice = _advised(clause)
+    if advice:
+        return [Request(Intent.VIEW, attribute="window", topic=advice)]
     if clause.says(_ASKS) or clause.declined or (clause.yes_no and clause.words[0] in ("is", "are", "was", "were")):
         return None
     window = _WINDOW.search(clause.text)
@@ -79,6 +87,9 @@ def view(clause: Clause) -> list[Request] | None:
         return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
     if clause.has(_ONLY):
         return [_of(clause, "only")]
+    last = clause.context.last
+    if clause.has(_UNDO) and last is not None and last.intent is Intent.VIEW and last.attribute in ("hide", "only"):
+        return [Request(Intent.VIEW, last.structures if last.attribute == "hide" else (), attribute="show")]
     hid = any(r.attribute in ("hide", "only") for turn in clause.context.turns for r in turn if r.intent is Intent.VIEW)
     if clause.has(_ON) or (hid and clause.has(_ALL_SHOWN) and not clause.structures):
         return [_of(clause, "show")]
@@ -87,6 +98,13 @@ def view(clause: Clause) -> list[Request] | None:
     if clause.has(_CENTRE) and (clause.structures or clause.unknown):
         return [_of(clause, "centre")]
     return None
+
+
+def _advised(clause: Clause) -> str:
+    """The window for what is named: "which window should I use for the lungs?"."""
+    if not clause.says(_BEST_WINDOW):
+        return ""
+    return next((name for stem, name in WINDOWS.items() if any(w.startswith(stem) for w in clause.words)), "")
 
 
 def _of(clause: Clause, attribute: str) -> Request:

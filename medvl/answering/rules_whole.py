@@ -106,7 +106,8 @@ _DETAILS = cues.cue(
 )
 _WHY = cues.cue(
     "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|"
-    "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?"
+    "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?|"
+    "(at |which |what |is |the )*(thresholds?|cut ?offs?|limits?)"
 )
 _HOW_MANY = cues.cue("how many( (are there|of them|in total|do i have|altogether))?|(and )?the number")
 _MATTERS = cues.cue("significant|relevant|meaningful|normal|abnormal|too (much|large|big)|asymmetr*|important")

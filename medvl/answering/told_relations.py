@@ -94,11 +94,10 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         )
         one, other = first.structures[0], second.structures[0]
         text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {_of(first)} against {_of(second)}"
+        text += f", a difference of {shown(difference)}"
         if share is not None:
-            text += f", a difference of {shown(share)}"
-        else:
-            text += f", a difference of {shown(difference)}"
-        told.append(say(scene, text, a, b, share if share is not None else difference))
+            text += f" ({shown(share)})"
+        told.append(say(scene, text, a, b, difference, *([share] if share is not None else [])))
     cut = [f for f in values if f.note.startswith(facts.AT_LEAST)]
     if cut:
         who = [f.structures[0] for f in cut]
