@@ -26,6 +26,8 @@ window.medvlViewer = {
         voxels: m.voxels,
       })),
       pending: viewer.pending.length,
+      rulers: viewer.rulers.list.map((r) => ({ plane: r.plane.name, slice: r.index, mm: viewer.rulers.mm(r) })),
+      crosshair: viewer.hairsShown,
       busy: viewer.busy,
       frames: viewer.clock.summary(),
       firstPicture: viewer.firstPicture ?? null,
