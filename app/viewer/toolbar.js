@@ -102,7 +102,9 @@ function buildToolbar(viewer) {
     viewer.root.focus({ preventScroll: true });
   });
   root.append(presets);
-  addButton(root, 'stop', 'Stop the segmentation', '', () => viewer.action('stop')).append(make('span', '', 'Stop'));
+  addButton(root, 'stop', 'Stop the segmentation', '', () => viewer.action('stop'));
+  const stopWord = make('span', '', 'Stop');
+  buttons.stop.append(stopWord);
   addButton(root, 'help', 'Keys and gestures', '?', () => viewer.help.open());
 
   return {
@@ -131,6 +133,8 @@ function buildToolbar(viewer) {
       buttons.clear.title = clears;
       buttons.clear.setAttribute('aria-label', clears);
       buttons.stop.hidden = !viewer.busy;
+      buttons.stop.disabled = viewer.stopping;
+      setText(stopWord, viewer.stopping ? 'Stopping' : 'Stop');
       presets.disabled = !ready;
       presets.value = viewer.preset === null ? '' : String(viewer.preset);
     },

@@ -20,6 +20,7 @@ class Viewer {
     this.hairsShown = true;
     this.rulers = new Rulers(this);
     this.busy = false;
+    this.stopping = false;
     this.status = '';
     this.pending = [];
     this.draft = null;
@@ -65,6 +66,7 @@ class Viewer {
   take(value) {
     const next = value || {};
     this.busy = Boolean(next.busy);
+    this.stopping = this.stopping && this.busy;
     this.status = typeof next.status === 'string' ? next.status : '';
     if ((next.token || '') !== this.token || (next.case || 0) !== this.caseId) this.open(next);
     else if (!this.current) this.opening = next;
@@ -209,6 +211,8 @@ class Viewer {
   action(name) {
     if (!this.current) return;
     if (name === 'clear' || name === 'undo') this.pending = [];
+    if (name === 'stop') this.stopping = true;
+    this.toolbar.refresh();
     this.touch(false);
     trigger('action', { name });
   }
