@@ -8,12 +8,12 @@ import pytest
 
 from app.viewer.component import FOLDER
 
-from .test_viewer import at, browser, cube, crosshair, page, server, settle, state  # noqa: F401
+from .test_viewer import at, browser, crosshair, cube, page, server, settle, state  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
 
-def drag(page, plane, start, end, **keys):
+def drag(page, plane, start, end, **keys):  # noqa: F811
     page.mouse.move(*at(page, plane, start))
     page.mouse.down(**keys)
     page.mouse.move(*at(page, plane, end), steps=3)
@@ -21,7 +21,7 @@ def drag(page, plane, start, end, **keys):
     settle(page)
 
 
-def marks(page, plane):
+def marks(page, plane):  # noqa: F811
     """Number of pixels that are drawn above a plane's picture."""
     return page.evaluate(
         """(plane) => {
@@ -138,18 +138,23 @@ def test_fingers_scroll_zoom_measure_and_place_a_point(server, browser):  # noqa
             fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         settle(page)
 
+    def take(tool):
+        page.locator(f'.mv-button[data-name="{tool}"]').tap()
+        page.wait_for_function("tool => medvlViewer.state().tool === tool", arg=tool)
+
     x, y = at(page, "axial", (48, 40, 30))
     two = [(x - 20, y), (x + 20, y)], [(x - 50, y + 10), (x + 50, y + 10)]
     touch(("touchStart", two[0][:1]), ("touchStart", two[0]), ("touchMove", two[1]))
     assert state(page)["zoom"]["axial"] > 1.5
     assert state(page)["ijk"] == [48, 40, 30]
     page.locator('.mv-button[data-name="fit"]').tap()
-    page.locator('.mv-button[data-name="ruler"]').tap()
+    page.wait_for_function("medvlViewer.state().zoom.axial === 1")
+    take("ruler")
     a, b = at(page, "axial", (20, 40, 30)), at(page, "axial", (60, 40, 30))
     touch(("touchStart", [a]), ("touchMove", [b]))
     (ruler,) = state(page)["rulers"]
     assert ruler["mm"] == pytest.approx(40, rel=0.05)
-    page.locator('.mv-button[data-name="positive"]').tap()
+    take("positive")
     page.touchscreen.tap(*at(page, "axial", (40, 30, 30)))
     page.wait_for_function("medvlViewer.state().masks.length === 1")
     assert server.events[0]["kind"] == "point"
