@@ -36,6 +36,7 @@ from .viewer import viewer_value
 
 UPDATE_EVERY_S = 0.2
 EXPORT_NAME = "medvl-export.zip"
+VOXEL_KINDS = {"labels", "masks", "dicom_seg"}  # an export with one of these holds the masks
 
 
 class Handlers:
@@ -280,7 +281,12 @@ class Handlers:
             raise ExportError("There is no mask to export. Click a structure or draw a box round it first.")
         path = session.folder / EXPORT_NAME
         export_zip(path, session.ct, chosen, formats=include)
-        return {"export": panel.export_value(session, path)}
+        if VOXEL_KINDS.intersection(include):
+            session.board.mark_saved(chosen)
+        return {
+            "export": panel.export_value(session, path),
+            "viewer": viewer_value(session.board, busy=session.busy),
+        }
 
     def download(self, token: str) -> Path | None:
         """The export of the session with this token, for the download's route."""

@@ -40,8 +40,10 @@ function makeRow(mask) {
   const row = document.createElement('li');
   row.className = 'mp-row';
   row.dataset.id = mask.id;
-  row.setAttribute('role', 'option');
-  row.tabIndex = 0;
+  const pick = document.createElement('button');
+  pick.type = 'button';
+  pick.className = 'mp-pick';
+  pick.title = 'Select this mask and centre the viewer on it';
   const swatch = document.createElement('span');
   swatch.className = 'mp-swatch';
   const name = document.createElement('span');
@@ -51,7 +53,8 @@ function makeRow(mask) {
   const eye = document.createElement('button');
   eye.type = 'button';
   eye.className = 'mp-eye';
-  row.append(swatch, name, size, eye);
+  pick.append(swatch, name, size);
+  row.append(pick, eye);
   return row;
 }
 
@@ -60,15 +63,14 @@ function fillRow(row, mask) {
   row.classList.toggle('is-active', on);
   row.classList.toggle('is-running', mask.running);
   row.classList.toggle('is-hidden', !mask.visible);
-  row.setAttribute('aria-selected', String(on));
-  row.children[0].style.background = mask.color;
-  row.children[1].textContent = mask.name;
-  row.children[1].title = mask.name;
-  row.children[2].textContent = volume(mask.volume_ml);
-  const eye = row.children[3];
-  eye.setAttribute('aria-label', mask.visible ? 'Hide' : 'Show');
+  const [pick, eye] = row.children;
+  pick.setAttribute('aria-pressed', String(on));
+  pick.children[0].style.background = mask.color;
+  pick.children[1].textContent = mask.name;
+  pick.children[1].title = mask.name;
+  pick.children[2].textContent = volume(mask.volume_ml);
+  eye.setAttribute('aria-label', (mask.visible ? 'Hide ' : 'Show ') + mask.name);
   eye.title = mask.visible ? 'Hide' : 'Show';
-  eye.setAttribute('aria-pressed', String(mask.visible));
   if (eye.dataset.on !== String(mask.visible)) {
     eye.dataset.on = String(mask.visible);
     eye.replaceChildren(eyeIcon(mask.visible));
@@ -108,11 +110,12 @@ function render() {
   const before = model.active;
   model = given() || model;
   const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
-  list.replaceChildren(...model.masks.map((mask) => {
-    const row = rows.get(mask.id) || makeRow(mask);
-    fillRow(row, mask);
-    return row;
-  }));
+  const wanted = model.masks.map((mask) => rows.get(mask.id) || makeRow(mask));
+  rows.forEach((row) => { if (!wanted.includes(row)) row.remove(); });
+  wanted.forEach((row, at) => { // a row that stays keeps its focus and a click that is under way
+    if (list.children[at] !== row) list.insertBefore(row, list.children[at] || null);
+    fillRow(row, model.masks[at]);
+  });
   $('.mp-empty').hidden = model.masks.length > 0;
   $('.mp-next').hidden = model.masks.length === 0 || active() !== null;
   $('[data-op="undo"]').disabled = !model.undo;
@@ -136,7 +139,7 @@ element.addEventListener('click', (event) => {
     const mask = model.masks.find((m) => m.id === row.dataset.id);
     send('eye', row.dataset.id, { visible: !mask.visible });
   } else if (row) {
-    if (row.dataset.id !== model.active) send('select', row.dataset.id);
+    send('jump', row.dataset.id);
   } else if (button && button.dataset.op === 'delete' && !sure) { // one more click: Undo does not bring it back
     sure = setTimeout(unsure, ASK_MS);
     button.textContent = 'Really?';
@@ -149,11 +152,12 @@ element.addEventListener('dblclick', (event) => {
   if (event.target.closest('.mp-rowname')) nameInput.select();
 });
 list.addEventListener('keydown', (event) => {
-  const row = event.target.classList.contains('mp-row') ? event.target : null;
-  if (row && (event.key === 'Enter' || event.key === ' ')) {
-    event.preventDefault();
-    send('select', row.dataset.id);
-  }
+  const step = { ArrowDown: 'nextElementSibling', ArrowUp: 'previousElementSibling' }[event.key];
+  const row = event.target.closest('.mp-row');
+  if (!step || !row) return;
+  event.preventDefault(); // the list does not scroll beside, the viewer not at all
+  event.stopPropagation();
+  if (row[step]) row[step].querySelector(event.target.closest('.mp-eye') ? '.mp-eye' : '.mp-pick').focus();
 });
 // Keys typed into a name are letters, not tools of the viewer.
 ['keydown', 'keyup', 'keypress'].forEach((kind) => nameInput.addEventListener(kind, (event) => event.stopPropagation()));

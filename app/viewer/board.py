@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -48,6 +49,12 @@ class _Entry:
     visible: bool = True
     opacity: float = DEFAULT_OPACITY
     prompts: list[dict[str, Any]] = field(default_factory=list)
+    written: tuple[weakref.ref, str] | None = None  # voxels and name as they were last exported
+
+    @property
+    def saved(self) -> bool:
+        """True if an export holds the mask as it is now."""
+        return self.written is not None and self.written[0]() is self.mask.block and self.written[1] == self.mask.name
 
 
 class Board:
@@ -149,6 +156,14 @@ class Board:
                 entry.prompts = drawn
                 self._revision += 1
 
+    def mark_saved(self, masks: Iterable[Mask]) -> None:
+        """These masks have been exported as they are: leaving the page does not lose them."""
+        with self._lock:
+            for mask in masks:
+                if mask.id in self._entries:
+                    self._entries[mask.id].written = (weakref.ref(mask.block), mask.name)
+            self._revision += 1
+
     def focus(self, ijk: Iterable[float | None]) -> None:
         """Move the crosshair to a voxel; along an axis whose index is None it stays where it is."""
         point = [
@@ -229,11 +244,11 @@ class Board:
         with self._lock:
             revision, active, focus, window = self._revision, self._active, self._focus, self._window
             entries = [
-                (e.mask, e.born, np.flatnonzero(e.slice_revision > since), e.visible, e.opacity, e.prompts)
+                (e.mask, e.born, np.flatnonzero(e.slice_revision > since), e.visible, e.opacity, e.prompts, e.saved)
                 for e in self._entries.values()
             ]
         masks, payload = [], []
-        for mask, born, changed, visible, opacity, prompts in entries:
+        for mask, born, changed, visible, opacity, prompts, saved in entries:
             table: list[list[int]] = []
             if mask.box is None:
                 table = [] if born > since else [[int(k), 0, 0, 0, 0, 0] for k in changed]
@@ -251,6 +266,7 @@ class Board:
                     "opacity": opacity,
                     "born": born,
                     "prompts": prompts,
+                    "saved": saved,
                     "slices": table,
                 }
             )

@@ -26,12 +26,12 @@ function attachGestures(view, viewer) {
   /** What a drag that begins with this button does. */
   const modeOf = (event) => {
     if (event.pointerType === 'touch') {
-      if (viewer.tool === 'box' || viewer.tool === 'window') return viewer.tool;
+      if (viewer.tool === 'box' || viewer.tool === 'window' || viewer.tool === 'ruler') return viewer.tool;
       return 'scroll';
     }
     if (event.button === 1 || (event.button === 0 && event.shiftKey)) return 'pan';
     if (event.button === 2) return 'window';
-    return { navigate: 'crosshair', window: 'window', box: 'box', positive: 'click', negative: 'click' }[viewer.tool];
+    return { navigate: 'crosshair', positive: 'click', negative: 'click' }[viewer.tool] || viewer.tool;
   };
 
   const middle = () => {
@@ -49,6 +49,7 @@ function attachGestures(view, viewer) {
     pointers.set(event.pointerId, [x, y]);
     if (pointers.size === 2) {
       viewer.setDraft(null);
+      viewer.rulers.cancel();
       drag = null;
       pinch = middle();
       return;
@@ -58,6 +59,7 @@ function attachGestures(view, viewer) {
     drag = { mode, x, y, startX: x, startY: y, moved: false, touch: event.pointerType === 'touch', rest: 0, window: { ...viewer.window } };
     drag.start = view.toVoxel(x, y);
     if (mode === 'crosshair') viewer.moveTo(view.voxelAt(x, y));
+    if (mode === 'ruler') viewer.rulers.press(view, x, y, drag.touch);
   });
 
   root.addEventListener('pointermove', (event) => {
@@ -81,6 +83,7 @@ function attachGestures(view, viewer) {
     else if (drag.mode === 'pan') view.panBy(dx, dy);
     else if (drag.mode === 'window' && drag.moved) dragWindow(viewer, drag, x, y);
     else if (drag.mode === 'box' && drag.moved) viewer.setDraft(boxBetween(view, viewer, drag.start, view.toVoxel(x, y)));
+    else if (drag.mode === 'ruler') viewer.rulers.drag(view, x, y);
     else if (drag.mode === 'scroll' && drag.moved) {
       drag.rest -= dy;
       const steps = Math.trunc(drag.rest / TOUCH_STEP);
@@ -98,8 +101,12 @@ function attachGestures(view, viewer) {
     }
     const ended = drag;
     drag = null;
-    if (!ended || event.type === 'pointercancel') return viewer.setDraft(null);
+    if (!ended || event.type === 'pointercancel') {
+      viewer.rulers.cancel();
+      return viewer.setDraft(null);
+    }
     const [x, y] = local(event);
+    if (ended.mode === 'ruler') return viewer.rulers.release(view, x, y);
     if (ended.mode === 'box') {
       const draft = viewer.draft;
       viewer.setDraft(null);

@@ -36,7 +36,7 @@ class MaskStore {
     for (const item of header.masks) {
       let mask = before.get(item.id);
       if (!mask || mask.born !== item.born) mask = { born: item.born, slices: new Map(), version: 0, voxels: 0 };
-      for (const key of ['id', 'name', 'color', 'visible', 'opacity', 'prompts']) mask[key] = item[key];
+      for (const key of ['id', 'name', 'color', 'visible', 'opacity', 'prompts', 'saved']) mask[key] = item[key];
       for (const [k, i0, j0, w, h, count] of item.slices) {
         if (w) mask.slices.set(k, { i0, j0, w, h, ...expandRuns(runs, at, count, w * h) });
         else mask.slices.delete(k);
@@ -56,6 +56,11 @@ class MaskStore {
     this.revision = header.revision;
     this.active = header.active;
     return { focus, window: preset };
+  }
+
+  /** @returns {boolean} whether leaving the page would lose a mask that no export holds as it is now */
+  get unsaved() {
+    return [...this.masks.values()].some((mask) => mask.voxels > 0 && !mask.saved);
   }
 
   /**

@@ -46,8 +46,7 @@ class PlaneView {
     this.expand = make('button', 'mv-expand');
     this.expand.type = 'button';
     this.expand.append(this.viewer.icon('expand'));
-    this.expand.title = 'Enlarge this plane (double click)';
-    this.expand.setAttribute('aria-label', 'Enlarge the ' + this.plane.name + ' plane');
+    this.labelExpand(false);
     root.append(head, this.bar, this.expand);
     // The crosshair is four thin elements that are only moved: cheaper than a canvas repainted for every slice.
     this.hairs = ['left', 'right', 'up', 'down'].map((side) => {
@@ -58,6 +57,13 @@ class PlaneView {
     this.root = root;
     this.context = this.picture.getContext('2d', { alpha: false });
     this.marksContext = this.marks.getContext('2d');
+  }
+
+  /** @param {boolean} alone whether one plane has all the room */
+  labelExpand(alone) {
+    const label = alone ? 'Show all planes' : 'Enlarge the ' + this.plane.name + ' plane';
+    this.expand.setAttribute('aria-label', label);
+    this.expand.title = label + ' (E or double click)';
   }
 
   /** Fits the canvases to the element. */
@@ -234,7 +240,7 @@ class PlaneView {
     });
   }
 
-  /** Prompts, and the box being drawn; an empty canvas stays untouched. */
+  /** Prompts, the box being drawn, and lengths; an empty canvas stays untouched. */
   _drawMarks() {
     this._moveHairs();
     const { viewer, plane, ratio, marksContext: ctx } = this;
@@ -248,11 +254,13 @@ class PlaneView {
       prompt.kind === 'point'
         ? prompt.ijk[plane.axis] === index
         : index >= prompt.lo[plane.axis] && index < prompt.hi[plane.axis]);
-    if (!here.length && !this.marked) return;
-    this.marked = here.length > 0;
+    const drawn = here.length + viewer.rulers.on(plane).length > 0;
+    if (!drawn && !this.marked) return;
+    this.marked = drawn;
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     ctx.clearRect(0, 0, this.size[0], this.size[1]);
     for (const [prompt, color, pending] of here) this._drawPrompt(ctx, prompt, color, pending);
+    viewer.rulers.draw(this, ctx);
   }
 
   /** @param {CanvasRenderingContext2D} ctx @param {object} prompt @param {string} color @param {boolean} pending */

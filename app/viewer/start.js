@@ -26,6 +26,9 @@ window.medvlViewer = {
         voxels: m.voxels,
       })),
       pending: viewer.pending.length,
+      unsaved: viewer.store.unsaved,
+      rulers: viewer.rulers.list.map((r) => ({ plane: r.plane.name, slice: r.index, mm: viewer.rulers.mm(r) })),
+      crosshair: viewer.hairsShown,
       busy: viewer.busy,
       frames: viewer.clock.summary(),
       firstPicture: viewer.firstPicture ?? null,
@@ -52,6 +55,15 @@ window.medvlViewer = {
     viewer.clock.reset();
   },
 };
+
+// Masks live as long as the page: ask before it goes while one of them is in no export. Gradio hangs up on this event,
+// and the server would close the scan of a visitor who stays: when the browser asks, Gradio is not to hear of it.
+const leaving = (event) => {
+  if (!viewer.root.isConnected || !viewer.store.unsaved) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+};
+window.addEventListener('beforeunload', leaving, true);
 
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: take a copy, or nothing.
 const take = () => {

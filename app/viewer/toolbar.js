@@ -1,4 +1,4 @@
-// Buttons, window presets and keys.
+// Buttons and window presets.
 
 /** Paths of the icons, drawn on a 20 x 20 grid with a 1.5 stroke. */
 const ICONS = {
@@ -7,11 +7,14 @@ const ICONS = {
   negative: 'M10 10m-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0M6.7 10h6.6',
   box: 'M3.5 6.5v-3h3M13.5 3.5h3v3M16.5 13.5v3h-3M6.5 16.5h-3v-3M3.5 9v2M16.5 9v2M9 3.5h2M9 16.5h2',
   window: 'M10 10m-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0M10 3v14M10 6h4.8M10 9h6.8M10 12h6.6M10 15h4.2',
+  ruler: 'M2.5 13.5L13.5 2.5L17.5 6.5L6.5 17.5zM5.5 10.5l2 2M8 8l1.5 1.5M10.5 5.5l2 2',
   undo: 'M7 4L3.5 7.5L7 11M4 7.5h7.5a4.5 4.5 0 0 1 0 9H8',
   redo: 'M13 4l3.5 3.5L13 11M16 7.5H8.5a4.5 4.5 0 0 0 0 9H12',
   clear: 'M4 5.5h12M8 5.5v-2h4v2M5.5 5.5l.8 11h7.4l.8-11M8.5 8.5v5M11.5 8.5v5',
   new: 'M12 3.5H5.5a2 2 0 0 0-2 2v9a2 2 0 0 0 2 2h9a2 2 0 0 0 2-2V8M15 2v5M12.5 4.5h5',
   stop: 'M5.5 5.5h9v9h-9z',
+  cross: 'M10 2.5v4.5M10 13v4.5M2.5 10h4.5M13 10h4.5',
+  help: 'M10 10m-7.5 0a7.5 7.5 0 1 0 15 0a7.5 7.5 0 1 0 -15 0M7.8 7.8a2.2 2.2 0 1 1 3.4 1.9c-.8 .5-1.2 1-1.2 1.9M10 14.2v.2',
   fit: 'M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4M7.5 7.5h5v5h-5z',
   expand: 'M12 3.5h4.5V8M8 16.5H3.5V12M16.5 3.5L11.5 8.5M3.5 16.5l5-5',
   eye: 'M2 10s3-5.5 8-5.5s8 5.5 8 5.5s-3 5.5-8 5.5s-8-5.5-8-5.5M10 10m-2.3 0a2.3 2.3 0 1 0 4.6 0a2.3 2.3 0 1 0 -4.6 0',
@@ -25,6 +28,7 @@ const BUTTONS = [
     ['negative', 'Point: not part of the object', 'N', 'tool', 'Exclude'],
     ['box', 'Box around the object', 'B', 'tool', 'Box'],
     ['window', 'Brightness and contrast by dragging (or right drag)', 'W', 'tool'],
+    ['ruler', 'Measure a length in mm by dragging', 'M', 'tool'],
   ],
   [
     ['undo', 'Undo', 'Ctrl+Z', 'action'],
@@ -33,10 +37,13 @@ const BUTTONS = [
     ['new', 'New object', 'A', 'action'],
   ],
   [
-    ['eye', 'Show or hide all masks', 'H', 'view'],
+    ['eye', 'Hide all masks', 'H', 'view'],
+    ['cross', 'Hide the crosshair', 'X', 'view'],
     ['fit', 'Fit the planes to the view', 'F', 'view'],
   ],
 ];
+
+const TOOLS = BUTTONS[0].map(([name]) => name);
 
 /** @param {string} name one of ICONS @returns {SVGElement} */
 function icon(name) {
@@ -77,8 +84,10 @@ function buildToolbar(viewer) {
     for (const [name, label, key, kind, word] of group) {
       addButton(box, name, label, key, () => {
         if (kind === 'tool') viewer.setTool(name);
+        else if (name === 'clear' && viewer.tool === 'ruler') viewer.rulers.remove();
         else if (kind === 'action') viewer.action(name);
         else if (name === 'fit') viewer.fit();
+        else if (name === 'cross') viewer.showHairs(!viewer.hairsShown);
         else viewer.showMasks(!viewer.masksShown);
       });
       if (word) buttons[name].append(make('span', 'mv-word', word));
@@ -93,7 +102,10 @@ function buildToolbar(viewer) {
     viewer.root.focus({ preventScroll: true });
   });
   root.append(presets);
-  addButton(root, 'stop', 'Stop the segmentation', '', () => viewer.action('stop')).append(make('span', '', 'Stop'));
+  addButton(root, 'stop', 'Stop the segmentation', '', () => viewer.action('stop'));
+  const stopWord = make('span', '', 'Stop');
+  buttons.stop.append(stopWord);
+  addButton(root, 'help', 'Keys and gestures', '?', () => viewer.help.open());
 
   return {
     root,
@@ -111,54 +123,20 @@ function buildToolbar(viewer) {
     },
     refresh() {
       const ready = Boolean(viewer.volume);
+      const toggled = { eye: !viewer.masksShown, cross: !viewer.hairsShown };
+      for (const name of TOOLS) toggled[name] = name === viewer.tool;
       for (const [name, button] of Object.entries(buttons)) {
-        const pressed = name === viewer.tool || (name === 'eye' && !viewer.masksShown);
-        if (['navigate', 'positive', 'negative', 'box', 'window', 'eye'].includes(name)) {
-          button.setAttribute('aria-pressed', String(pressed));
-        }
-        button.disabled = !ready;
+        if (name in toggled) button.setAttribute('aria-pressed', String(toggled[name]));
+        button.disabled = !ready && name !== 'help';
       }
+      const clears = viewer.tool === 'ruler' ? 'Remove the length (Delete)' : 'Clear this object';
+      buttons.clear.title = clears;
+      buttons.clear.setAttribute('aria-label', clears);
       buttons.stop.hidden = !viewer.busy;
+      buttons.stop.disabled = viewer.stopping;
+      setText(stopWord, viewer.stopping ? 'Stopping' : 'Stop');
       presets.disabled = !ready;
       presets.value = viewer.preset === null ? '' : String(viewer.preset);
     },
   };
-}
-
-/**
- * Keys act while the viewer or the bare page has the focus or the mouse is over a plane, never while someone types.
- * @param {object} viewer
- */
-function attachKeys(viewer) {
-  const tools = { v: 'navigate', escape: 'navigate', p: 'positive', n: 'negative', b: 'box', w: 'window' };
-  const steps = { arrowup: 1, arrowright: 1, arrowdown: -1, arrowleft: -1, pageup: 10, pagedown: -10 };
-  const listener = (event) => {
-    if (!viewer.root.isConnected) return document.removeEventListener('keydown', listener);
-    const target = event.target;
-    const focused = target === document.body || viewer.root.contains(target) || viewer.pointer;
-    const typing = target.closest && target.closest('input, textarea, select, [contenteditable="true"]');
-    if (!focused || typing || event.defaultPrevented || !viewer.volume || !viewer.root.offsetParent) return;
-    const key = event.key.toLowerCase();
-    let used = true;
-    if (event.ctrlKey || event.metaKey) {
-      if (key === 'z') viewer.action(event.shiftKey ? 'redo' : 'undo');
-      else if (key === 'y') viewer.action('redo');
-      else used = false;
-    } else if (event.altKey) used = false;
-    else if (tools[key]) {
-      viewer.setDraft(null);
-      viewer.setTool(tools[key]);
-    } else if (steps[key]) viewer.scroll(viewer.activeView, steps[key]);
-    else if (key === 'home' || key === 'end') viewer.scroll(viewer.activeView, key === 'home' ? 1e6 : -1e6);
-    else if (key === 'a') viewer.action('new');
-    else if (key === 'h') viewer.showMasks(!viewer.masksShown);
-    else if (key === 'f') viewer.fit();
-    else if (key === '+' || key === '=' || key === '-') {
-      viewer.activeView.zoomAt(key === '-' ? 0.8 : 1.25, viewer.activeView.size[0] / 2, viewer.activeView.size[1] / 2);
-      viewer.wake();
-    } else if (/^[1-9]$/.test(key) && viewer.volume.info.windows[key - 1]) viewer.usePreset(Number(key) - 1);
-    else used = false;
-    if (used) event.preventDefault();
-  };
-  document.addEventListener('keydown', listener);
 }

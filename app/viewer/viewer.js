@@ -17,7 +17,10 @@ class Viewer {
     this.table = new Uint32Array(65536);
     this.tool = 'navigate';
     this.masksShown = true;
+    this.hairsShown = true;
+    this.rulers = new Rulers(this);
     this.busy = false;
+    this.stopping = false;
     this.status = '';
     this.pending = [];
     this.draft = null;
@@ -41,21 +44,11 @@ class Viewer {
       attachGestures(view, this);
       view.expand.addEventListener('click', () => this.maximise(view));
     }
-    this.cover = make('div', 'mv-cover');
-    this.cover.setAttribute('role', 'status');
-    this.coverText = make('p', '');
-    this.retryButton = make('button', 'mv-retry', 'Try again');
-    this.retryButton.type = 'button';
-    this.retryButton.addEventListener('click', () => this.retry());
-    this.cover.append(this.coverText, this.retryButton);
-    this.grid.append(this.cover);
-    this.progress = make('div', 'mv-progress');
-    this.foot = make('div', 'mv-foot');
-    this.readout = make('span', 'mv-readout');
-    this.statusText = make('span', 'mv-status');
-    this.windowText = make('span', 'mv-levels');
-    this.foot.append(this.readout, this.statusText, this.windowText);
-    this.root.replaceChildren(this.toolbar.root, this.progress, this.grid, this.foot);
+    this.cover = new Cover(() => this.retry());
+    this.grid.append(this.cover.root);
+    this.foot = new Foot(this);
+    this.help = new Help(this);
+    this.root.replaceChildren(this.toolbar.root, this.cover.progress, this.grid, this.foot.root, this.help.root);
     attachKeys(this);
     new ResizeObserver(() => this.resize()).observe(this.grid);
     this.activate(this.views[0]);
@@ -73,6 +66,7 @@ class Viewer {
   take(value) {
     const next = value || {};
     this.busy = Boolean(next.busy);
+    this.stopping = this.stopping && this.busy;
     this.status = typeof next.status === 'string' ? next.status : '';
     if ((next.token || '') !== this.token || (next.case || 0) !== this.caseId) this.open(next);
     else if (!this.current) this.opening = next;
@@ -146,6 +140,7 @@ class Viewer {
     this.store.clear();
     this.pending = [];
     this.draft = null;
+    this.rulers.clear();
     this.pointer = null;
     this.wanted = -1;
     this.ijk = volume.shape.map((n) => Math.floor(n / 2));
@@ -216,6 +211,8 @@ class Viewer {
   action(name) {
     if (!this.current) return;
     if (name === 'clear' || name === 'undo') this.pending = [];
+    if (name === 'stop') this.stopping = true;
+    this.toolbar.refresh();
     this.touch(false);
     trigger('action', { name });
   }
@@ -262,12 +259,12 @@ class Viewer {
     this.window = { level, width };
     fillWindowTable(level, width, this.table);
     for (const view of this.views) view.stale = view.dirtyPicture = true;
-    setText(this.windowText, 'L ' + level + '  W ' + width);
+    setText(this.foot.levels, 'L ' + level + '  W ' + width);
     this.toolbar.refresh();
     this.wake();
   }
 
-  /** @param {string} tool navigate, positive, negative, box or window */
+  /** @param {string} tool one of TOOLS */
   setTool(tool) {
     this.tool = tool;
     this.root.dataset.tool = tool;
@@ -288,21 +285,37 @@ class Viewer {
     this.touch(true);
   }
 
+  /** @param {boolean} shown */
+  showHairs(shown) {
+    this.hairsShown = shown;
+    this.root.classList.toggle('mv-bare', !shown);
+    this.toolbar.refresh();
+  }
+
   /** All planes back to the whole slice. */
   fit() {
     this.views.forEach((view) => view.fit());
     this.wake();
   }
 
+  /** As the scan was opened, at the slice where the crosshair is. */
+  resetView() {
+    if (this.grid.dataset.only) this.maximise(this.activeView);
+    this.fit();
+    this.usePreset(this.volume.info.window || 0);
+  }
+
+  /** Zooms the active plane about its middle. @param {number} factor */
+  zoom(factor) {
+    this.activeView.zoomAt(factor, this.activeView.size[0] / 2, this.activeView.size[1] / 2);
+    this.wake();
+  }
+
   /** One plane large, or all three again. @param {PlaneView} view */
   maximise(view) {
-    const only = this.grid.dataset.only === view.plane.name ? '' : view.plane.name;
+    const only = this.grid.dataset.only ? '' : view.plane.name;
     this.grid.dataset.only = only;
-    for (const other of this.views) {
-      const label = only ? 'Show all planes' : 'Enlarge the ' + other.plane.name + ' plane';
-      other.expand.setAttribute('aria-label', label);
-      other.expand.title = label + ' (double click)';
-    }
+    for (const other of this.views) other.labelExpand(Boolean(only));
     this.resize();
   }
 
@@ -342,49 +355,34 @@ class Viewer {
     const start = performance.now();
     let painted = false;
     for (const view of this.views) painted = view.draw() || painted;
-    if (this.readoutStale) this._writeReadout();
+    if (this.foot.stale) this.foot.write();
     if (painted) this.clock.frame(start, performance.now() - start);
     if (painted && this.firstPicture === undefined) this.firstPicture = performance.now();
   }
 
   /** Fits the planes to the room they have. */
   resize() {
-    this.root.dataset.size = this.root.clientWidth < 600 ? 'narrow' : this.root.clientWidth < 800 ? 'medium' : 'wide';
+    const width = this.root.clientWidth;
+    this.root.dataset.size = width < 600 ? 'narrow' : width < 800 ? 'medium' : width < 940 ? 'wide' : 'full';
     this.views.forEach((view) => view.resize());
-    if (this.volume) {
-      // A resized canvas is blank; paint now rather than a frame later, so that nothing flickers.
-      this.views.forEach((view) => view.draw());
-    }
+    // A resized canvas is blank; paint now rather than a frame later, so that nothing flickers.
+    if (this.volume) this.views.forEach((view) => view.draw());
   }
 
   /** Writes HU and place in the next frame. */
   showReadout() {
-    this.readoutStale = true;
+    this.foot.stale = true;
     this.wake();
-  }
-
-  _writeReadout() {
-    this.readoutStale = false;
-    const under = this.pointer && this.pointer.view.voxelAt(this.pointer.x, this.pointer.y);
-    const ijk = under || this.ijk;
-    const voxel = this.volume.at(ijk);
-    const hu = voxel ? (voxel.exact ? '' : '\u2248 ') + voxel.hu + ' HU' : '';
-    setText(this.readout, hu + '   ' + rasText(toRas(this.volume.info.affine, ijk)) + ' mm' +
-      (this.root.dataset.size === 'narrow' ? '' : '   voxel ' + ijk.join(', ')));
   }
 
   /** Words over the planes, or none. @param {string} text @param {boolean} [retry] offer to try again */
   say(text, retry) {
-    setText(this.coverText, text);
-    this.cover.hidden = !text;
-    this.retryButton.hidden = !retry;
-    this.cover.classList.toggle('mv-over', Boolean(this.volume));
+    this.cover.say(text, Boolean(retry), Boolean(this.volume));
   }
 
-  /** @param {number} part 0..1; the bar goes at 1 */
+  /** @param {number} part of the scan that is here, 0..1 */
   showProgress(part) {
-    this.progress.style.transform = 'scaleX(' + part + ')';
-    this.progress.hidden = part >= 1;
+    this.cover.show(part);
     this.root.setAttribute('aria-busy', String(part < 1));
   }
 
@@ -393,7 +391,8 @@ class Viewer {
     this.toolbar.refresh();
     const tilt = this.volume ? this.volume.info.oblique_degrees : 0;
     if (!this.token) this.say(this.status || 'Open a CT to begin.');
-    setText(this.statusText, this.status || (this.busy ? 'Segmenting' : tilt >= 3 ? 'Oblique scan, ' + tilt + '\u00b0' : ''));
+    const rest = this.rulers.text || (tilt >= 3 ? 'Oblique scan, ' + tilt + '\u00b0' : '');
+    setText(this.foot.status, this.status || (this.busy ? 'Segmenting' : rest));
     this.root.classList.toggle('mv-busy', this.busy);
   }
 }

@@ -113,6 +113,25 @@ class TestDelta:
         assert header["focus"]["ijk"] == [23, 0, 3]
         assert header["active"] == "m1"
 
+    def test_saved_is_what_an_export_holds(self, board):
+        browser = Browser(board)
+        mask = ball(3, 9)
+        board.set_mask(mask)
+
+        def saved():
+            return [entry["saved"] for entry in browser.sync()["masks"]]
+
+        assert saved() == [False]
+        board.mark_saved([mask, ball(3, 9, "of another scan")])
+        assert saved() == [True]
+        board.style("m1", visible=False, opacity=0.9, color="#123456")
+        assert saved() == [True]  # looks are no loss
+        board.style("m1", name="Spleen")
+        assert saved() == [False]
+        board.mark_saved([mask])
+        board.set_mask(ball(3, 9))
+        assert saved() == [False]
+
     def test_every_change_raises_the_revision(self, board):
         seen = [board.revision]
         for change in (

@@ -346,6 +346,72 @@ def test_surface_and_export(visit, bladder, pictures, tmp_path):
     np.testing.assert_allclose(labels.affine, source.affine, atol=1e-3)
 
 
+def leave(page, answer):
+    """Reload; the kinds of questions that the browser asked meanwhile, each answered with ``accept`` or ``dismiss``."""
+    asked = []
+
+    def respond(dialog):
+        asked.append(dialog.type)
+        getattr(dialog, answer)()
+
+    page.on("dialog", respond)
+    page.evaluate("window.stayed = true; setTimeout(() => location.reload(), 0)")
+    if answer == "accept":
+        page.wait_for_function(f"!window.stayed && {READY}", timeout=60_000)
+    deadline = time.monotonic() + 30
+    while answer == "dismiss" and not asked and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
+    page.remove_listener("dialog", respond)
+    return asked
+
+
+def test_leaving_asks_only_for_masks_in_no_export(visit, bladder):
+    page = visit()
+    tool(page, "positive")  # without a click on the page the browser never asks
+    assert leave(page, "accept") == []
+    click(page, bladder)
+    assert state(page)["unsaved"]
+    assert leave(page, "dismiss") == ["beforeunload"]
+    click(page, (bladder[0] + 2, bladder[1], bladder[2]))  # who stays goes on with the same masks
+    assert page.evaluate("window.stayed")
+    assert len(state(page)["masks"]) == 1
+    open_tab(page, "Export")
+    page.get_by_label("Label map").uncheck()
+    with page.expect_download(timeout=30_000):
+        page.locator(".ep-go").click()
+    assert state(page)["unsaved"]  # measurements alone hold no mask
+    page.get_by_label("Label map").check()
+    with page.expect_download(timeout=30_000):
+        page.locator(".ep-go").click()
+    page.wait_for_function("!medvlViewer.state().unsaved")
+    page.wait_for_function("!document.querySelector('.ep-go').disabled")
+    page.keyboard.press("Escape")
+    open_tab(page, "Masks")
+    page.fill(".mp-name", "Another name")
+    page.keyboard.press("Enter")
+    page.wait_for_function("medvlViewer.state().unsaved")
+    assert leave(page, "accept") == ["beforeunload"]
+    assert state(page)["masks"] == []
+
+
+def test_a_row_of_the_list_shows_its_mask(visit, bladder):
+    page = visit()
+    click(page, bladder)
+    page.evaluate("medvlViewer.setCrosshair([5, 5, 5])")
+    open_tab(page, "Masks")
+    page.fill(".mp-name", "A name with very many words in it, longer than any row of this list is wide")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.mp-rowname').textContent.startsWith('A name')")
+    row, size = page.locator(".mp-row").bounding_box(), page.locator(".mp-size").bounding_box()
+    assert row["height"] < 45
+    assert size["x"] + size["width"] <= row["x"] + row["width"]
+    assert page.get_by_role("button", name="Hide A name").is_visible()
+    page.locator(".mp-size").click()
+    page.wait_for_function("medvlViewer.state().ijk.join() !== '5,5,5'")
+    first, last = map(int, page.inner_text('[data-fact="slices"]').split(" to "))
+    assert first <= state(page)["ijk"][2] + 1 <= last  # both count from 1, like the viewer
+
+
 def test_upload_nifti(visit, tmp_path, pictures):
     phantom = phantoms.phantom((64, 56, 40), spacing=(4.0, 4.0, 6.0), noise=0)
     path = phantoms.write_nifti(tmp_path / "mine.nii.gz", *phantoms.reorient(phantom.hu, phantom.affine, "LPS"))

@@ -211,7 +211,7 @@ class TestPicture:
         words = page.inner_text(".mv-readout")
         assert "1000 HU" in words
         assert "R 32.0" in words
-        assert "voxel 80, 40, 30" in words
+        assert "voxel 81, 41, 31" in words
 
     def test_browser_has_the_very_voxels(self, page, server):
         for ijk in (RIGHT, FRONT, HEAD, (0, 0, 0), (95, 79, 59)):

@@ -1,0 +1,116 @@
+// Keys, and the sheet that tells of them.
+
+const TOOL_KEYS = { v: 'navigate', p: 'positive', n: 'negative', b: 'box', w: 'window', m: 'ruler' };
+const STEP_KEYS = { arrowup: 1, arrowright: 1, arrowdown: -1, arrowleft: -1, pageup: 10, pagedown: -10, home: 1e6, end: -1e6 };
+
+/** Keys that do one thing, by name; the viewer's own are at hand as `viewer`. */
+const VIEW_KEYS = {
+  a: (viewer) => viewer.action('new'),
+  h: (viewer) => viewer.showMasks(!viewer.masksShown),
+  x: (viewer) => viewer.showHairs(!viewer.hairsShown),
+  f: (viewer) => viewer.fit(),
+  r: (viewer) => viewer.resetView(),
+  e: (viewer) => viewer.maximise(viewer.activeView),
+  '?': (viewer) => viewer.help.open(),
+  '+': (viewer) => viewer.zoom(1.25),
+  '=': (viewer) => viewer.zoom(1.25),
+  '-': (viewer) => viewer.zoom(0.8),
+};
+
+/** What the sheet says: [title, [[keys or gesture, what it does], ...]]. */
+const HELP = [
+  ['Look', [
+    ['Wheel, arrows, drag with a finger', 'Slice by slice'],
+    ['Page Up, Page Down', 'Ten slices'],
+    ['Home, End', 'Last, first slice'],
+    ['Click, V', 'Move the crosshair'],
+    ['Right drag, W', 'Brightness and contrast'],
+    ['1 to 6', 'Window presets'],
+    ['Ctrl+wheel, + and -, two fingers', 'Zoom'],
+    ['Shift+drag, middle drag, two fingers', 'Move the picture'],
+    ['Double click, E', 'One plane large, and back'],
+    ['X', 'Crosshair on or off'],
+    ['H', 'Masks on or off'],
+    ['F', 'Fit the planes'],
+    ['R', 'Reset planes, zoom and window'],
+  ]],
+  ['Segment', [
+    ['P', 'Point: part of the object'],
+    ['N', 'Point: not part of it'],
+    ['B', 'Box round the object'],
+    ['A', 'New object'],
+    ['Ctrl+Z, Ctrl+Shift+Z', 'Undo, redo'],
+  ]],
+  ['Measure', [
+    ['M, then drag', 'Length in mm; drag an end to change it'],
+    ['Delete', 'Remove the length'],
+    ['Esc', 'Give up what is being drawn, put the tool away'],
+  ]],
+];
+
+/**
+ * Keys act while the viewer or the bare page has the focus or the mouse is over a plane, never while someone types.
+ * @param {object} viewer
+ */
+function attachKeys(viewer) {
+  const listener = (event) => {
+    if (!viewer.root.isConnected) return document.removeEventListener('keydown', listener);
+    const target = event.target;
+    const focused = target === document.body || viewer.root.contains(target) || viewer.pointer;
+    const typing = target.closest && target.closest('input, textarea, select, dialog, [contenteditable="true"]');
+    if (!focused || typing || event.defaultPrevented || !viewer.volume || !viewer.root.offsetParent) return;
+    if (press(viewer, event)) event.preventDefault();
+  };
+  document.addEventListener('keydown', listener);
+}
+
+/** @param {object} viewer @param {KeyboardEvent} event @returns {boolean} whether the key has a meaning */
+function press(viewer, event) {
+  const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) {
+    if (key === 'z') viewer.action(event.shiftKey ? 'redo' : 'undo');
+    else if (key === 'y') viewer.action('redo');
+    else return false;
+  } else if (event.altKey) return false;
+  else if (key === 'escape') {
+    viewer.setDraft(null);
+    if (!viewer.rulers.cancel()) viewer.setTool('navigate');
+  } else if (key === 'delete' || key === 'backspace') return viewer.rulers.remove();
+  else if (Object.hasOwn(TOOL_KEYS, key)) {
+    viewer.setDraft(null);
+    viewer.setTool(TOOL_KEYS[key]);
+  } else if (Object.hasOwn(STEP_KEYS, key)) viewer.scroll(viewer.activeView, STEP_KEYS[key]);
+  else if (Object.hasOwn(VIEW_KEYS, key)) VIEW_KEYS[key](viewer);
+  else if (/^[1-9]$/.test(key) && viewer.volume.info.windows[key - 1]) viewer.usePreset(Number(key) - 1);
+  else return false;
+  return true;
+}
+
+/** The sheet of keys and gestures; the browser keeps the focus in it and closes it with Esc. */
+class Help {
+  /** @param {object} viewer */
+  constructor(viewer) {
+    this.root = make('dialog', 'mv-help-sheet');
+    this.root.setAttribute('aria-label', 'Keys and gestures of the viewer');
+    const close = make('button', 'mv-retry', 'Close');
+    close.type = 'button';
+    close.addEventListener('click', () => this.root.close());
+    const columns = make('div', 'mv-help-columns');
+    for (const [title, rows] of HELP) {
+      const part = make('section', '');
+      const list = make('dl', '');
+      for (const [keys, meaning] of rows) list.append(make('dt', '', keys), make('dd', '', meaning));
+      part.append(make('h2', '', title), list);
+      columns.append(part);
+    }
+    this.root.append(columns, close);
+    this.root.addEventListener('click', (event) => { if (event.target === this.root) this.root.close(); });
+    this.root.addEventListener('keydown', (event) => { if (event.key === '?') this.root.close(); });
+    this.root.addEventListener('close', () => viewer.root.focus({ preventScroll: true }));
+  }
+
+  /** Shows the sheet. */
+  open() {
+    if (!this.root.open) this.root.showModal();
+  }
+}
