@@ -211,7 +211,9 @@ class Segmenter:
         mask = state.slices[index].full_mask(self.slices.frames[state.axis].shape)
         box = state.anchors[index].box
         try:
-            structure = self.slices.prior.recognise(state.axis, index, mask, box, cancel)
+            plane = to_plane(self.ct.hu, state.axis, index)
+            points = state.anchors[index].points
+            structure = self.slices.prior.recognise(state.axis, index, mask, box, cancel, plane, points)
         except Cancelled:  # what is done stays; the run ends before its next slice
             return state
         state = replace(state, structure=structure)

@@ -20,6 +20,16 @@ from .plane_masks import box_agreement, iou_of
 MATCH_IOU = 0.65  # of the delineated slice with a structure's, from which on it counts as that structure
 MATCH_BOX_IOU = 0.65  # of the drawn box with the box round a structure on that slice
 LOGIT_LIMIT = 4.0
+# A mask of one click is a structure's part if the localiser is this sure at the click (logit) ...
+PART_LOGIT = 1.5
+# ... and the mask lies in the structure to this share, and is this share of its section or more (less is something in it)
+PART_INSIDE = 0.85
+PART_LEAST = 0.03
+MIN_REST_PIXELS = 30
+# ... and the medians of the mask and of the rest differ by less than this share of the larger interquartile range.
+PART_APART = 0.5
+MIN_SPREAD_HU = 15.0
+MANY_PARTS = frozenset({"vertebral_column", "other_bone", "mandible"})  # a click there means one bone of many
 
 
 class StructurePrior:
@@ -47,6 +57,8 @@ class StructurePrior:
         mask: np.ndarray,
         box: tuple[int, int, int, int] | None,
         cancel: threading.Event,
+        hu: np.ndarray | None = None,
+        points: tuple[tuple[int, int, bool], ...] = (),
     ) -> str:
         """The structure that a slice's mask, or the box drawn on it, is; "" if it is none.
 
@@ -56,6 +68,8 @@ class StructurePrior:
             mask: what was delineated there, ``(row, column)``.
             box: as drawn, half-open ``(r0, c0, r1, c1)``; None without one.
             cancel: set it to stop.
+            hu: of the plane. With it, a mask of clicks alone also counts as the structure whose unremarkable part it is.
+            points: clicks on the plane, ``(row, column, positive)``.
 
         Raises:
             Cancelled: ``cancel`` was set while the localiser ran.
@@ -72,7 +86,34 @@ class StructurePrior:
                 overlap = max(overlap, box_agreement(found, box) / MATCH_BOX_IOU)
             if overlap >= max(best, 1.0):
                 best, structure = overlap, candidate
+        if not structure and box is None and hu is not None:
+            return next((s for s in self.structures if self._is_part(s, axis, index, mask, hu, points)), "")
         return structure
+
+    def _is_part(
+        self,
+        structure: str,
+        axis: int,
+        index: int,
+        mask: np.ndarray,
+        hu: np.ndarray,
+        points: tuple[tuple[int, int, bool], ...],
+    ) -> bool:
+        """Whether a mask is a part of a structure that nothing sets apart from the rest of it: neither a negative click
+        nor other HU, as a lesion's would be. A click in the middle of the liver means the liver.
+        """
+        if structure in MANY_PARTS or not mask.any() or not all(positive for _, _, positive in points):
+            return False
+        sure = self.logits(structure, axis, index)
+        inside = sure > 0
+        rest = inside & ~mask
+        if rest.sum() < MIN_REST_PIXELS or not all(sure[r, c] > PART_LOGIT for r, c, _ in points):
+            return False
+        if (mask & inside).sum() < PART_INSIDE * mask.sum() or mask.sum() < PART_LEAST * inside.sum():
+            return False
+        here, there = (np.percentile(hu[part], (25, 50, 75)) for part in (mask & inside, rest))
+        spread = max(there[2] - there[0], here[2] - here[0], MIN_SPREAD_HU)
+        return abs(here[1] - there[1]) < PART_APART * spread
 
     def logits(self, structure: str, axis: int, index: int) -> np.ndarray:
         """The localiser's logits of a structure on one plane ``(row, column)``, limited to ``LOGIT_LIMIT``."""
