@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from medvl.evaluation import model_speed
-from medvl.evaluation.model_speed import PublishedConv, encoder_speed, loading_memory, published, turn_speed
+from medvl.evaluation.model_speed import (
+    PublishedConv,
+    encoder_speed,
+    loading_memory,
+    published,
+    sam2_loading_memory,
+    turn_speed,
+)
 from medvl.vision_encoder import SIZES, DCFormer
 
 CPU = torch.device("cpu")
@@ -51,6 +58,13 @@ def test_loading_takes_little_more_memory_than_the_checkpoint():
     assert 0.8 < figures["peak (none) / checkpoint"] < 1.3  # less than 0.8 would mean that something was not counted
     assert figures["peak (4bit) / checkpoint"] < 1.0
     assert figures["peak while loading (4bit), MB"] > 50
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_loading_sam2_takes_little_more_memory_than_its_pt_file():
+    figures = sam2_loading_memory()
+    assert 140 < figures["SAM 2.1 checkpoint, MB"] < 170
+    assert 0.8 < figures["peak (SAM 2.1) / checkpoint"] < 1.3
 
 
 def test_figures_are_printed_and_written(monkeypatch, tmp_path, capsys):
