@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..language_model import Conversation, LanguageModel, Prompt
 from ..quantization import Precision
 from ..vision_encoder import DCFormer, DecomposedConv
-from .tables import about, save_json, table
+from .tables import about, cell, save_json
 
 IMAGE_TOKENS = 256
 # SmolLM2-135M's shape.
@@ -221,22 +221,31 @@ def _peak(folder: str, what: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
-def measure(device: torch.device) -> dict[str, float]:
-    """All figures, in the order they are shown."""
-    return {**encoder_speed(device), **turn_speed(device), **loading_memory(), **sam2_loading_memory()}
+PARTS: tuple[Callable[[torch.device], dict[str, float]], ...] = (
+    turn_speed,
+    lambda device: loading_memory(),
+    lambda device: sam2_loading_memory(),
+    lambda device: encoder_speed(device, repeats=2),
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Command line: print the figures, write them as JSON."""
+    """Command line: print each figure when it is there, write all as JSON."""
     parser = argparse.ArgumentParser(prog="python -m medvl.evaluation.model_speed", description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="results as JSON")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="results as JSON, written anew after each part")
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
-    figures = measure(device)
-    print("\n".join(table(("what", "seconds, MB or ratio"), list(figures.items()))))
-    print(f"on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    save_json(options.json, about=about(device=str(device)), figures=figures)
+    print(
+        f"seconds, MB or ratio, on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}", flush=True
+    )
+    figures: dict[str, float] = {}
+    for part in PARTS:
+        found = part(device)
+        figures |= found
+        for what, value in found.items():
+            print(f"{what:<42}{cell(value, 1 if abs(value) >= 10 else 3):>10}", flush=True)
+        save_json(options.json, about=about(device=str(device)), figures=figures)
 
 
 if __name__ == "__main__":
