@@ -13,25 +13,29 @@ import logging
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from ..language_model import SEG_TOKEN, LanguageModel
 from ..quantization import Precision
 from .config import STAGES, DatasetSettings, parse
 from .engine import train
 from .feed import CAPTION_QUESTIONS, open_samples
-from .losses import next_token
+from .losses import IGNORED, next_token
 from .overfit_check import check, lesson, rows
 from .samples import Sample
 
 logger = logging.getLogger(__name__)
 SIZE = (64, 96, 96)
 WIDTH = 128
+TEXTS = 16  # that the new language model reads in a step
 SPECIAL = ["<|im_start|>", "<|im_end|>"]  # the others are added when the vision-language model is built
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+SHARE = {"align-encoder": 1 / 3, "align-projector": 1 / 3, "instruct": 1 / 3, "joint": 1.0}  # of the steps
 LR = {"align-encoder": 1e-3, "align-projector": 1e-3, "instruct": 2e-3, "joint": 2e-3}
 
 
@@ -42,7 +46,7 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
         cases: ``cases.json``.
         output: folder for everything; ``joint/model`` is the model.
         ids: cases of the train split.
-        steps: optimiser steps of each stage.
+        steps: optimiser steps of the joint stage; the others take a third of it.
 
     Returns:
         What is written to ``overfit.json``: per stage first and last loss and seconds, and what ``check`` found.
@@ -70,9 +74,9 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
                 },
                 "text": {"dim": 64},
                 "data": {"augment": False, "cache": True, "turns": 4, "workers": 0},
-                "loss": {"max_targets": 2},
+                "loss": {"max_targets": 2, "mask": "bce"},
                 "optimiser": {
-                    "steps": steps,
+                    "steps": max(1, round(SHARE[stage] * steps)),
                     "batch_size": len(samples),
                     "lr": LR[stage],
                     "mixed_precision": "no",
@@ -134,10 +138,13 @@ def _write_language_model(folder: Path, samples: list[Sample], steps: int) -> di
     # Without [SEG]: that word is for the joint stage to teach.
     texts = [lm.chat([("user", q)]) + lm.encode(a.replace(SEG_TOKEN, "")) + [tokenizer.eos_token_id] for q, a in pairs]
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
-    losses, since = [], time.monotonic()
-    for step in range(steps):
-        ids = torch.tensor([texts[step % len(texts)]])
-        loss = next_token(model(input_ids=ids).logits, ids)
+    losses, since, rng = [], time.monotonic(), np.random.default_rng(0)
+    for _ in range(steps):
+        # What is asked for must be told apart before [SEG] can mean it: several texts a step.
+        batch = [torch.tensor(texts[i]) for i in rng.choice(len(texts), min(TEXTS, len(texts)), replace=False)]
+        ids = pad_sequence(batch, batch_first=True, padding_value=tokenizer.eos_token_id)
+        labels = pad_sequence(batch, batch_first=True, padding_value=IGNORED)
+        loss = next_token(model(input_ids=ids).logits, labels)  # padding comes after the words, which do not see it
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
