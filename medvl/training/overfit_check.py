@@ -55,14 +55,14 @@ class Score:
 def lesson(sample: Sample) -> Sample:
     """A labelled scan with what a person would ask: each large organ that it shows, a pair, and what needs no mask.
 
-    The turns without a mask are those that the dataset draws (what is measured, what is there and what is not).
+    The caption names the same organs. The turns without a mask are those that the dataset draws (what is measured, what is there and what is not).
     """
     here = [name for name in ORGANS if name in sample.masks]
     turns = [Turn(f"Segment the {spoken(n)}.", _pointing([n]), (n,), "semantic") for n in here]
     if set(PAIR) <= set(here):
         turns.append(Turn("Segment both kidneys.", _pointing(PAIR), PAIR, "semantic"))
     turns += [turn for turn in sample.turns if not turn.targets]
-    shown = listing([f"the {spoken(name)}" for name in sorted(sample.masks)])
+    shown = listing([f"the {spoken(name)}" for name in here])
     return replace(sample, turns=tuple(turns), captions=(f"This CT shows {shown}.",))
 
 
