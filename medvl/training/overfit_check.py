@@ -55,7 +55,8 @@ class Score:
 def lesson(sample: Sample) -> Sample:
     """A labelled scan with what a person would ask: each large organ that it shows, a pair, and what needs no mask.
 
-    The caption names the same organs. The turns without a mask are those that the dataset draws (what is measured, what is there and what is not).
+    The caption names the same organs. The turns without a mask are those that the dataset draws (what is measured, what
+    is there and what is not).
     """
     here = [name for name in ORGANS if name in sample.masks]
     turns = [Turn(f"Segment the {spoken(n)}.", _pointing([n]), (n,), "semantic") for n in here]
