@@ -74,7 +74,7 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
                 },
                 "text": {"dim": 64},
                 "data": {"augment": False, "cache": True, "turns": 4, "workers": 0},
-                "loss": {"max_targets": 2, "mask": "bce"},
+                "loss": {"max_targets": 2},
                 "optimiser": {
                     "steps": max(1, round(SHARE[stage] * steps)),
                     "batch_size": len(samples),
