@@ -12,17 +12,14 @@ import sys
 # Before any import that reads them: nothing here reports to anybody.
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 os.environ["GRADIO_RUN_HISTORY"] = os.environ["GRADIO_SSR_MODE"] = "False"
-MODES = ("auto", "4bit", "8bit", "none")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Command-line options; on Hugging Face Spaces the page listens on all interfaces."""
+    from medvl.model_options import add_model_options
+
     parser = argparse.ArgumentParser(description="MedVL-SAM2: talk to a CT, click or box a structure, get 3-D masks.")
-    parser.add_argument("--preset", default="nano", help="nano (bundled), 7b (hub checkpoints), or a model folder")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--quantization", default="auto", choices=MODES, help="of the language model, if there is one")
-    parser.add_argument("--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-{tiny,small,base-plus,large} or medsam2")
-    parser.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
+    add_model_options(parser)
     parser.add_argument("--host", default="0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--root-path", default="", help="path prefix behind a reverse proxy, for instance /ct")
@@ -41,9 +38,10 @@ def main(argv: list[str] | None = None) -> None:
 
     import medvl
     from app.ui import launch
+    from medvl.model_options import load_options
 
     try:
-        model = medvl.load(options.preset, options.device, options.quantization, options.sam2, options.checkpoints)
+        model = medvl.load(**load_options(options))
     except medvl.MedVLError as error:
         raise SystemExit(str(error)) from None
     where = (options.host, options.port, options.root_path, options.max_upload_mb)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .errors import MedVLError, PromptError
+from .model_options import NAMES, add_model_options, load_options
 
 if TYPE_CHECKING:
     from .model import MedVLSAM2
@@ -56,17 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     for command in (segment, ask, report):
-        command.add_argument(
-            "--preset", default="nano", help="nano, 7b, a folder with a model, or owner/name of the hub"
-        )
-        command.add_argument(
-            "--quantization", default="auto", choices=("auto", "4bit", "8bit", "none"), help="of the language model"
-        )
-        command.add_argument(
-            "--sam2", default="sam2.1-tiny", help="of 7b: sam2.1-tiny, -small, -base-plus, -large, medsam2"
-        )
-        command.add_argument("--checkpoints", help="of 7b: a folder that holds the files; the hub is then not asked")
-        command.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+        add_model_options(command)
         command.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
     return main_parser
 
@@ -141,13 +132,13 @@ def _segment_folder(options: argparse.Namespace) -> int:
 
 def _model_options(options: argparse.Namespace) -> dict:
     """Which model, as the manifest of many scans tells it."""
-    return {key: getattr(options, key) for key in ("preset", "device", "quantization", "sam2", "checkpoints")}
+    return {key: getattr(options, key) for key in NAMES}
 
 
 def _load(options: argparse.Namespace) -> MedVLSAM2:
     from .model import load
 
-    return load(*_model_options(options).values())
+    return load(**load_options(options))
 
 
 def _ask(options: argparse.Namespace) -> int:

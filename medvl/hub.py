@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .errors import WeightsError
-from .hub_checkpoints import read_pt
+from .hub_checkpoints import pt_tensors, read_pt
 from .hub_download import download, is_hub_name
+from .quantization import put
+from .safetensor_files import check_keys, tensors
+from .safetensor_files import names as stored_names
 
 BUNDLED = Path(__file__).resolve().parent.parent / "assets"
 MODEL_FILES = ["*.json", "*.safetensors", "vlm/*"]  # of a folder that ``MedVLSAM2.save_pretrained`` wrote
@@ -91,18 +97,77 @@ def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
     Raises:
         WeightsError: a file is missing.
     """
+    files = weight_files(folder, stem)
+    if files[0].suffix == ".pt":
+        return read_pt(files[0])
+    return {name: value for file in files for name, value in load_file(file).items()}
+
+
+def weight_files(folder: Path, stem: str) -> list[Path]:
+    """The files that ``read_weights`` reads.
+
+    Raises:
+        WeightsError: one is missing.
+    """
     if (folder / f"{stem}.pt").is_file():
-        return read_pt(folder / f"{stem}.pt")
+        return [folder / f"{stem}.pt"]
     index = folder / f"{stem}.safetensors.index.json"
     names = (
         sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else [f"{stem}.safetensors"]
     )
-    weights: dict[str, Tensor] = {}
     for name in names:
         if not (folder / name).is_file():
             raise WeightsError(f"The weights file {name} is missing. Clone again (with all files) or copy it back.")
-        weights.update(load_file(folder / name))
-    return weights
+    return [folder / name for name in names]
+
+
+class StoredWeights:
+    """Weights in files, read tensor by tensor: a network that is filled from them is never held twice.
+
+    Attributes:
+        names: of the tensors.
+    """
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        """Find the files of ``read_weights``.
+
+        Raises:
+            WeightsError: a file is missing, or of another layout.
+        """
+        self._files = weight_files(folder, stem)
+        self._pt = self._files[0].suffix == ".pt"
+        self.names = set(read_pt(self._files[0])) if self._pt else set(stored_names(self._files))
+
+    def __iter__(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of each, in the precision that is stored."""
+        return pt_tensors(self._files[0]) if self._pt else tensors(self._files)
+
+    def fill(self, module: nn.Module, device: torch.device, what: str, optional: tuple[str, ...] = ()) -> None:
+        """Fill a network on the meta device, in float32.
+
+        Args:
+            module: filled in place.
+            device: where its tensors are to live.
+            what: named in the error.
+            optional: prefixes of names that the files may lack; such tensors are 0.
+
+        Raises:
+            WeightsError: names are missing (outside ``optional``) or unexpected, or shapes differ.
+        """
+        state = module.state_dict()
+        lacking = set(state) - self.names
+        spared = {name for name in lacking if name.startswith(optional)} if optional else set()
+        check_keys(set(state), self.names, what, spared)
+        zeros = ((name, torch.zeros(1, dtype=torch.float32).expand(state[name].shape)) for name in sorted(spared))
+        for name, value in chain(self, zeros):
+            if value.shape != state[name].shape:
+                raise WeightsError(
+                    f"The weights do not fit {what}: {name} is {tuple(value.shape)} in the files and "
+                    f"{tuple(state[name].shape)} in the network. Use the files of one release together."
+                )
+            put(module, name, value, device, torch.float32)
+        if left := [n for n, t in (*module.named_parameters(), *module.named_buffers()) if t.is_meta]:
+            raise WeightsError(f"The files left {len(left)} tensors of {what} empty: {left[:3]}.")
 
 
 def load_strict(module: nn.Module, weights: dict[str, Tensor], what: str, optional: tuple[str, ...] = ()) -> None:

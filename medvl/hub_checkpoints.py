@@ -6,6 +6,7 @@ network a folder with the files is enough (``checkpoints=``), or the cache (``HF
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from .config import SegmenterConfig
 from .errors import WeightsError
 from .hub_download import commit_of, download, kept
-from .safetensor_files import checkpoint_files
+from .safetensor_files import MAPPED_BYTES, checkpoint_files
 
 # Where no commit is pinned below, the first download pins it; see ``find``.
 REVISION = "main"
@@ -191,3 +192,17 @@ def read_pt(file: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise WeightsError(f"{file.name} is not laid out as a SAM 2 checkpoint (no 'model' in it).")
     return state["model"]
+
+
+def pt_tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor) of each tensor of ``read_pt``, one at a time; valid until the next is asked for."""
+    left = list(read_pt(file))
+    while left:
+        # Opened anew now and then: pages of the file that were read count as this process's memory until it closes.
+        state, mapped = read_pt(file), 0
+        while left and mapped < MAPPED_BYTES:
+            value = state.pop(name := left.pop(0))
+            mapped += value.nbytes
+            yield name, value
+            del value
+        del state

@@ -12,83 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from .errors import WeightsError
-from .placement import DeviceMap, Place, Placement, dispatch, offload_index, plan
-from .quantization import PackedWeights, Precision, prepare, put
-from .safetensor_files import check_keys, checkpoint_files, names, tensors
+from .language_weights import empty_model, fill, finish
+from .placement import DeviceMap, Place, Placement, plan
+from .quantization import Precision, prepare, put
+from .safetensor_files import checkpoint_files
 
 SEG_TOKEN = "[SEG]"
 IMAGE_TOKEN = "<im_patch>"
 PREFILL_CHUNK = 256  # tokens between two looks at the Stop while a prompt is read
-
-
-def empty_model(config: object) -> nn.Module:
-    """A causal language model of a transformers config on the meta device: no memory is taken."""
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config)
-
-
-def fill(model: nn.Module, files: list[Path], placement: Placement, what: str, prefix: str = "") -> None:
-    """Give a meta model its weights, one tensor at a time.
-
-    Args:
-        model: from ``empty_model``; its linear layers are replaced if it is to be quantised.
-        files: safetensors.
-        placement: see ``placement.plan``.
-        what: named in errors.
-        prefix: names in the files begin with it; others are passed over.
-
-    Raises:
-        WeightsError: names do not match.
-    """
-    prepare(model, placement.precision, placement.offloaded)
-    expected = set(model.state_dict())
-    optional = {"lm_head.weight"} if getattr(model.config, "tie_word_embeddings", False) else set()
-    weights = PackedWeights({n.removeprefix(prefix) for n in names(files) if n.startswith(prefix)})
-    check_keys(expected, weights.names, what, optional)
-    index = offload_index(placement, files, {n: prefix + n for n in expected})
-    for name, value in tensors(files):
-        inner = name.removeprefix(prefix)
-        if name.startswith(prefix) and inner not in index:
-            weights.put(model, inner, value, placement.device(inner), placement.precision.dtype)
-    finish(model, placement, index)
-
-
-def finish(model: nn.Module, placement: Placement, index: dict[str, dict[str, str]]) -> None:
-    """Tie the head if it is tied, compute the buffers that no file holds (rotary frequencies), freeze, dispatch.
-
-    Args:
-        model: filled.
-        placement: of its parts.
-        index: of what stays in the files, see ``placement.offload_index``.
-
-    Raises:
-        WeightsError: a tensor was not filled.
-    """
-    model.tie_weights()
-    for name, buffer in list(model.named_buffers()):
-        if buffer.is_meta:
-            _rebuild_rotary(model, name, placement.device(name) or placement.main)
-    left = [n for n, t in (*model.named_parameters(), *model.named_buffers()) if t.is_meta and n not in index]
-    if left:
-        raise WeightsError(f"The checkpoint left {len(left)} tensors of the language model empty: {left[:4]}.")
-    model.eval().requires_grad_(False)
-    dispatch(model, placement, index)
-
-
-def _rebuild_rotary(model: nn.Module, name: str, device: torch.device) -> None:
-    """Rotary embeddings compute their frequencies in the constructor: construct again, off the meta device."""
-    path = name.rpartition(".")[0]
-    module = model.get_submodule(path)
-    if name.endswith("embed_scale") and hasattr(module, "scalar_embed_scale"):  # Gemma's: a number beside the weights
-        module._buffers["embed_scale"] = torch.tensor(module.scalar_embed_scale, device=device)
-        return
-    config = getattr(module, "config", None)
-    if config is None or module._buffers[name.rpartition(".")[2]] is None:
-        return
-    parent, _, leaf = path.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, type(module)(config=config).to(device))
 
 
 def read_tokenizer(folder: Path, **options: object) -> object:

@@ -26,6 +26,7 @@ from .quantization import (
     choose,
     footprint,
     free_memory,
+    fused_weights,
     gigabytes,
     mode_label,
     quantizable,
@@ -131,6 +132,25 @@ def plan(
     Raises:
         WeightsError: ``wanted`` or ``device_map`` is none of these, or the map names no or unknown places.
     """
+    found = _plan(model, wanted, device, device_map, max_memory, free)
+    precision = found.precision
+    if precision.mode != "none" and (experts := fused_weights(model)):
+        size = gigabytes(experts * precision.dtype.itemsize)
+        name = mode_label("none", str(precision.dtype).removeprefix("torch."))
+        said = f"; its experts, {size}, are fused tensors that bitsandbytes does not quantise: they stay in {name}"
+        found = replace(found, precision=replace(precision, reason=precision.reason + said))
+    return found
+
+
+def _plan(
+    model: nn.Module,
+    wanted: str,
+    device: torch.device,
+    device_map: str | DeviceMap,
+    max_memory: Mapping[Place, int] | None,
+    free: Mapping[Place, int] | None,
+) -> Placement:
+    """As ``plan``, whose reason does not yet speak of what is never quantised."""
     if isinstance(device_map, str) and device_map not in ("auto", "single"):
         raise WeightsError(
             f"No device map {device_map!r}. Choose 'auto' or 'single', or give the place of each module by name."
@@ -280,16 +300,18 @@ def _reason(model: nn.Module, placement: Placement, room: Mapping[Place, int], w
     return said
 
 
-def offload_index(placement: Placement, files: list[Path], stored: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def offload_index(
+    placement: Placement, files: list[Path], stored: Mapping[str, str | None]
+) -> dict[str, dict[str, str]]:
     """Where accelerate finds the tensors that stay on disk.
 
     Args:
         placement: of the model.
         files: safetensors.
-        stored: name in the files of each tensor of the model.
+        stored: name in the files of each tensor of the model; None where it is put together from several.
 
     Raises:
-        WeightsError: such a tensor is stored in NF4, which cannot be read in place.
+        WeightsError: such a tensor is stored in NF4, or in parts, and cannot be read in place.
     """
     if "disk" not in placement.device_map.values():
         return {}
@@ -299,6 +321,8 @@ def offload_index(placement: Placement, files: list[Path], stored: Mapping[str, 
     for name, there in stored.items():
         if placement.place(name) != "disk":
             continue
+        if there is None:
+            raise WeightsError(f"{name} is stored in parts, one an expert, and cannot stay on disk. Give it a device.")
         if f"{there}.absmax" in at:
             raise WeightsError(f"{name} is stored in 4 bit and cannot stay on disk. Give it a device.")
         if there in at:

@@ -112,9 +112,22 @@ def gigabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"
 
 
+HEADS = ("lm_head", "embed_out")
+OUTPUTS = 32  # that the 4-bit kernels of the CPU take at a time; a layer with another number is a gate or very small
+
+
 def quantizable(model: nn.Module) -> dict[str, nn.Linear]:
-    """The linear layers that quantisation is for: all but the output head."""
-    return {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear) and n.split(".")[-1] != "lm_head"}
+    """The linear layers that quantisation is for: all but the output head and small gates."""
+    return {
+        n: m
+        for n, m in model.named_modules()
+        if isinstance(m, nn.Linear) and n.split(".")[-1] not in HEADS and m.out_features % OUTPUTS == 0
+    }
+
+
+def fused_weights(model: nn.Module) -> int:
+    """Count of weights of a mixture of experts that are fused into one tensor a layer, which is no linear layer."""
+    return sum(p.numel() for n, p in model.named_parameters() if p.ndim == 3 and "experts" in n.split("."))
 
 
 def prepare(model: nn.Module, precision: Precision, but: Callable[[str], bool] = lambda name: False) -> None:

@@ -73,6 +73,17 @@ class SegSegmenter:
             return None
         return Localisation(found.key + low, found.first + low, found.last + low, found.logits)
 
+    def coarse(self, state: Tensor) -> np.ndarray | None:
+        """The coarse map of a [SEG] state alone, without SAM 2: bool ``(i, j, k)`` on the grid of the CT, or None."""
+        place = self.find(state)
+        if place is None:
+            return None
+        array = np.zeros(self.ct.shape, bool)
+        view, frame = np.moveaxis(array, AXIS, 0), self.segmenter.frame(AXIS)
+        for index in range(place.first, place.last + 1):
+            view[index] = frame.to_volume_slice(self._plane(place, index) > 0)
+        return array
+
     def segment(
         self, state: Tensor, cancel: threading.Event | None = None
     ) -> Generator[float, None, np.ndarray | None]:

@@ -70,21 +70,24 @@ class Sam2:
     """The network, shared by all cases; ``encode`` and ``decode`` are safe to call from several threads."""
 
     def __init__(self, config: SegmenterConfig, folder: object, device: torch.device) -> None:
+        from accelerate import init_empty_weights
         from sam2.build_sam import build_sam2
 
         self.config = config
         self.device = device
-        self.net = build_sam2(
-            config.sam2_config,
-            ckpt_path=None,
-            device="cpu",
-            hydra_overrides_extra=[f"++model.image_size={config.image_size}", *OVERRIDES],
-            apply_postprocessing=False,
-        )
-        weights = hub.read_weights(folder, config.weights)
-        self.has_memory = has_memory(weights)
-        hub.load_strict(self.net, weights, "SAM 2", () if self.has_memory else MEMORY_MODULES)
-        self.net = self.net.float().to(device).eval().requires_grad_(False)
+        # Parameters get no memory before they are read; what the constructor computes (rotary frequencies) is real.
+        with init_empty_weights(include_buffers=False):
+            self.net = build_sam2(
+                config.sam2_config,
+                ckpt_path=None,
+                device="meta",
+                hydra_overrides_extra=[f"++model.image_size={config.image_size}", *OVERRIDES],
+                apply_postprocessing=False,
+            )
+        stored = hub.StoredWeights(folder, config.weights)
+        self.has_memory = has_memory(stored.names)
+        stored.fill(self.net, device, "SAM 2", () if self.has_memory else MEMORY_MODULES)
+        self.net.eval().requires_grad_(False)
         if device.type == "cpu":
             self.net.image_encoder.to(memory_format=torch.channels_last)
         self.mean = torch.tensor((0.485, 0.456, 0.406), device=device)[:, None, None]

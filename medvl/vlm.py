@@ -17,16 +17,8 @@ from torch import Tensor, nn
 
 from . import hub
 from .errors import WeightsError
-from .language_model import (
-    IMAGE_TOKEN,
-    Conversation,
-    LanguageModel,
-    Prompt,
-    Token,
-    empty_model,
-    finish,
-    read_tokenizer,
-)
+from .language_model import IMAGE_TOKEN, Conversation, LanguageModel, Prompt, Token, read_tokenizer
+from .language_weights import empty_model, finish
 from .placement import DeviceMap, Place, offload_index, plan
 from .preprocess import encoder_input
 from .projector import MixerProjector

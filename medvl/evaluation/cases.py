@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from ..answering.vocabulary import STRUCTURES
+from ..errors import MedVLError
 from ..geometry import to_canonical
 from ..readers import read_ct
 from ..volume import CTVolume
@@ -56,10 +57,14 @@ def labelled_cases(cases_file: Path, split: str | None = None, ids: list[str] | 
             continue
         folder = Path(cases_file).parent
         names = {int(value): name for value, name in entry["label_names"].items()}
+        try:
+            ct, labels = read_ct(folder / entry["ct"]), load_labels(folder / entry["labels"])
+        except MedVLError as error:
+            raise type(error)(f"Case {entry['id']}: {error}") from error
         yield LabelledCase(
             entry["id"],
-            read_ct(folder / entry["ct"]),
-            load_labels(folder / entry["labels"]),
+            ct,
+            labels,
             names,
             entry["label_origin"],
             frozenset(entry.get("complete", ())),

@@ -75,15 +75,33 @@ def interactive(options: argparse.Namespace) -> int:
     if options.peers:
         methods += [NaiveSam2(model), LiteMedSAM()]
     results: list[Result] = []
-    for case in _cases(options, abdomen_sample()):
-        structures = list(case.names.values()) if options.structure == ["all"] else options.structure
+
+    def write() -> None:  # as it goes: hours of results are not lost where one case fails or somebody stops
+        rows = [{**vars(r), **({"challenge": cvpr25.challenge_score(r)} if challenge else {})} for r in results]
+        save_json(options.json, about=about(protocol=rules.name, empty_masks=EMPTY_RULE), results=rows)
+
+    def show(result: Result) -> None:
+        results.append(result)
+        _show_result(result)
+        write()
+
+    for number, case in enumerate(_cases(options, abdomen_sample()), start=1):
+        structures = _structures(options.structure, case, challenge)
+        print(f"case {number}, {case.id}: {len(structures)} structures", flush=True)
         for method in methods:
-            results += run_case(method, case, structures, clicks, _show_result, rules, stated)
+            run_case(method, case, structures, clicks, show, rules, stated)
     print()
     _show(cvpr25.challenge_table(results) if challenge else plain_table(results))
-    rows = [{**vars(r), **({"challenge": cvpr25.challenge_score(r)} if challenge else {})} for r in results]
-    save_json(options.json, about=about(protocol=rules.name, empty_masks=EMPTY_RULE), results=rows)
+    write()
     return 0
+
+
+def _structures(wanted: Sequence[str] | None, case: LabelledCase, challenge: bool) -> list[str]:
+    """What is labelled in a case of the structures that were asked for; the challenge asks for all."""
+    if wanted is None:
+        wanted = ["all"] if challenge else ORGANS
+    names = list(case.names.values())
+    return names if list(wanted) == ["all"] else [name for name in wanted if name in names]
 
 
 def _show_result(result: Result) -> None:

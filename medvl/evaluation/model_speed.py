@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..language_model import Conversation, LanguageModel, Prompt
 from ..quantization import Precision
 from ..vision_encoder import DCFormer, DecomposedConv
-from .tables import about, save_json, table
+from .tables import about, cell, save_json
 
 IMAGE_TOKENS = 256
 # SmolLM2-135M's shape.
@@ -147,20 +147,34 @@ _CHILD = """
 import re, sys
 import bitsandbytes, torch, transformers
 from pathlib import Path
-from medvl.language_model import LanguageModel, empty_model, read_tokenizer
+from medvl.config import SegmenterConfig
+from medvl.language_model import LanguageModel, read_tokenizer
+from medvl.language_weights import empty_model
+from medvl.slice_encoder import Sam2
 def memory(what):  # of this process alone; getrusage would hand on the peak of its parent
     return 1024 * int(re.search(what + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-bitsandbytes.nn.Linear4bit(64, 64, quant_type="nf4").to("cpu")  # what the libraries take at first use
-empty_model(transformers.AutoConfig.from_pretrained(sys.argv[1])), read_tokenizer(Path(sys.argv[1]))
+folder, what = Path(sys.argv[1]), sys.argv[2]
+segmenter = SegmenterConfig("configs/sam2.1/sam2.1_hiera_t.yaml", "sam2", 512)
+# What the libraries take at first use.
+if what == "sam2":
+    from sam2.build_sam import build_sam2
+    build_sam2(segmenter.sam2_config, None, "cpu", hydra_overrides_extra=["++model.image_encoder.trunk.embed_dim=16",
+        "++model.image_encoder.neck.backbone_channel_list=[128,64,32,16]"], apply_postprocessing=False)
+else:
+    bitsandbytes.nn.Linear4bit(64, 64, quant_type="nf4").to("cpu")
+    empty_model(transformers.AutoConfig.from_pretrained(folder)), read_tokenizer(folder)
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
 before = memory("VmRSS")
-model = LanguageModel.from_pretrained(sys.argv[1], quantization=sys.argv[2])
+if what == "sam2":
+    model = Sam2(segmenter, folder, torch.device("cpu"))
+else:
+    model = LanguageModel.from_pretrained(folder, quantization=what)
 print(memory("VmHWM") - before)
 """
 
 
 def loading_memory(modes: Sequence[str] = ("4bit", "none"), shape: dict[str, object] | None = None) -> dict[str, float]:
-    """Peak memory that loading adds to a process, beside the size of the checkpoint in float32 (Linux only).
+    """Peak memory that loading a language model adds to a process, beside its checkpoint in float32 (Linux only).
 
     Args:
         modes: quantisations, each in a process of its own: what one leaves behind would serve the next.
@@ -176,29 +190,62 @@ def loading_memory(modes: Sequence[str] = ("4bit", "none"), shape: dict[str, obj
         size = sum(f.stat().st_size for f in Path(folder).glob("*.safetensors"))
         figures = {"checkpoint, float32, MB": size / 1e6}
         for mode in modes:
-            command = [sys.executable, "-c", _CHILD, folder, mode]
-            peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+            peak = _peak(folder, mode)
             figures[f"peak while loading ({mode}), MB"] = peak / 1e6
             figures[f"peak ({mode}) / checkpoint"] = peak / size
     return figures
 
 
-def measure(device: torch.device) -> dict[str, float]:
-    """All figures, in the order they are shown."""
-    return {**encoder_speed(device), **turn_speed(device), **loading_memory()}
+def sam2_loading_memory() -> dict[str, float]:
+    """The same of SAM 2.1 hiera-tiny in its true size (random weights), from a ``.pt`` file as it is published."""
+    from sam2.build_sam import build_sam2
+
+    if sys.platform != "linux":
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        net = build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", None, "cpu", apply_postprocessing=False)
+        file = Path(folder) / "sam2.pt"
+        torch.save({"model": net.state_dict()}, file)
+        del net
+        size, peak = file.stat().st_size, _peak(folder, "sam2")
+    return {
+        "SAM 2.1 checkpoint, MB": size / 1e6,
+        "peak while loading (SAM 2.1), MB": peak / 1e6,
+        "peak (SAM 2.1) / checkpoint": peak / size,
+    }
+
+
+def _peak(folder: str, what: str) -> int:
+    """Bytes that loading adds to a process of its own at most; ``what`` is a quantisation, or ``"sam2"``."""
+    command = [sys.executable, "-c", _CHILD, folder, what]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+PARTS: tuple[Callable[[torch.device], dict[str, float]], ...] = (
+    turn_speed,
+    lambda device: loading_memory(),
+    lambda device: sam2_loading_memory(),
+    lambda device: encoder_speed(device, repeats=2),
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Command line: print the figures, write them as JSON."""
+    """Command line: print each figure when it is there, write all as JSON."""
     parser = argparse.ArgumentParser(prog="python -m medvl.evaluation.model_speed", description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="results as JSON")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="results as JSON, written anew after each part")
     options = parser.parse_args(arguments)
     device = torch.device(options.device)
-    figures = measure(device)
-    print("\n".join(table(("what", "seconds, MB or ratio"), list(figures.items()))))
-    print(f"on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    save_json(options.json, about=about(device=str(device)), figures=figures)
+    print(
+        f"seconds, MB or ratio, on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}", flush=True
+    )
+    figures: dict[str, float] = {}
+    for part in PARTS:
+        found = part(device)
+        figures |= found
+        for what, value in found.items():
+            print(f"{what:<42}{cell(value, 1 if abs(value) >= 10 else 3):>10}", flush=True)
+        save_json(options.json, about=about(device=str(device)), figures=figures)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,12 @@ def parser() -> argparse.ArgumentParser:
     tiny.add_argument("--cases", type=Path, required=True, help="cases.json; only its train split is used")
     tiny.add_argument("-o", "--output", type=Path, required=True)
     tiny.add_argument("--ids", nargs="+", default=["ts_abdomen", "lidc_0001"], help="cases of the train split")
-    tiny.add_argument("--steps", type=int, default=300, help="optimiser steps of each stage")
+    tiny.add_argument(
+        "--steps",
+        type=int,
+        default=300,
+        help="optimiser steps of the joint stage; a third of it for each of the others",
+    )
     return top
 
 

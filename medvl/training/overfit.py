@@ -11,30 +11,31 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from ..answering.words import listing
 from ..language_model import SEG_TOKEN, LanguageModel
 from ..quantization import Precision
-from ..readers import read_ct
 from .config import STAGES, DatasetSettings, parse
 from .engine import train
 from .feed import CAPTION_QUESTIONS, open_samples
-from .losses import next_token
-from .names import spoken
+from .losses import IGNORED, next_token
+from .overfit_check import check, lesson, rows
 from .samples import Sample
 
 logger = logging.getLogger(__name__)
 SIZE = (64, 96, 96)
 WIDTH = 128
+TEXTS = 16  # that the new language model reads in a step
 SPECIAL = ["<|im_start|>", "<|im_end|>"]  # the others are added when the vision-language model is built
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+SHARE = {"align-encoder": 1 / 3, "align-projector": 1 / 3, "instruct": 1 / 3, "joint": 1.0}  # of the steps
 LR = {"align-encoder": 1e-3, "align-projector": 1e-3, "instruct": 2e-3, "joint": 2e-3}
 
 
@@ -45,15 +46,15 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
         cases: ``cases.json``.
         output: folder for everything; ``joint/model`` is the model.
         ids: cases of the train split.
-        steps: optimiser steps of each stage.
+        steps: optimiser steps of the joint stage; the others take a third of it.
 
     Returns:
-        What is written to ``overfit.json``: per stage first and last loss and seconds; answer and Dice.
+        What is written to ``overfit.json``: per stage first and last loss and seconds, and what ``check`` found.
     """
     torch.manual_seed(0)
     begin = time.monotonic()
     dataset = DatasetSettings("cases", cases, "train", tuple(ids))
-    samples = [replace(s, captions=(_caption(s),)) for s in open_samples([dataset])]
+    samples = [lesson(s) for s in open_samples([dataset])]
     language_model = output / "language_model"
     result: dict = {"cases": ids, "language model": _write_language_model(language_model, samples, 2 * steps)}
     curves, before = {}, {"start": "nano", "language_model": str(language_model)}
@@ -75,7 +76,7 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
                 "data": {"augment": False, "cache": True, "turns": 4, "workers": 0},
                 "loss": {"max_targets": 2},
                 "optimiser": {
-                    "steps": steps,
+                    "steps": max(1, round(SHARE[stage] * steps)),
                     "batch_size": len(samples),
                     "lr": LR[stage],
                     "mixed_precision": "no",
@@ -96,58 +97,10 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
     result["seconds"] = round(time.monotonic() - begin, 1)
     (output / "overfit.json").write_text(json.dumps(result, indent=2) + "\n")
     _draw(curves, output)
-    print(json.dumps(result, indent=2))
+    for stage in STAGES:
+        print(f"{stage}: loss {' -> '.join(f'{loss:.4g}' for loss in result[stage]['loss'])}")
+    print(*rows(result["check"]), f"{result['seconds']} s", sep="\n")
     return result
-
-
-def check(folder: Path, samples: list[Sample]) -> dict:
-    """Load the model and ask it one question that it was taught to answer in words, and one for a structure."""
-    from ..model import load
-    from ..seg_segmenter import SegSegmenter
-    from .samples import read_masks
-
-    model = load(str(folder), "cpu", "none")
-    said: dict = {}
-    for segments in (False, True):
-        found = ((s, t) for s in samples for t in s.turns if bool(t.targets) == segments)
-        sample, turn = min(found, key=lambda pair: len(pair[1].targets), default=(None, None))
-        if sample is None:
-            continue
-        case = model.open(read_ct(sample.ct))
-        stages = model.seg_head.config.stages(model.vlm.encoder.config.channels)
-        seen = model.vlm.look(case.ct, stages=stages)
-        tokens = list(model.vlm.conversation(seen.tokens).ask(turn.question, 64))
-        entry = {
-            "case": sample.id,
-            "question": turn.question,
-            "answer": "".join(t.text for t in tokens),
-            "taught": turn.answer,
-        }
-        states = [t.state for t in tokens if t.state is not None]
-        if segments:
-            wanted = read_masks(sample, case.ct, turn.targets)
-            entry["dice"] = {}
-            for name, state in zip(turn.targets, states, strict=False):
-                array = _exhaust(SegSegmenter(model.seg_head, seen, case.segmenter).segment(state))
-                both = 0 if array is None else 2 * int((array & wanted[name]).sum())
-                entry["dice"][name] = round(both / max(1, int(wanted[name].sum()) + int(array.sum() if both else 0)), 3)
-        said["segment" if segments else "ask"] = entry
-        case.close()
-    return said
-
-
-def _exhaust(work: object) -> object:
-    """What a generator returns."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
-def _caption(sample: Sample) -> str:
-    """What is labelled, in words."""
-    return f"This CT shows {listing(['the ' + spoken(name) for name in sorted(sample.masks)])}."
 
 
 def _write_language_model(folder: Path, samples: list[Sample], steps: int) -> dict:
@@ -185,14 +138,17 @@ def _write_language_model(folder: Path, samples: list[Sample], steps: int) -> di
     # Without [SEG]: that word is for the joint stage to teach.
     texts = [lm.chat([("user", q)]) + lm.encode(a.replace(SEG_TOKEN, "")) + [tokenizer.eos_token_id] for q, a in pairs]
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
-    losses, since = [], time.monotonic()
-    for step in range(steps):
-        ids = torch.tensor([texts[step % len(texts)]])
-        loss = next_token(model(input_ids=ids).logits, ids)
+    losses, since, rng = [], time.monotonic(), np.random.default_rng(0)
+    for _ in range(steps):
+        # What is asked for must be told apart before [SEG] can mean it: several texts a step.
+        batch = [torch.tensor(texts[i]) for i in rng.choice(len(texts), min(TEXTS, len(texts)), replace=False)]
+        ids = pad_sequence(batch, batch_first=True, padding_value=tokenizer.eos_token_id)
+        labels = pad_sequence(batch, batch_first=True, padding_value=IGNORED)
+        loss = next_token(model(input_ids=ids).logits, labels)  # padding comes after the words, which do not see it
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -14,7 +14,7 @@ CODE = """
 import runpy, sys, medvl
 from tests.app.stand_in import StandInModel
 StandInModel.notices = lambda self: []
-medvl.load = lambda *_: StandInModel()
+medvl.load = lambda *_, **__: StandInModel()
 sys.argv = ["app.py", "--port", sys.argv[1]]
 runpy.run_path("app.py", run_name="__main__")
 """

@@ -45,7 +45,7 @@ def stored(phantom, tmp_path):
 
 @pytest.fixture
 def fast(monkeypatch):
-    monkeypatch.setattr("medvl.model.load", lambda *_: StandInModel())
+    monkeypatch.setattr("medvl.model.load", lambda *_, **__: StandInModel())
 
 
 class TestInfo:
@@ -191,24 +191,15 @@ def test_version_is_that_of_the_project():
 def test_ask_and_report_take_the_options_of_the_model(monkeypatch, capsys):
     asked = []
 
-    def load(*given):
+    def load(**given):
         asked.append(given)
         raise medvl.WeightsError("stop here")
 
     monkeypatch.setattr("medvl.model.load", load)
-    model = [
-        "--preset",
-        "7b",
-        "--device",
-        "cpu",
-        "--quantization",
-        "4bit",
-        "--sam2",
-        "medsam2",
-        "--checkpoints",
-        "here",
-    ]
+    model = "--preset 7b --device cpu --quantization 4bit --sam2 medsam2 --checkpoints here --max-memory cpu=2GiB 0=5GB"
     for command in (["ask", "ct.nii.gz", "What is seen?"], ["report", "ct.nii.gz"]):
-        assert cli.main([*command, *model]) == 1
-    assert asked == [("7b", "cpu", "4bit", "medsam2", "here")] * 2
+        assert cli.main([*command, *model.split(), "--device-map", '{"": "cpu"}']) == 1
+    wanted = {"name": "7b", "device": "cpu", "quantization": "4bit", "sam2": "medsam2", "checkpoints": "here"}
+    wanted |= {"device_map": {"": "cpu"}, "max_memory": {"cpu": 2 * 2**30, 0: 5 * 10**9}}
+    assert asked == [wanted] * 2
     assert "stop here" in capsys.readouterr().err

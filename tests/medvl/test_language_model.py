@@ -47,7 +47,10 @@ FAMILIES = {
     "mistral": {"sliding_window": 8}, "phi3": {}, "gemma2": {"head_dim": 16, "sliding_window": 8},
     "gemma3_text": {"head_dim": 16, "sliding_window": 8}, "qwen3": {"head_dim": 16}, "smollm3": {}, "olmo2": {},
     "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512, "tie_word_embeddings": True},
-    "falcon": {}, "mamba": {},
+    "falcon": {}, "mamba": {}, "gpt_neox": {"seed": 1},
+    "gptj": {"n_embd": 64, "n_layer": 2, "n_head": 4, "rotary_dim": 8}, "mixtral": {"num_local_experts": 4},
+    "qwen3_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "head_dim": 16},
+    "qwen2_moe": {"num_experts": 4, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 64},
 }  # fmt: skip
 
 
@@ -73,6 +76,36 @@ def test_a_family_without_linear_layers_is_not_said_to_be_quantised(tmp_path):
     with pytest.raises(WeightsError, match="no linear layers"):
         LanguageModel.from_pretrained(tmp_path, quantization="4bit")
     assert LanguageModel.from_pretrained(tmp_path, quantization="auto").precision.mode == "none"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("mode", ["4bit", "8bit"])
+def test_experts_stay_unquantised_and_the_reason_says_so(mode, tmp_path):
+    original = write_language_model(tmp_path, "qwen2_moe", **FAMILIES["qwen2_moe"])
+    lm = LanguageModel.from_pretrained(tmp_path, quantization=mode)
+    state, packed = lm.model.state_dict(), original.state_dict()
+    experts = [n for n in state if n.endswith(("experts.gate_up_proj", "experts.down_proj"))]
+    assert experts or not any(p.ndim == 3 for p in original.parameters())
+    assert all(torch.equal(state[n], packed[n]) for n in experts)
+    assert ("experts" in lm.precision.reason and "stay in float32" in lm.precision.reason) == bool(experts)
+    kinds = {type(m).__name__ for n, m in lm.model.named_modules() if n.endswith("q_proj")}
+    assert kinds == {"Linear4bit" if mode == "4bit" else "Linear8bitLt"}
+    assert len(ids(Conversation(lm).stream(Prompt(lm.encode("where is the liver ?")), 3))) == 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_missing_expert_is_named(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    write_language_model(tmp_path, "mixtral", **FAMILIES["mixtral"])
+    file = tmp_path / "model.safetensors"
+    state = load_file(file)
+    lost = next((n for n in state if ".experts.3.w1." in n), None)
+    if lost is None:
+        pytest.skip("this transformers stores fused experts")
+    save_file({n: t for n, t in state.items() if n != lost}, file, {"format": "pt"})
+    with pytest.raises(WeightsError, match="gate_up_proj"):
+        LanguageModel.from_pretrained(tmp_path, quantization="none")
 
 
 def test_tied_head_needs_no_tensor_of_its_own(tmp_path):

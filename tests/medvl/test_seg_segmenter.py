@@ -214,6 +214,16 @@ def test_without_memory_modules_the_mask_is_carried_from_slice_to_slice(model, s
     assert 2 * (found & scene.ball).sum() / (found.sum() + scene.ball.sum()) > 0.8
 
 
+def test_the_coarse_map_alone_lies_where_the_object_is(model, scene):
+    work = scene.work(model)
+    found = work.coarse(scene.state)
+    assert found.shape == scene.ct.shape
+    assert 2 * (found & scene.ball).sum() / (found.sum() + scene.ball.sum()) > 0.6
+    work.head = SegHead(seg_head_config())  # untaught: nothing is probable anywhere
+    work._voxels = None
+    assert work.coarse(scene.state) is None
+
+
 def test_stop_with_memory_leaves_no_mask(remembering, scene, monkeypatch):
     monkeypatch.setattr(seg_segmenter, "MIN_AGREEMENT", 0.0)
     cancel = threading.Event()

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from medvl.evaluation import model_speed
-from medvl.evaluation.model_speed import PublishedConv, encoder_speed, loading_memory, published, turn_speed
+from medvl.evaluation.model_speed import (
+    PublishedConv,
+    encoder_speed,
+    loading_memory,
+    published,
+    sam2_loading_memory,
+    turn_speed,
+)
 from medvl.vision_encoder import SIZES, DCFormer
 
 CPU = torch.device("cpu")
@@ -53,10 +60,26 @@ def test_loading_takes_little_more_memory_than_the_checkpoint():
     assert figures["peak while loading (4bit), MB"] > 50
 
 
-def test_figures_are_printed_and_written(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(model_speed, "measure", lambda device: {"ours / as published": 0.5})
-    model_speed.main(["--device", "cpu", "--json", str(tmp_path / "out.json")])
-    assert "ours / as published" in capsys.readouterr().out
-    written = json.loads((tmp_path / "out.json").read_text())
-    assert written["figures"] == {"ours / as published": 0.5}
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_loading_sam2_takes_little_more_memory_than_its_pt_file():
+    figures = sam2_loading_memory()
+    assert 140 < figures["SAM 2.1 checkpoint, MB"] < 170
+    assert 0.8 < figures["peak (SAM 2.1) / checkpoint"] < 1.3
+
+
+def test_each_figure_is_printed_and_written_when_it_is_there(monkeypatch, tmp_path, capsys):
+    file, seen = tmp_path / "out.json", []
+
+    def second(device):
+        seen.append((json.loads(file.read_text())["figures"], capsys.readouterr().out))
+        return {"MB": 12.34}
+
+    monkeypatch.setattr(model_speed, "PARTS", (lambda device: {"ours / as published": 0.5}, second))
+    model_speed.main(["--device", "cpu", "--json", str(file)])
+    (figures, printed), written = seen[0], json.loads(file.read_text())
+    assert figures == {"ours / as published": 0.5}
+    assert "ours / as published" in printed
+    assert "0.500" in printed
+    assert "12.3" in capsys.readouterr().out
+    assert written["figures"] == {"ours / as published": 0.5, "MB": 12.34}
     assert written["about"]["device"] == "cpu"
