@@ -88,14 +88,11 @@ class Localiser(nn.Module):
         self.queries = nn.Parameter(torch.randn(count, config.embedding) * config.embedding**-0.5)
         self.bias = nn.Parameter(torch.zeros(count))
 
-    def embed(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Voxel embeddings.
+    def pyramid(self, maps: Tensor) -> tuple[Tensor, ...]:
+        """Features at 1, 2, 4 and 8 times the spacing, finest (the voxel embeddings) first.
 
         Args:
             maps: ``[B, 5, D, H, W]`` of ``make_maps``; sides are multiples of 8.
-
-        Returns:
-            Embeddings ``[B, E, D, H, W]`` and the features at four times the spacing.
         """
         x = F.leaky_relu(self.stem(maps), 0.01)
         skips = [x]
@@ -103,14 +100,18 @@ class Localiser(nn.Module):
             x = block(x)
             skips.append(x)
         x = self.deep(x)
-        coarse = x
+        levels = [x]
         for n in reversed(range(len(self.up))):
             x = F.interpolate(self.up[n](x), scale_factor=2, mode="trilinear", align_corners=False)
             x = torch.cat((x, skips[n]), dim=1)
             x = self.join[n - 1](x) if n else F.leaky_relu(self.last_norm(self.last(x)), 0.01)
-            if n == 2:
-                coarse = x
-        return x, coarse
+            levels.append(x)
+        return tuple(levels[::-1])
+
+    def embed(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Voxel embeddings ``[B, E, D, H, W]`` and the features at four times the spacing; see ``pyramid``."""
+        levels = self.pyramid(maps)
+        return levels[0], levels[2]
 
     def forward(self, maps: Tensor) -> Tensor:
         """Logits ``[B, 1 + structures, D, H, W]``; softmax over dimension 1."""
@@ -207,7 +208,6 @@ class CoarseMap:
         return self.probability[1 + self.structures.index(structure)].astype(np.float32)
 
 
-@torch.inference_mode()
 def locate(
     net: Localiser,
     ct: CTVolume,
@@ -227,9 +227,22 @@ def locate(
     Raises:
         Cancelled: ``cancel`` was set.
     """
+    return slide(net, net.config.structures, net.config, ct, device, cancel, progress)
+
+
+@torch.inference_mode()
+def slide(
+    net: Callable[[Tensor], Tensor],
+    classes: tuple[str, ...],
+    config: LocaliserConfig,
+    ct: CTVolume,
+    device: torch.device,
+    cancel: threading.Event | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> CoarseMap:
+    """Run over a CT, patch by patch, what gives ``[B, 1 + classes, P, P, P]`` of maps; see ``locate``."""
     from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import
 
-    config = net.config
     size = grid_size(ct.shape, ct.spacing_mm, config.spacing_mm)
     hu = resample(torch.from_numpy(ct.hu.astype(np.float32)), size)
     body = body_of(hu.numpy())
@@ -265,4 +278,4 @@ def locate(
     probability[0] = 1
     probability[(slice(None), *spans)] = inner
     true_spacing = tuple(n * s / m for n, s, m in zip(ct.shape, ct.spacing_mm, size, strict=True))
-    return CoarseMap(config.structures, probability, body, true_spacing)
+    return CoarseMap(classes, probability, body, true_spacing)
