@@ -26,11 +26,13 @@ class DetailConfig:
         classes: names in the order of its outputs, without sides; the background comes first and is not named here.
         inputs: channels of the localiser's features at 1, 2, 4 and 8 times its spacing.
         width: channels of the head.
+        offered: ids of ``detail_masks.DETAILS`` that were found well enough to be offered by name.
     """
 
     classes: tuple[str, ...] = ()
     inputs: tuple[int, ...] = (24, 48, 112, 224)
     width: int = 48
+    offered: tuple[str, ...] = ()
 
 
 class DetailHead(nn.Module):

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .further_structures import SIDED_NAMES
 from .lexicon import word_set
 from .normalise import STOP
 from .vocabulary import (
@@ -118,6 +119,9 @@ def _phrases() -> dict[tuple[str, ...], str | UnknownTerm]:
     for group, names in GROUP_NAMES.items():
         for text in names:
             add(text, group)
+    for id, names in SIDED_NAMES.items():
+        for text in names:
+            add(text, id)
     for term in UNKNOWN:
         for text in term.names:
             add(text, term)
