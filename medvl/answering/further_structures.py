@@ -20,9 +20,7 @@ FURTHER: tuple[Structure, ...] = (
         "",
         "bone",
     ),
-    *_pair(
-        "femur", "femurs", "pelvis", "femur, femora, thigh bone, thighbone, os femoris", "", "bone"
-    ),
+    *_pair("femur", "femurs", "pelvis", "femur, femora, thigh bone, thighbone, os femoris", "", "bone"),
     *_pair("ribs", "ribs", "chest", "rib, ribs, costae, costa", "", "bone"),
     _one("sternum", "chest", "breastbone, breast bone", "sternal", "bone"),
     *_pair("scapula", "scapulas", "chest", "scapula, scapulae, shoulder blade", "scapular", "bone"),

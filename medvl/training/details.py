@@ -24,6 +24,7 @@ from torch import Tensor
 
 from .. import hub
 from ..config import ModelConfig
+from ..detail_masks import BONES, LOBES
 from ..details import DetailConfig, DetailHead
 from ..geometry import to_canonical
 from ..localiser import Localiser, resample
@@ -43,8 +44,6 @@ CLASSES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Classes of TotalSegmentator's "total" task that make up each class; a star stands for the rest of the name."""
 
-BONES = ("sacrum", "hip_bone", "femur", "ribs", "sternum", "scapula", "clavicle", "humerus")
-LOBES = ("upper_lobe", "middle_lobe", "lower_lobe")
 NAMED_SHARE = 0.75  # of the patches; from the cases whose labels name the classes
 CROP = 40  # voxels of a patch, each way, that the head is trained on: the features have seen all 64
 
