@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from .delineation import upsampled
+from .details import midline
 from .localiser import CoarseMap
 from .masks import bounding_box
 from .prompts import Box
@@ -68,20 +69,6 @@ DETAILS: dict[str, Detail] = {
     **_sided("upper_lobe", 20.0), "middle_lobe": Detail("middle_lobe", "right", 10.0), **_sided("lower_lobe", 20.0),
 }  # fmt: skip
 """Every structure that can be read off the head, by id."""
-
-
-def midline(coarse: CoarseMap) -> np.ndarray:
-    """Coarse index i of the body's middle in every axial slice, float ``[K]``: of the vertebral column, else the body.
-
-    Where the column is not seen the nearest slice's middle holds.
-    """
-    column = coarse.of("vertebral_column") > 0.5
-    seen = np.flatnonzero(column.sum((0, 1)) > 4)
-    count = column.shape[2]
-    if seen.size == 0:
-        return np.full(count, np.median(np.nonzero(coarse.body)[0]) if coarse.body.any() else column.shape[0] / 2)
-    middle = [np.median(np.nonzero(column[:, :, k])[0]) for k in seen]
-    return ndimage.gaussian_filter1d(np.interp(np.arange(count), seen, middle), 3.0, mode="nearest")
 
 
 def detail_probability(details: CoarseMap, coarse: CoarseMap, detail: Detail) -> np.ndarray | None:

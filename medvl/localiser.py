@@ -239,8 +239,13 @@ def slide(
     device: torch.device,
     cancel: threading.Event | None = None,
     progress: Callable[[float], None] | None = None,
+    extra: Tensor | None = None,
 ) -> CoarseMap:
-    """Run over a CT, patch by patch, what gives ``[B, 1 + classes, P, P, P]`` of maps; see ``locate``."""
+    """Run over a CT, patch by patch, what gives ``[B, 1 + classes, P, P, P]`` of maps; see ``locate``.
+
+    Args:
+        extra: further maps ``[C, D, H, W]`` on the localiser's grid, handed over behind those of ``make_maps``.
+    """
     from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import
 
     size = grid_size(ct.shape, ct.spacing_mm, config.spacing_mm)
@@ -253,6 +258,8 @@ def slide(
         on = np.flatnonzero(body.any(axis=tuple(a for a in range(3) if a != axis)))
         spans.append(slice(max(0, int(on[0]) - 4), min(size[axis], int(on[-1]) + 5)))
     maps = make_maps(hu[tuple(spans)][None], place[(slice(None), *spans)][None])
+    if extra is not None:
+        maps = torch.cat((maps, extra[(None, slice(None), *spans)]), dim=1)
     extent = maps.shape[2:]
     step = config.patch * (1 - config.overlap)
     total = int(np.prod([max(1, np.ceil((n - config.patch) / step) + 1) for n in extent]))

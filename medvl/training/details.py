@@ -1,10 +1,11 @@
 """Trains ``medvl.details.DetailHead`` on the features of a frozen localiser.
 
-    python -m medvl.training.details --cases CASES.json --output FOLDER [--minutes 20] [--without CASE]
+    python -m medvl.training.details --cases CASES.json --output FOLDER [--steps 4000] [--without CASE]
 
-Only the cases with ``labels_total`` name the classes. On the others of the train split every voxel still rules some out:
-liver is no colon, a bone is one of the bones, a right lung one of its lobes. So a voxel's target is a *set* of classes
-and the loss the cross-entropy of the set's summed probability, plus soft Dice where the classes themselves are labelled.
+Only the cases with ``labels_total`` name the classes. On the others of the train split every voxel still rules some
+out: liver is no colon, a bone is one of the bones, a right lung one of its lobes. So a voxel's target is a *set* of
+classes and the loss the cross-entropy of the set's summed probability. The features of augmented copies are computed
+once; the head, which looks at every voxel by itself, is then trained on voxels in a minute.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import hub
 from ..config import ModelConfig
 from ..detail_masks import BONES, LOBES
-from ..details import DetailConfig, DetailHead
+from ..details import DetailConfig, DetailHead, surroundings
 from ..geometry import to_canonical
-from ..localiser import Localiser, resample
+from ..localiser import CoarseMap, Localiser, LocaliserConfig, body_of, make_maps, place_of, resample
 from .localiser import STRUCTURES, Patches, TrainingCase, load_case
 
 logger = logging.getLogger(__name__)
@@ -44,8 +45,9 @@ CLASSES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Classes of TotalSegmentator's "total" task that make up each class; a star stands for the rest of the name."""
 
-NAMED_SHARE = 0.75  # of the patches; from the cases whose labels name the classes
-CROP = 40  # voxels of a patch, each way, that the head is trained on: the features have seen all 64
+COPIES = {True: 14, False: 4}  # augmented copies of a case whose labels name the classes, and of another one
+BATCH, NOISE = 2048, 0.2
+PER_CLASS, PER_OTHER = 500, 6000  # voxels that are drawn of each class, and of all that is none, from a copy
 
 
 def members(name: str, totals: dict[int, str]) -> list[int]:
@@ -95,48 +97,124 @@ def allowed_of(entry: dict) -> Tensor:
     return table
 
 
-def loss_of(logits: Tensor, labels: Tensor, allowed: Tensor, named: Tensor) -> Tensor:
-    """Cross-entropy of sets, by voxel and by class, and soft Dice where classes are named.
+@dataclass
+class Voxels:
+    """Voxels drawn from augmented copies of the cases.
+
+    Attributes:
+        features: float16 ``[N, channels]``: of all levels at the voxel, then its surroundings.
+        rows: int64 ``[N]``: labels, rows of ``allowed_of``.
+        case: int64 ``[N]``: index of the case.
+    """
+
+    features: Tensor
+    rows: Tensor
+    case: Tensor
+
+
+def copy_of(case: TrainingCase, patches: Patches, rng: np.random.Generator, plain: bool) -> tuple[Tensor, Tensor]:
+    """HU and labels ``[D, H, W]`` of a case, turned, scaled, with other intensities and a part of its length."""
+    shape = np.array(case.hu.shape)
+    if plain:
+        return case.hu.float(), case.labels.long()
+    scale = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
+    lo, hi = 0.0, 1.0
+    if rng.random() < 0.7:
+        length = rng.uniform(0.5, 1.0)
+        lo = rng.uniform(0, 1 - length)
+        hi = lo + length
+    size = np.maximum(np.round(shape * scale * (1, 1, hi - lo)), 16).astype(int)
+    turn = _rotation(np.deg2rad(rng.normal(0, 6, 3)))
+    out = np.stack(np.meshgrid(*(np.arange(n) for n in size), indexing="ij"), -1) - (size - 1) / 2
+    middle = np.array([0.5, 0.5, (lo + hi) / 2]) * (shape - 1)
+    where = (out / scale) @ turn.T + middle
+    grid = torch.from_numpy((2 * where / (shape - 1) - 1)[..., ::-1].astype(np.float32).copy())[None]
+    hu = F.grid_sample(case.hu.float()[None, None] + 1024, grid, align_corners=True)[0, 0] - 1024
+    labels = F.grid_sample(case.labels.float()[None, None], grid, mode="nearest", align_corners=True)[0, 0].long()
+    labels = torch.where((grid.abs() > 1).any(-1)[0], torch.full_like(labels, 255), labels)
+    return patches._intensity(hu, labels), labels
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    (ca, cb, cc), (sa, sb, sc) = np.cos(angles), np.sin(angles)
+    about_i = np.array([[1, 0, 0], [0, ca, -sa], [0, sa, ca]])
+    about_j = np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
+    about_k = np.array([[cc, -sc, 0], [sc, cc, 0], [0, 0, 1]])
+    return about_i @ about_j @ about_k
+
+
+@torch.inference_mode()
+def draw(net: Localiser, hu: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Features and labels of voxels of one scan, as inference would have them.
 
     Args:
-        logits: ``[B, K, ...]``.
-        labels: ``[B, ...]``, rows of ``allowed``; 255: no target.
-        allowed: bool ``[B, rows, K]``.
-        named: bool ``[B]``: whether the patch's classes are labelled.
+        net: the frozen localiser.
+        hu: ``[D, H, W]`` on its grid.
+        labels: rows; 255 is never drawn.
+        rng: draws.
+
+    Returns:
+        float16 ``[N, channels]`` and int64 ``[N]``.
     """
-    logits = logits.float()
-    count, rows = logits.shape[1], allowed.shape[1]
-    valid = labels < 255
-    target = labels.clamp(max=rows - 1)
-    sets = torch.stack([table[t] for table, t in zip(allowed, target, strict=True)]).movedim(-1, 1)
-    log_p = logits.log_softmax(1)
-    entropy = -log_p.masked_fill(~sets, -1e4).logsumexp(1) * valid
-    by_row = torch.zeros(rows).scatter_add(0, target.flatten(), entropy.flatten())
-    voxels = torch.zeros(rows).scatter_add(0, target.flatten(), valid.flatten().float())
-    loss = entropy.sum() / valid.sum().clamp(min=1) + 0.3 * (by_row / voxels.clamp(min=1))[voxels > 5].mean()
-    first = rows - count + 1
-    own = torch.where(valid & (target >= first), target - first + 1, 0)
-    hot = torch.nn.functional.one_hot(own, count).movedim(-1, 1).float()
-    p = log_p.exp() * valid[:, None]
-    axes = tuple(range(2, logits.dim()))
-    size = hot.sum(axes)
-    dice = (2 * (p * hot).sum(axes) + 5) / (p.sum(axes) + size + 5)
-    counts = named[:, None] & (size > 0)
-    counts[:, 0] = False
-    return loss + (1 - dice)[counts].mean() if counts.any() else loss
+    from monai.inferers.utils import sliding_window_inference
+
+    config = net.config
+    body = body_of(hu.numpy())
+    maps = make_maps(hu[None], torch.from_numpy(place_of(body, config.spacing_mm))[None])
+    kept: list[tuple[Tensor, ...]] = []
+
+    def first(patch: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            levels = net.pyramid(patch.contiguous(memory_format=torch.channels_last_3d))
+            kept.append(levels)
+            return net.ask(levels[0]).float()
+
+    window = {"roi_size": (config.patch,) * 3, "sw_batch_size": 1, "overlap": config.overlap, "mode": "gaussian",
+              "padding_mode": "replicate"}  # fmt: skip
+    probability = sliding_window_inference(maps, predictor=first, **window)[0].softmax(0).half().numpy()
+    coarse = CoarseMap(config.structures, probability, body, (config.spacing_mm,) * 3)
+    around = torch.from_numpy(surroundings(coarse))
+    wanted = _choose(labels, rng)
+    features, rows, order = [], [], iter(kept)
+
+    def second(patch: Tensor) -> Tensor:  # the same patches again, in the same order
+        levels, at = next(order), torch.nonzero(patch[0, -1])
+        # A voxel near the rim of a patch counts little at inference, and another patch has it in its middle.
+        at = at[((at >= 6) & (at < config.patch - 6)).all(1)]
+        where = (2 * (at.float() + 0.5) / config.patch - 1).flip(-1)[None, :, None, None]
+        parts = [F.grid_sample(x.float(), where, align_corners=False, padding_mode="border")[0, :, :, 0, 0] for x in levels]
+        inside = patch[0, :-2][:, at[:, 0], at[:, 1], at[:, 2]]
+        features.append(torch.cat((*parts, inside)).T.half())
+        rows.append(patch[0, -2][tuple(at.T)].long())
+        return patch[:, :1]
+
+    stack = torch.cat((around, labels[None].float(), wanted[None].float()))[None]
+    sliding_window_inference(stack, predictor=second, **window)
+    return torch.cat(features), torch.cat(rows)
 
 
-def train(
-    cases_file: Path,
-    model_folder: Path,
-    output: Path,
-    minutes: float,
-    without: tuple[str, ...] = (),
-    seed: int = 0,
-    rate: float = 3e-3,
-) -> None:
-    """Train for a wall-clock budget (cosine over time), with an average of the weights."""
+def _choose(labels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Bool ``[D, H, W]``: at most ``PER_CLASS`` voxels of every class and ``PER_OTHER`` of everything else."""
+    flat, wanted = labels.flatten().numpy(), np.zeros(labels.numel(), bool)
+    for row in np.unique(flat[(flat > len(STRUCTURES)) & (flat < 255)]):
+        at = np.flatnonzero(flat == row)
+        wanted[rng.choice(at, min(PER_CLASS, at.size), replace=False)] = True
+    at = np.flatnonzero(flat <= len(STRUCTURES))
+    named = at[flat[at] > 0]  # organs are as good a reason for what a voxel is not as the rest is
+    for some in (at[flat[at] == 0], named):
+        wanted[rng.choice(some, min(PER_OTHER // 2, some.size), replace=False)] = True
+    return torch.from_numpy(wanted.reshape(labels.shape))
+
+
+def loss_of(logits: Tensor, allowed: Tensor) -> Tensor:
+    """Mean cross-entropy of sets: ``-log`` of the summed probability of what a voxel may be; both ``[N, K]``."""
+    return -logits.log_softmax(1).masked_fill(~allowed, -1e4).logsumexp(1).mean()
+
+
+def collect(cases_file: Path, model_folder: Path, seed: int = 0) -> tuple[Voxels, list[dict], LocaliserConfig]:
+    """Draw voxels from augmented copies of the train split's torso cases."""
     torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
     base = ModelConfig.load(model_folder).localiser
     net = Localiser(base)
     hub.load_strict(net, hub.read_weights(model_folder, "localiser"), "the localiser")
@@ -144,62 +222,82 @@ def train(
     entries = [
         e for e in json.loads(cases_file.read_text())
         if e["split"] == "train" and "labels" in e and not e["id"].startswith(("sarcoma", "openkbp"))
-        and e["id"] not in without
     ]  # fmt: skip
-    cases = [load_case(cases_file.parent, e, base.spacing_mm) for e in entries]
-    is_named = np.array([bool(e.get("labels_total")) for e in entries])
-    for case, entry in zip(cases, entries, strict=True):
+    features, rows, origin = [], [], []
+    for n, entry in enumerate(entries):
+        case = load_case(cases_file.parent, entry, base.spacing_mm)
         if entry.get("labels_total"):
             add_details(case, cases_file.parent, entry)
+        patches = Patches([case], base.patch, seed, 0.0)
+        for copy in range(COPIES[bool(entry.get("labels_total"))]):
+            hu, labels = copy_of(case, patches, rng, plain=copy == 0)
+            some, own = draw(net, hu, labels, rng)
+            features.append(some)
+            rows.append(own)
+            origin.append(torch.full_like(own, n))
+        logger.info("%s: %d voxels so far", entry["id"], sum(map(len, rows)))
+    return Voxels(torch.cat(features), torch.cat(rows), torch.cat(origin)), entries, base
+
+
+def fit(
+    voxels: Voxels, entries: list[dict], base: LocaliserConfig, steps: int, without: tuple[str, ...] = (), seed: int = 0
+) -> DetailHead:
+    """Train the head on voxels, every class drawn alike; cosine schedule."""
+    torch.manual_seed(seed)
     tables = torch.stack([allowed_of(e) for e in entries])
-    patches = Patches(cases, base.patch, seed, 0.0)
-    shares = np.where(is_named, NAMED_SHARE / is_named.sum(), (1 - NAMED_SHARE) / max((~is_named).sum(), 1))
-    head = DetailHead(DetailConfig(tuple(CLASSES), (base.embedding, *base.widths[1:])))
-    head.to(memory_format=torch.channels_last_3d)
-    logger.info("%d cases, %.0f k parameters", len(cases), sum(p.numel() for p in head.parameters()) / 1e3)
-    ema = torch.optim.swa_utils.AveragedModel(head, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
-    optimiser = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=1e-2)
-    begin, step, losses = time.monotonic(), 0, []
-    while (share := (time.monotonic() - begin) / (60 * minutes)) < 1:
-        n = int(patches.rng.choice(len(cases), p=shares / shares.sum()))
-        patches.weights = np.eye(len(cases))[n]
-        sample = patches.draw()
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min((step + 1) / 50, 1) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * share)))
-        maps = sample["maps"][None].contiguous(memory_format=torch.channels_last_3d)
-        start = [8 * int(patches.rng.integers(0, (base.patch - CROP) // 8 + 1)) for _ in range(3)]
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                levels = net.pyramid(maps)
-            logits = head(_crop(levels, start))
-        labels = sample["labels"][(None, *(slice(s, s + CROP) for s in start))]
-        loss = loss_of(logits, labels, tables[n : n + 1], torch.tensor([is_named[n]]))
+    use = torch.tensor([e["id"] not in without for e in entries])[voxels.case]
+    features, rows, case = voxels.features[use], voxels.rows[use], voxels.case[use]
+    # Classes alike, and among what is none of them the localiser's structures alike.
+    first = 1 + len(STRUCTURES)
+    count = torch.bincount(rows, minlength=tables.shape[1]).float().clamp(min=1)
+    weight = 1 / count[rows]
+    weight = torch.where(rows >= first, weight, weight * torch.where(rows == 0, 8.0, 1.0))
+    mean, std = features.float().mean(0), features.float().std(0).clamp(min=1e-3)
+    channels = (base.embedding, *base.widths[1:])
+    config = DetailConfig(tuple(CLASSES), channels, features.shape[1] - sum(channels))
+    net = nn.Sequential(
+        nn.Linear(features.shape[1], config.widths[0]), nn.LeakyReLU(0.01), nn.Dropout(0.2),
+        nn.Linear(config.widths[0], config.widths[1]), nn.LeakyReLU(0.01), nn.Dropout(0.2),
+        nn.Linear(config.widths[1], 1 + len(CLASSES)),
+    )  # fmt: skip
+    optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=5e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
+    for step in range(steps):
+        at = torch.multinomial(weight, BATCH, replacement=True)
+        x = ((features[at].float() - mean) / std).clamp(-5, 5)
+        x = x + NOISE * torch.randn_like(x)
+        loss = loss_of(net(x), tables[case[at], rows[at]])
+        optimiser.zero_grad()
         loss.backward()
-        step += 1
-        losses.append(loss.item())
-        if step % 2 == 0:
-            torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
-            optimiser.step()
-            optimiser.zero_grad()
-            ema.update_parameters(head)
-        if step % 50 == 0:
-            pace = (time.monotonic() - begin) / step
-            logger.info("step %d (%.0f%%, %.2f s) loss %.3f", step, 100 * share, pace, np.mean(losses[-50:]))
-    save(ema.module, output)
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % 500 == 0:
+            logger.info("step %d loss %.3f", step + 1, loss.item())
+    return _as_head(net, config, mean, std)
 
 
-def _crop(levels: tuple[Tensor, ...], start: list[int]) -> tuple[Tensor, ...]:
-    """A cube of ``CROP`` voxels from features of all levels; ``start`` is a multiple of 8."""
-    return tuple(
-        level[(slice(None), slice(None), *(slice(s >> n, (s + CROP) >> n) for s in start))].contiguous()
-        for n, level in enumerate(levels)
-    )
+def _as_head(net: nn.Sequential, config: DetailConfig, mean: Tensor, std: Tensor) -> DetailHead:
+    """The trained layers as convolutions, the standardisation of the features inside the first one."""
+    head = DetailHead(config)
+    lines = [m for m in net if isinstance(m, nn.Linear)]
+    with torch.no_grad():
+        weight = lines[0].weight / std
+        bias = lines[0].bias - weight @ mean
+        at = 0
+        for conv, n in zip((*head.gather, head.around), (*config.inputs, config.around), strict=True):
+            conv.weight.copy_(weight[:, at : at + n, None, None, None])
+            at += n
+        head.around.bias.copy_(bias)
+        for conv, line in zip((head.hidden, head.logits), lines[1:], strict=True):
+            conv.weight.copy_(line.weight[:, :, None, None, None])
+            conv.bias.copy_(line.bias)
+    return head
 
 
 def save(head: DetailHead, output: Path) -> None:
-    """Write ``detail_head.safetensors`` (float16) and its configuration."""
+    """Write ``detail_head.safetensors`` (float32) and its configuration."""
     output.mkdir(parents=True, exist_ok=True)
-    weights = {k: v.detach().contiguous().half() for k, v in head.state_dict().items()}
+    weights = {k: v.detach().contiguous() for k, v in head.state_dict().items()}
     save_file(weights, output / "detail_head.safetensors")
     (output / "detail_head.json").write_text(json.dumps(asdict(head.config), indent=2) + "\n")
 
@@ -210,12 +308,13 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, required=True, help="cases.json; only its train split is used")
     parser.add_argument("--model", type=Path, default=hub.BUNDLED / "nano", help="folder of the localiser")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--without", nargs="*", default=(), help="cases left out, to be tested on")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(options.cases, options.model, options.output, options.minutes, tuple(options.without), options.seed)
+    voxels, entries, base = collect(options.cases, options.model, options.seed)
+    save(fit(voxels, entries, base, options.steps, tuple(options.without), options.seed), options.output)
 
 
 if __name__ == "__main__":
