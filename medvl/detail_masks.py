@@ -1,4 +1,4 @@
-"""From the detail head's word to masks: bones and lobes are parts of masks that are good already, others are delineated.
+"""From the detail head's word to masks: bones and lobes are parts of masks that are good already; others are delineated.
 
 The head says *which* bone or lobe; *where* bone and lung end is the localiser's and the HU's word. The sides of a pair
 are divided at the midline, slice by slice: on it lies the vertebral column.
@@ -23,6 +23,9 @@ LOBES = ("upper_lobe", "middle_lobe", "lower_lobe")
 MIN_PEAK = 0.8  # of the head: what it is less sure of everywhere is not there
 # Of these every piece counts that the head is sure of somewhere; of all others only the largest one.
 SCATTERED = frozenset({"ribs", "costal_cartilages", "colon", "small_bowel", "gluteal_muscles", "portal_vein"})
+# Kinds that lie below every lung, and one that lies beside or above: nothing else limits them along the body.
+BELOW_LUNGS = frozenset({"sacrum", "hip_bone", "femur", "gluteal_muscles"})
+NOT_BELOW_LUNGS = frozenset({"sternum"})
 REACH = 1.0  # SD in coarse voxels by which the head's word on a bone reaches beyond where it gave it
 
 
@@ -79,7 +82,7 @@ def detail_probability(details: CoarseMap, coarse: CoarseMap, detail: Detail) ->
         coarse: of the localiser, for the midline.
         detail: which.
     """
-    probability = details.of(detail.kind)
+    probability = details.of(detail.kind) * _heights(coarse, detail.kind)
     if detail.side:
         probability = probability * _on_side(coarse, detail)
     labels, count = ndimage.label(probability > 0.5, structure=np.ones((3, 3, 3)))
@@ -122,6 +125,7 @@ def part_of(
     )
     if detail.kind == "sacrum":  # the vertebrae above it are background to the head
         others = np.maximum(others, details.probability[0].astype(np.float32))
+    own = own * _heights(coarse, detail.kind)
     lead = own - np.maximum(others, 0.0 if detail.kind in LOBES else 0.05)
     if detail.kind not in LOBES and detail.side:  # the lung of a side is on its side already
         lead = np.where(_on_side(coarse, detail), lead, -1.0)
@@ -149,7 +153,19 @@ def largest(array: np.ndarray, kind: str, share: float = 0.05) -> np.ndarray:
     return np.isin(labels, np.flatnonzero(sizes >= least))
 
 
+def _heights(coarse: CoarseMap, kind: str) -> np.ndarray:
+    """Bool ``[K]``: axial slices of the coarse grid that may hold a kind. An arm beside the head is no pelvis."""
+    count = coarse.body.shape[2]
+    names = [n for n in ("right_lung", "left_lung") if n in coarse.structures]
+    lung = np.sum([(coarse.of(n) > 0.5).sum((0, 1)) for n in names], axis=0) if names else np.zeros(count)
+    seen = np.flatnonzero(lung > 4)
+    if seen.size == 0 or kind not in BELOW_LUNGS | NOT_BELOW_LUNGS:
+        return np.ones(count, bool)
+    below = np.arange(count) < seen[0]
+    return below if kind in BELOW_LUNGS else ~below
+
+
 def _on_side(coarse: CoarseMap, detail: Detail) -> np.ndarray:
-    """Bool ``[D, 1, H]``: coarse voxels on the detail's side of the midline; the patient's right is where i is larger."""
+    """Bool ``[D, 1, H]``: coarse voxels on the detail's side of the midline (the patient's right: larger i)."""
     right = np.arange(coarse.body.shape[0])[:, None] > midline(coarse)[None, :]
     return (right if detail.side == "right" else ~right)[:, None, :]

@@ -67,7 +67,7 @@ class DetailHead(nn.Module):
             around: ``surroundings`` of the patch ``[B, around, D, H, W]``.
         """
         x = self.around(around)
-        for gather, level in zip(self.gather, levels, strict=True):  # a 1x1x1 convolution may come before the upsampling
+        for gather, level in zip(self.gather, levels, strict=True):  # 1x1x1: before the upsampling is cheaper
             x = x + F.interpolate(gather(level), x.shape[2:], mode="trilinear", align_corners=False)
         return self.logits(F.leaky_relu(self.hidden(F.leaky_relu(x, 0.01)), 0.01))
 
@@ -128,7 +128,16 @@ def locate_details(
     """Probabilities of the head's classes over a CT.
 
     Args:
-        coarse: what the localiser gave for the same CT; the rest as of ``localiser.locate``, errors, too.
+        net: the localiser, in eval mode, on ``device``.
+        head: the same.
+        ct: the scan.
+        coarse: what the localiser gave for it.
+        device: where to compute.
+        cancel: set it to stop before the next patch.
+        progress: called with the share done.
+
+    Raises:
+        Cancelled: ``cancel`` was set.
     """
 
     def look(patch: Tensor) -> Tensor:

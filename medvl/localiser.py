@@ -244,6 +244,13 @@ def slide(
     """Run over a CT, patch by patch, what gives ``[B, 1 + classes, P, P, P]`` of maps; see ``locate``.
 
     Args:
+        net: what is run.
+        classes: names in the order of its channels, without the background.
+        config: of the grid and the patches.
+        ct: the scan.
+        device: where to compute.
+        cancel: set it to stop before the next patch.
+        progress: called with the share done.
         extra: further maps ``[C, D, H, W]`` on the localiser's grid, handed over behind those of ``make_maps``.
     """
     from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import

@@ -143,7 +143,9 @@ class TextSegmenter:
         """One of the detail head's structures; None where it is not there."""
         model, detail, coarse = self._case.model, DETAILS[structure], self.coarse()
         if self._details is None:
-            self._details = locate_details(model.localiser, model.detail_head, self.ct, coarse, model.device, cancel, progress)
+            self._details = locate_details(
+                model.localiser, model.detail_head, self.ct, coarse, model.device, cancel, progress
+            )
         probability = detail_probability(self._details, coarse, detail)
         if probability is None:
             return None

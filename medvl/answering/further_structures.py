@@ -23,10 +23,6 @@ FURTHER: tuple[Structure, ...] = (
     *_pair("femur", "femurs", "pelvis", "femur, femora, thigh bone, thighbone, os femoris", "", "bone"),
     *_pair("ribs", "ribs", "chest", "rib, ribs, costae, costa", "", "bone"),
     _one("sternum", "chest", "breastbone, breast bone", "sternal", "bone"),
-    *_pair("scapula", "scapulas", "chest", "scapula, scapulae, shoulder blade", "scapular", "bone"),
-    *_pair("clavicle", "clavicles", "chest", "clavicle, clavicula, claviculae, collarbone, collar bone", "", "bone"),
-    *_pair("humerus", "humeri", "chest", "humerus, humeri, upper arm bone", "humeral", "bone"),
-    _one("costal_cartilages", "chest", "costal cartilage, rib cartilage, cartilages of the ribs", "", "cartilage"),
     *_pair(
         "back_muscles",
         "back_muscles",
@@ -53,38 +49,6 @@ FURTHER: tuple[Structure, ...] = (
         "",
         "muscle",
     ),
-    _one(
-        "colon",
-        "abdomen",
-        "large bowel, large intestine, intestinum crassum",
-        "colonic",
-    ),
-    _one("small_bowel", "abdomen", "small intestine, intestinum tenue, small gut", ""),
-    *_pair(
-        "adrenal_gland",
-        "adrenal_glands",
-        "abdomen",
-        "adrenal gland, adrenal, suprarenal gland, suprarenal, glandula suprarenalis",
-    ),
-    _one("thyroid_gland", "head_neck", "thyroid, glandula thyroidea, thyreoidea"),
-    _one(
-        "portal_and_splenic_vein",
-        "abdomen",
-        "portal vein, vena portae, splenic vein, vena lienalis, vena splenica, portal vein and splenic vein, "
-        "splenic and portal vein, splenic vein and portal vein",
-        "",
-        "vessel",
-    ),
-    *_pair("iliac_artery", "iliac_arteries", "pelvis", "iliac artery, arteria iliaca", "", "vessel", True),
-    *_pair("iliac_vein", "iliac_veins", "pelvis", "iliac vein, vena iliaca", "", "vessel", True),
-    _one(
-        "superior_vena_cava",
-        "chest",
-        "svc, vena cava superior, superior cava, superior caval vein, sup vena cava",
-        "",
-        "vessel",
-        tube=True,
-    ),
     *_pair("upper_lobe", "upper_lobes", "chest", "upper lobe, superior lobe, upper lung lobe, lobus superior"),
     _one("middle_lobe", "chest", "lobus medius, middle lung lobe, right middle lobe, rml"),
     *_pair("lower_lobe", "lower_lobes", "chest", "lower lobe, inferior lobe, lower lung lobe, lobus inferior"),
@@ -98,7 +62,6 @@ FURTHER_GROUPS: dict[str, tuple[str, ...]] = {
     "right_lung_lobes": _LOBES[:3],
     "left_lung_lobes": _LOBES[3:],
     "pelvic_bones": ("sacrum", "right_hip_bone", "left_hip_bone"),
-    "shoulder_girdle": ("right_scapula", "left_scapula", "right_clavicle", "left_clavicle"),
 }
 """Parts of each group, right before left."""
 
@@ -107,7 +70,6 @@ FURTHER_GROUP_NAMES: dict[str, tuple[str, ...]] = {
     "right_lung_lobes": names("lobes of the right lung, right lung lobes"),
     "left_lung_lobes": names("lobes of the left lung, left lung lobes"),
     "pelvic_bones": names("bony pelvis, pelvis bones, bones of the pelvis, pelvic skeleton"),
-    "shoulder_girdle": names("shoulder girdle, pectoral girdle"),
     "ribs": names("rib cage, ribcage"),
 }
 """Names of groups that are not the plural of a paired organ."""
@@ -115,8 +77,8 @@ FURTHER_GROUP_NAMES: dict[str, tuple[str, ...]] = {
 SIDED_NAMES: dict[str, tuple[str, ...]] = {
     **{
         f"{side}_{part}_lobe": names(
-            f"{part} lobe of the {side} lung, {side} {part} lobe of the lung, {part} {side} lobe, {side} lung {part} lobe, "
-            f"{side} {part} lung lobe, {side[0]}{part[0]}l"
+            f"{part} lobe of the {side} lung, {side} {part} lobe of the lung, {part} {side} lobe, "
+            f"{side} lung {part} lobe, {side} {part} lung lobe, {side[0]}{part[0]}l"
         )
         for side in ("right", "left")
         for part in ("upper", "lower")

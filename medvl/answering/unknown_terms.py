@@ -5,6 +5,11 @@ from __future__ import annotations
 from .lexicon import names
 from .structure import UnknownTerm
 
+_NUMBERS = (
+    *names("first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth"),
+    *names("1st, 2nd, 3rd, 4th, 5th, 6th, 7th, 8th, 9th, 10th, 11th, 12th"),
+)
+
 UNKNOWN: tuple[UnknownTerm, ...] = (
     UnknownTerm(
         names("prostate, prostate gland, seminal vesicle, penis, testis, testes, testicle"), ("urinary_bladder",)
@@ -31,8 +36,8 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     ),
     UnknownTerm(
         names(
-            "thyroid, thyroid gland, thyroid cartilage, epiglottis, vocal cord, pharynx, throat, hyoid, "
-            "tongue, oral cavity, tonsil, tooth, teeth, submandibular gland, sublingual gland"
+            "thyroid, thyroid gland, thyroid cartilage, parathyroid gland, epiglottis, vocal cord, pharynx, throat, "
+            "hyoid, tongue, oral cavity, tonsil, tooth, teeth, submandibular gland, sublingual gland"
         ),
         ("larynx", "mandible"),
     ),
@@ -47,14 +52,20 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     UnknownTerm(names("skull, cranium, maxilla, upper jaw"), ("mandible", "other_bone")),
     UnknownTerm(
         names(
-            "rib, ribs, rib cage, ribcage, sternum, breastbone, clavicle, collarbone, collar bone, scapula, "
-            "shoulder blade, humerus, femur, femora, femoral head, thigh bone, hip, hips, hip bone, pelvic "
-            "bone, pelvis bone, pelvic bones, pelvis bones, bony pelvis, ilium, iliac bone, iliac crest, "
-            "ischium, pubis, sacrum, os sacrum, coccyx, tailbone, tibia, fibula, knee, elbow, shoulder, "
-            "shoulders, radius bone, ulna, patella, arm, arms, leg, legs, hands, foot, feet, thigh, thighs"
+            "clavicle, collarbone, collar bone, scapula, shoulder blade, humerus, humeral head, shoulder girdle, "
+            "coccyx, tailbone, tibia, fibula, knee, elbow, shoulder, shoulders, radius bone, ulna, patella, arm, "
+            "arms, leg, legs, hands, foot, feet, thigh, thighs"
         ),
         ("other_bone",),
     ),
+    UnknownTerm(
+        names("hip, hips, hip joint, ilium, iliac bone, iliac crest, ischium, pubis, pubic symphysis, acetabulum"),
+        ("hip_bones",),
+    ),
+    UnknownTerm(names("femoral head, femoral neck, trochanter, femoral shaft"), ("femurs",)),
+    UnknownTerm(names("manubrium, xiphoid, xiphoid process"), ("sternum",)),
+    UnknownTerm(names("costal cartilage, rib cartilage"), ("ribs",)),
+    UnknownTerm((*(f"{n} rib" for n in _NUMBERS), *(f"rib {n}" for n in range(1, 13))), ("ribs",)),
     UnknownTerm(
         names(
             "cervical spine, thoracic spine, lumbar spine, c spine, t spine, lumbar vertebra, "
@@ -70,10 +81,7 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
         ("trachea", "lungs"),
     ),
     UnknownTerm(
-        names(
-            "upper lobe, middle lobe, lower lobe, lingula, lung lobe, lung lobes, lung segment, pleura, "
-            "pleural space, lung apex, lung vessels, pulmonary vessels"
-        ),
+        names("lingula, lung segment, pleura, pleural space, lung apex, lung vessels, pulmonary vessels"),
         ("lungs",),
     ),
     UnknownTerm(
@@ -117,10 +125,17 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     ),
     UnknownTerm(
         names(
-            "muscle, muscles, psoas, psoas muscle, gluteus, gluteal muscle, autochthon, abdominal muscle, "
-            "abdominal wall, abs, iliopsoas"
+            "muscle, muscles, abdominal muscle, abdominal wall, abs, rectus abdominis, oblique muscle, "
+            "pectoral muscle, pectoralis, latissimus dorsi, trapezius, quadratus lumborum"
         ),
-        ("vertebral_column", "body"),
+        ("back_muscles", "iliopsoas_muscles"),
+    ),
+    UnknownTerm(
+        names(
+            "gluteus maximus, gluteus medius, gluteus minimus, gluteus maximus muscle, gluteus medius muscle, gluteus "
+            "minimus muscle"
+        ),
+        ("gluteal_muscles",),
     ),
     UnknownTerm(names("fat, visceral fat, subcutaneous fat, adipose tissue, body fat"), ("body",)),
     UnknownTerm(names("diaphragm, hemidiaphragm, hemi diaphragm"), ("lungs", "liver")),

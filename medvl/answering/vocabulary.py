@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from .further_structures import FURTHER, FURTHER_GROUP_NAMES, FURTHER_GROUPS
 from .lexicon import names, word_set
-from .structure import Region, Side, Structure, UnknownTerm, one, pair
-from .unknown_terms import UNKNOWN
+from .structure import Side, Structure, one, pair
 
 _ALL: list[Structure] = [
     one("liver", "abdomen", "hepar, liver parenchyma, hepatic parenchyma, liver tissue, jecur", "hepatic"),

@@ -1,6 +1,6 @@
 """Trains ``medvl.details.DetailHead`` on the features of a frozen localiser.
 
-    python -m medvl.training.details --cases CASES.json --output FOLDER [--steps 4000] [--without CASE]
+    python -m medvl.training.details --cases CASES.json --output FOLDER [--steps 2000] [--without CASE]
 
 Only the cases with ``labels_total`` name the classes. On the others of the train split every voxel still rules some
 out: liver is no colon, a bone is one of the bones, a right lung one of its lobes. So a voxel's target is a *set* of
@@ -45,7 +45,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Classes of TotalSegmentator's "total" task that make up each class; a star stands for the rest of the name."""
 
-COPIES = {True: 14, False: 4}  # augmented copies of a case whose labels name the classes, and of another one
+COPIES = {True: 12, False: 3}  # augmented copies of a case whose labels name the classes, and of another one
+KEPT = 0.4  # share of those voxels that is trained on: patches overlap, and many are drawn twice
 BATCH, NOISE = 2048, 0.2
 PER_CLASS, PER_OTHER = 500, 6000  # voxels that are drawn of each class, and of all that is none, from a copy
 
@@ -182,7 +183,9 @@ def draw(net: Localiser, hu: Tensor, labels: Tensor, rng: np.random.Generator) -
         # A voxel near the rim of a patch counts little at inference, and another patch has it in its middle.
         at = at[((at >= 6) & (at < config.patch - 6)).all(1)]
         where = (2 * (at.float() + 0.5) / config.patch - 1).flip(-1)[None, :, None, None]
-        parts = [F.grid_sample(x.float(), where, align_corners=False, padding_mode="border")[0, :, :, 0, 0] for x in levels]
+        parts = [
+            F.grid_sample(x.float(), where, align_corners=False, padding_mode="border")[0, :, :, 0, 0] for x in levels
+        ]
         inside = patch[0, :-2][:, at[:, 0], at[:, 1], at[:, 2]]
         features.append(torch.cat((*parts, inside)).T.half())
         rows.append(patch[0, -2][tuple(at.T)].long())
@@ -246,6 +249,7 @@ def fit(
     torch.manual_seed(seed)
     tables = torch.stack([allowed_of(e) for e in entries])
     use = torch.tensor([e["id"] not in without for e in entries])[voxels.case]
+    use &= torch.rand(len(use)) < KEPT
     features, rows, case = voxels.features[use], voxels.rows[use], voxels.case[use]
     # Classes alike, and among what is none of them the localiser's structures alike.
     first = 1 + len(STRUCTURES)
@@ -263,7 +267,9 @@ def fit(
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=5e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
     for step in range(steps):
-        at = torch.multinomial(weight, BATCH, replacement=True)
+        if step % 100 == 0:
+            drawn = torch.multinomial(weight, BATCH * 100, replacement=True).view(100, BATCH)
+        at = drawn[step % 100]
         x = ((features[at].float() - mean) / std).clamp(-5, 5)
         x = x + NOISE * torch.randn_like(x)
         loss = loss_of(net(x), tables[case[at], rows[at]])
@@ -308,7 +314,7 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, required=True, help="cases.json; only its train split is used")
     parser.add_argument("--model", type=Path, default=hub.BUNDLED / "nano", help="folder of the localiser")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--without", nargs="*", default=(), help="cases left out, to be tested on")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

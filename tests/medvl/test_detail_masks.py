@@ -122,9 +122,25 @@ def test_pieces_far_smaller_than_the_largest_are_dropped():
     assert largest(array, "ribs")[20:26].all()
 
 
-def test_every_detail_has_a_name_in_the_vocabulary():
+def test_what_is_offered_has_a_name_and_the_rest_has_none():
+    from medvl import hub
     from medvl.answering.vocabulary import STRUCTURES
+    from medvl.config import ModelConfig
 
-    for id, detail in DETAILS.items():
-        assert STRUCTURES[id].further
-        assert STRUCTURES[id].side == detail.side or id == "middle_lobe"
+    offered = ModelConfig.load(hub.BUNDLED / "nano").detail_head.offered
+    assert set(offered) <= set(DETAILS)
+    assert set(offered) == {id for id, structure in STRUCTURES.items() if structure.further}
+    for id in offered:
+        assert STRUCTURES[id].side == DETAILS[id].side or id == "middle_lobe"
+
+
+@pytest.mark.parametrize(("kind", "there"), [("hip_bone", False), ("sternum", True)])
+def test_beside_a_lung_there_is_no_pelvis(kind, there):
+    coarse = coarse_with_column()
+    lung = slab((2, 2, 3), (8, 12, 11))
+    stack = np.concatenate([coarse.probability, lung[None].astype(np.float16)])
+    chest = CoarseMap((*coarse.structures, "left_lung"), stack, coarse.body, coarse.spacing_mm)
+    found = detail_probability(maps(**{kind: slab((12, 6, 5), (18, 10, 10))}), chest, Detail(kind))
+    assert (found is not None) is there
+    below = detail_probability(maps(**{kind: slab((12, 6, 0), (18, 10, 3))}), chest, Detail(kind))
+    assert (below is not None) is not there
