@@ -1,4 +1,4 @@
-"""From the detail head's word to masks: bones and lobes are parts of masks that are good already; others are delineated.
+"""From the detail head's word to masks: bones and lobes are parts of good masks; others are delineated.
 
 The head says *which* bone or lobe; *where* bone and lung end is the localiser's and the HU's word. The sides of a pair
 are divided at the midline, slice by slice: on it lies the vertebral column.
@@ -23,9 +23,12 @@ LOBES = ("upper_lobe", "middle_lobe", "lower_lobe")
 MIN_PEAK = 0.8  # of the head: what it is less sure of everywhere is not there
 # Of these every piece counts that the head is sure of somewhere; of all others only the largest one.
 SCATTERED = frozenset({"ribs", "costal_cartilages", "colon", "small_bowel", "gluteal_muscles", "portal_vein"})
-# Kinds that lie below every lung, and one that lies beside or above: nothing else limits them along the body.
+# What anatomy says of heights, since nothing else limits a class along the body.
+LUNGS = ("right_lung", "left_lung")
+HEAD = ("brainstem", "larynx", "mandible", "right_parotid", "left_parotid")
 BELOW_LUNGS = frozenset({"sacrum", "hip_bone", "femur", "gluteal_muscles"})
-NOT_BELOW_LUNGS = frozenset({"sternum"})
+ABOVE_LUNGS_MM = 40.0  # ribs and sternum reach no farther above the lungs
+PSOAS_BESIDE_LUNGS_MM = 100.0  # the psoas begins beside the lowest thoracic vertebra, the lungs end near it
 REACH = 1.0  # SD in coarse voxels by which the head's word on a bone reaches beyond where it gave it
 
 
@@ -155,14 +158,23 @@ def largest(array: np.ndarray, kind: str, share: float = 0.05) -> np.ndarray:
 
 def _heights(coarse: CoarseMap, kind: str) -> np.ndarray:
     """Bool ``[K]``: axial slices of the coarse grid that may hold a kind. An arm beside the head is no pelvis."""
-    count = coarse.body.shape[2]
-    names = [n for n in ("right_lung", "left_lung") if n in coarse.structures]
-    lung = np.sum([(coarse.of(n) > 0.5).sum((0, 1)) for n in names], axis=0) if names else np.zeros(count)
-    seen = np.flatnonzero(lung > 4)
-    if seen.size == 0 or kind not in BELOW_LUNGS | NOT_BELOW_LUNGS:
-        return np.ones(count, bool)
-    below = np.arange(count) < seen[0]
-    return below if kind in BELOW_LUNGS else ~below
+    k = np.arange(coarse.body.shape[2])
+    seen = _slices_with(coarse, LUNGS)
+    if seen.size:
+        low, high = seen[0], seen[-1] + ABOVE_LUNGS_MM / coarse.spacing_mm[2]
+        if kind in BELOW_LUNGS:
+            return k < low
+        if kind == "iliopsoas":
+            return k < low + PSOAS_BESIDE_LUNGS_MM / coarse.spacing_mm[2]
+        return (k >= low) & (k <= high) if kind == "sternum" else k <= high if kind == "ribs" else k >= 0
+    head_only = _slices_with(coarse, HEAD).size > 0
+    return np.full(k.shape, not head_only or kind not in BELOW_LUNGS | {"ribs", "sternum", "iliopsoas"})
+
+
+def _slices_with(coarse: CoarseMap, names: tuple[str, ...]) -> np.ndarray:
+    """Indices of the axial slices in which one of the structures is seen."""
+    areas = [(coarse.of(n) > 0.5).sum((0, 1)) for n in names if n in coarse.structures]
+    return np.flatnonzero(np.sum(areas, axis=0) > 4) if areas else np.zeros(0, int)
 
 
 def _on_side(coarse: CoarseMap, detail: Detail) -> np.ndarray:

@@ -14,14 +14,13 @@ from typing import Literal
 from .further_structures import SIDED_NAMES
 from .lexicon import word_set
 from .normalise import STOP
+from .structure import Side, UnknownTerm
+from .unknown_terms import UNKNOWN
 from .vocabulary import (
     GROUP_NAMES,
     PART_HEADS,
     PARTS,
     STRUCTURES,
-    UNKNOWN,
-    Side,
-    UnknownTerm,
     on_side,
     paired_groups,
     parts,

@@ -47,7 +47,7 @@ def rough(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     verb, outline = (be(ids[0]), "its outline") if len(ids) == 1 else ("are", "their outlines")
     outline = "their outline" if verb == "are" and len(ids) == 1 else outline
     text = (
-        f"{all_the(ids)} {verb} among the structures that were learned from {shown(scans)} scans at most, so {outline} may "
-        "be rough: please check before using values"
+        f"{all_the(ids)} {verb} among the structures that were learned from {shown(scans)} scans at most, so "
+        f"{outline} may be rough: please check before using values"
     )
     return [say(scene, text, scans, structures=ids, source="program")]

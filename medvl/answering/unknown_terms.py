@@ -7,7 +7,7 @@ from .structure import UnknownTerm
 
 _NUMBERS = (
     *names("first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth, eleventh, twelfth"),
-    *names("1st, 2nd, 3rd, 4th, 5th, 6th, 7th, 8th, 9th, 10th, 11th, 12th"),
+    *names("1 st, 2 nd, 3 rd, 4 th, 5 th, 6 th, 7 th, 8 th, 9 th, 10 th, 11 th, 12 th"),
 )
 
 UNKNOWN: tuple[UnknownTerm, ...] = (

@@ -1,11 +1,11 @@
 """The structures that can be named, their many names, and names of what the model does not know.
 
-Three tables, and nothing else is needed to add a name:
+Three tables, and nothing else is needed to add a name (``further_structures`` and ``unknown_terms`` hold parts):
 
 - ``STRUCTURES``: every structure with an id, its names in English, Latin and clinic, its side and region.
 - ``GROUPS``: names for several structures at once ("kidneys").
-- ``UNKNOWN``: structures that people ask for and no preset knows, each with the known names nearest to it, so that the
-  answer can say so and offer something.
+- ``unknown_terms.UNKNOWN``: structures that people ask for and no preset knows, each with the known names nearest to
+  it, so that the answer can say so and offer something.
 
 Names are written as ``normalise.words`` gives them: lower case, no hyphens. Plurals in -s are understood everywhere.
 """

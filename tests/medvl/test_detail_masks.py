@@ -144,3 +144,28 @@ def test_beside_a_lung_there_is_no_pelvis(kind, there):
     assert (found is not None) is there
     below = detail_probability(maps(**{kind: slab((12, 6, 0), (18, 10, 3))}), chest, Detail(kind))
     assert (below is not None) is not there
+
+
+def test_the_skull_has_no_ribs_and_the_shoulder_no_psoas():
+    coarse = coarse_with_column()
+    lung = slab((2, 2, 0), (8, 12, 2))  # the coarse grid ends 40 mm above its top
+    shape = (*SHAPE[:2], 40)
+    stack = np.zeros((3, *shape), np.float16)
+    stack[1, ..., :12], stack[2, ..., :12] = coarse.probability[1], lung
+    tall = CoarseMap(("vertebral_column", "left_lung"), stack, np.ones(shape, bool), (4.0, 4.0, 4.0))
+    for kind, side in (("ribs", "left"), ("iliopsoas", "left")):
+        word = np.zeros((2, *shape), np.float16)
+        word[1, 2:8, 6:10, 30:36] = 0.95
+        details = CoarseMap((kind,), word, tall.body, tall.spacing_mm)
+        assert detail_probability(details, tall, Detail(kind, side)) is None
+        word[1, 2:8, 6:10, 3:9] = 0.95
+        assert detail_probability(details, tall, Detail(kind, side)) is not None
+
+
+def test_a_scan_of_the_head_alone_has_no_pelvis():
+    coarse = coarse_with_column()
+    stack = np.concatenate([coarse.probability, slab((8, 8, 4), (12, 12, 9))[None].astype(np.float16)])
+    head = CoarseMap((*coarse.structures, "brainstem"), stack, coarse.body, coarse.spacing_mm)
+    word = maps(hip_bone=slab((12, 6, 2), (18, 10, 8)))
+    assert detail_probability(word, head, Detail("hip_bone", "right")) is None
+    assert detail_probability(word, coarse, Detail("hip_bone", "right")) is not None

@@ -7,12 +7,12 @@ import pytest
 from medvl.answering.contract import Intent
 from medvl.answering.further_structures import SIDED_NAMES
 from medvl.answering.intent import parse
+from medvl.answering.unknown_terms import UNKNOWN
 from medvl.answering.vocabulary import (
     EVERYTHING,
     GROUP_NAMES,
     GROUPS,
     STRUCTURES,
-    UNKNOWN,
     counterpart,
     on_side,
     paired_groups,
