@@ -94,7 +94,10 @@ def surroundings(coarse: CoarseMap) -> np.ndarray:
         maps += [(nearest[a] - index[a]) * coarse.spacing_mm[a] / FAR_MM * near for a in (1, 2)]
     line = midline(coarse)
     maps.append(np.minimum(np.abs(index[0] - line) * coarse.spacing_mm[0] / FAR_MM, 2))
-    maps.append(ndimage.distance_transform_edt(coarse.body, sampling=coarse.spacing_mm) / FAR_MM)
+    bare = coarse.body.all()  # no surface in view, which SciPy's distance is not defined for
+    maps.append(
+        np.ones(shape) if bare else ndimage.distance_transform_edt(coarse.body, sampling=coarse.spacing_mm) / FAR_MM
+    )
     column = coarse.of("vertebral_column") > 0.5 if "vertebral_column" in coarse.structures else coarse.body
     column = column if column.any() else coarse.body
     depth = float(np.median(np.nonzero(column)[1])) if column.any() else shape[1] / 2

@@ -28,6 +28,10 @@ ANATOMY: dict[str, str] = {
         "from the middle lobe.",
     "middle_lobe": "The middle lobe is the smallest lobe of the right lung, in front between upper and lower lobe.",
     "lower_lobes": "The lower lobe is the lower and rear part of a lung, behind the oblique fissure.",
+    "pelvic_bones":
+        "The bony pelvis is a ring of the two hip bones and the sacrum. It carries the trunk and protects the bladder.",
+    "right_lung_lobes": "The right lung has an upper, a middle and a lower lobe, parted by two fissures.",
+    "left_lung_lobes": "The left lung has an upper and a lower lobe, parted by the oblique fissure.",
     "lung_lobes":
         "Fissures divide the right lung into upper, middle and lower lobe, the left lung into upper and lower.",
 }  # fmt: skip

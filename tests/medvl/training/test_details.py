@@ -76,7 +76,7 @@ def test_head_learns_voxels_and_says_the_same_as_a_convolution():
     features = 3 + 5 * torch.randn(4000, 5 + 6 + 8 + 10 + 2, generator=generator)
     ribs = features[:, 0] > 3
     rows = torch.where(ribs, 1 + len(STRUCTURES) + NAMES.index("ribs"), 0)
-    head = fit(Voxels(features.half(), rows, torch.zeros(4000, dtype=torch.int64)), [entry], base, 150).eval()
+    head = fit(Voxels(features.half(), rows, torch.zeros(4000, dtype=torch.int64)), [entry], base, 600).eval()
     right = 0
     for n in range(100):
         levels = tuple(x.reshape(1, -1, 1, 1, 1) for x in features[n, :-2].split((5, 6, 8, 10)))
