@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from .details import DetailConfig
 from .errors import WeightsError
 from .localiser import LocaliserConfig
 from .propagation import PropagatorConfig
@@ -38,6 +39,7 @@ class ModelConfig:
         segmenter: SAM 2.
         propagator: from slice to slice.
         localiser: None where a model takes clicks and boxes only.
+        detail_head: None where a model has none; it reads the localiser's features.
         seg_head: None where the language model was not trained to point with [SEG].
     """
 
@@ -45,6 +47,7 @@ class ModelConfig:
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     propagator: PropagatorConfig = field(default_factory=PropagatorConfig)
     localiser: LocaliserConfig | None = None
+    detail_head: DetailConfig | None = None
     seg_head: SegTokenConfig | None = None
 
     @classmethod
@@ -57,12 +60,13 @@ class ModelConfig:
         path = folder / "config.json"
         try:
             raw = json.loads(path.read_text())
-            localiser, seg_head = raw.get("localiser"), raw.get("seg_head")
+            localiser, details, seg_head = raw.get("localiser"), raw.get("detail_head"), raw.get("seg_head")
             return cls(
                 raw["name"],
                 SegmenterConfig(**raw["segmenter"]),
                 PropagatorConfig(**_tuples(raw["propagator"])),
                 LocaliserConfig(**_tuples(localiser)) if localiser else None,
+                DetailConfig(**_tuples(details)) if details else None,
                 SegTokenConfig(**_tuples(seg_head)) if seg_head else None,
             )
         except FileNotFoundError:

@@ -88,14 +88,11 @@ class Localiser(nn.Module):
         self.queries = nn.Parameter(torch.randn(count, config.embedding) * config.embedding**-0.5)
         self.bias = nn.Parameter(torch.zeros(count))
 
-    def embed(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Voxel embeddings.
+    def pyramid(self, maps: Tensor) -> tuple[Tensor, ...]:
+        """Features at 1, 2, 4 and 8 times the spacing, finest (the voxel embeddings) first.
 
         Args:
             maps: ``[B, 5, D, H, W]`` of ``make_maps``; sides are multiples of 8.
-
-        Returns:
-            Embeddings ``[B, E, D, H, W]`` and the features at four times the spacing.
         """
         x = F.leaky_relu(self.stem(maps), 0.01)
         skips = [x]
@@ -103,14 +100,18 @@ class Localiser(nn.Module):
             x = block(x)
             skips.append(x)
         x = self.deep(x)
-        coarse = x
+        levels = [x]
         for n in reversed(range(len(self.up))):
             x = F.interpolate(self.up[n](x), scale_factor=2, mode="trilinear", align_corners=False)
             x = torch.cat((x, skips[n]), dim=1)
             x = self.join[n - 1](x) if n else F.leaky_relu(self.last_norm(self.last(x)), 0.01)
-            if n == 2:
-                coarse = x
-        return x, coarse
+            levels.append(x)
+        return tuple(levels[::-1])
+
+    def embed(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Voxel embeddings ``[B, E, D, H, W]`` and the features at four times the spacing; see ``pyramid``."""
+        levels = self.pyramid(maps)
+        return levels[0], levels[2]
 
     def forward(self, maps: Tensor) -> Tensor:
         """Logits ``[B, 1 + structures, D, H, W]``; softmax over dimension 1."""
@@ -207,7 +208,6 @@ class CoarseMap:
         return self.probability[1 + self.structures.index(structure)].astype(np.float32)
 
 
-@torch.inference_mode()
 def locate(
     net: Localiser,
     ct: CTVolume,
@@ -227,9 +227,34 @@ def locate(
     Raises:
         Cancelled: ``cancel`` was set.
     """
+    return slide(net, net.config.structures, net.config, ct, device, cancel, progress)
+
+
+@torch.inference_mode()
+def slide(
+    net: Callable[[Tensor], Tensor],
+    classes: tuple[str, ...],
+    config: LocaliserConfig,
+    ct: CTVolume,
+    device: torch.device,
+    cancel: threading.Event | None = None,
+    progress: Callable[[float], None] | None = None,
+    extra: Tensor | None = None,
+) -> CoarseMap:
+    """Run over a CT, patch by patch, what gives ``[B, 1 + classes, P, P, P]`` of maps; see ``locate``.
+
+    Args:
+        net: what is run.
+        classes: names in the order of its channels, without the background.
+        config: of the grid and the patches.
+        ct: the scan.
+        device: where to compute.
+        cancel: set it to stop before the next patch.
+        progress: called with the share done.
+        extra: further maps ``[C, D, H, W]`` on the localiser's grid, handed over behind those of ``make_maps``.
+    """
     from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import
 
-    config = net.config
     size = grid_size(ct.shape, ct.spacing_mm, config.spacing_mm)
     hu = resample(torch.from_numpy(ct.hu.astype(np.float32)), size)
     body = body_of(hu.numpy())
@@ -240,6 +265,8 @@ def locate(
         on = np.flatnonzero(body.any(axis=tuple(a for a in range(3) if a != axis)))
         spans.append(slice(max(0, int(on[0]) - 4), min(size[axis], int(on[-1]) + 5)))
     maps = make_maps(hu[tuple(spans)][None], place[(slice(None), *spans)][None])
+    if extra is not None:
+        maps = torch.cat((maps, extra[(None, slice(None), *spans)]), dim=1)
     extent = maps.shape[2:]
     step = config.patch * (1 - config.overlap)
     total = int(np.prod([max(1, np.ceil((n - config.patch) / step) + 1) for n in extent]))
@@ -265,4 +292,4 @@ def locate(
     probability[0] = 1
     probability[(slice(None), *spans)] = inner
     true_spacing = tuple(n * s / m for n, s, m in zip(ct.shape, ct.spacing_mm, size, strict=True))
-    return CoarseMap(config.structures, probability, body, true_spacing)
+    return CoarseMap(classes, probability, body, true_spacing)

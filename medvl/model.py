@@ -11,6 +11,7 @@ import torch
 from . import hub, hub_checkpoints
 from .case import Case
 from .config import ModelConfig, SegmenterConfig
+from .details import DetailHead
 from .errors import WeightsError
 from .hub_download import commit_of
 from .localiser import Localiser
@@ -118,6 +119,12 @@ class MedVLSAM2(HubModel):
             self.localiser = Localiser(self.config.localiser)
             hub.load_strict(self.localiser, hub.read_weights(folder, "localiser"), "the localiser")
             self.localiser.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
+
+        self.detail_head: DetailHead | None = None
+        if self.config.localiser and self.config.detail_head:
+            self.detail_head = DetailHead(self.config.detail_head)
+            hub.load_strict(self.detail_head, hub.read_weights(folder, "detail_head"), "the detail head")
+            self.detail_head.float().to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 
         self.seg_head: SegHead | None = None
         if self.config.seg_head:

@@ -40,7 +40,7 @@ class HubModel(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segm
         if not self.sam2.has_memory:  # memory modules that no checkpoint filled are not weights
             sam2 = {n: t for n, t in sam2.items() if not n.startswith(MEMORY_MODULES)}
         parts = {self.config.segmenter.weights: sam2, "propagator": self.propagator.state_dict()}
-        for stem in ("localiser", "seg_head"):
+        for stem in ("localiser", "detail_head", "seg_head"):
             part = getattr(self, stem)
             if part is not None:
                 parts[stem] = part.state_dict()

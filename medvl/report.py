@@ -15,7 +15,7 @@ from .answering.looking import look
 from .answering.numbers import shown
 from .answering.scene import Scene
 from .answering.sentences import say
-from .answering.vocabulary import STRUCTURES
+from .answering.vocabulary import EVERYTHING, STRUCTURES
 from .answering.words import all_the, be, have, listing, name, sentence, the
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def build_report(
         Cancelled: ``cancel`` was set.
     """
     scene = scene or Scene(finder.ct)
-    wanted = [id for id in STRUCTURES if id in finder.known and id != "body"]
+    wanted = [id for id in EVERYTHING if id in finder.known]
     tell = progress or (lambda share: None)
     for n, structure in enumerate(wanted):
         for piece in look(scene, finder, [structure], cancel, [structure]):

@@ -10,7 +10,7 @@ from .answering.findings import FINDINGS, Outcome
 from .answering.findings.base import CONTRAST_GIVEN
 from .answering.scene import Scene
 from .answering.sentences import say
-from .answering.vocabulary import STRUCTURES
+from .answering.vocabulary import EVERYTHING
 from .answering.words import listing, name, sentence
 
 NOT_LOOKED_FOR = (
@@ -85,7 +85,7 @@ def limits(
                     structures=FINDINGS[id].needs,
                 )
             )
-    not_known = [id for id in STRUCTURES if id not in looked_for and id != "body"]
+    not_known = [id for id in EVERYTHING if id not in looked_for]
     if not_known:
         told.append(
             say(

@@ -22,7 +22,8 @@ MATCH_BOX_IOU = 0.65  # of the drawn box with the box round a structure on that 
 LOGIT_LIMIT = 4.0
 # A mask of one click is a structure's part if the localiser is this sure at the click (logit) ...
 PART_LOGIT = 1.5
-# ... and the mask lies in the structure to this share, and is this share of its section or more (less is something in it)
+# ... and the mask lies in the structure to this share, and is at least this share of its section (less is something in
+# it)
 PART_INSIDE = 0.85
 PART_LEAST = 0.03
 MIN_REST_PIXELS = 30
@@ -68,7 +69,8 @@ class StructurePrior:
             mask: what was delineated there, ``(row, column)``.
             box: as drawn, half-open ``(r0, c0, r1, c1)``; None without one.
             cancel: set it to stop.
-            hu: of the plane. With it, a mask of clicks alone also counts as the structure whose unremarkable part it is.
+            hu: of the plane. With it, a mask of clicks alone also counts as the structure whose unremarkable part it
+                is.
             points: clicks on the plane, ``(row, column, positive)``.
 
         Raises:

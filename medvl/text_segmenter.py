@@ -17,6 +17,8 @@ from scipy import ndimage
 
 from .answering.contract import Found
 from .delineation import SCATTERED, clean, delineate, upsampled
+from .detail_masks import DETAILS, detail_probability, largest, part_of
+from .details import locate_details
 from .errors import Cancelled
 from .localiser import BODY_HU, CoarseMap, locate
 from .masks import Mask
@@ -48,18 +50,25 @@ class TextSegmenter:
         self.ct: CTVolume = case.ct
         self.edge: Edge = edge
         self._coarse: CoarseMap | None = None
+        self._details: CoarseMap | None = None
+        self._carriers: dict[str, tuple[Box, np.ndarray]] = {}
         self._found: dict[str, Found] = {}
 
     @property
     def known(self) -> frozenset[str]:
         """Ids that ``find`` can look for; none where the model has no localiser."""
         net = self._case.model.localiser
-        return frozenset((*net.config.structures, BODY)) - frozenset(net.config.withheld) if net else frozenset()
+        if net is None:
+            return frozenset()
+        head = self._case.model.detail_head
+        offered = frozenset(head.config.offered) & DETAILS.keys() if head else frozenset()
+        return frozenset((*net.config.structures, BODY)) - frozenset(net.config.withheld) | offered
 
     @property
     def nbytes(self) -> int:
-        """Memory of the coarse map."""
-        return self._coarse.nbytes if self._coarse else 0
+        """Memory of the coarse maps and of the masks that details are cut from."""
+        kept = [m for m in (self._coarse, self._details) if m is not None]
+        return sum(m.nbytes for m in kept) + sum(array.nbytes for _, array in self._carriers.values())
 
     def coarse(
         self, cancel: threading.Event | None = None, progress: Callable[[float], None] | None = None
@@ -104,7 +113,21 @@ class TextSegmenter:
         if structure == BODY:
             array = _body(self.ct, coarse.body)
             return Mask.from_array(array, id="", name="Body", color=self._case.next_color())
-        probability = coarse_probability(coarse, structure)
+        part = self._detail(structure, cancel, progress) if structure in DETAILS else self._whole(structure)
+        if part is None:
+            return None
+        box, array = part
+        whole = structure not in DETAILS
+        if self.edge == "sam2" and whole and structure not in ("other_bone", "right_lung", "left_lung", "trachea"):
+            array = clean(self._sharpen(box, array, cancel, progress), structure, self.ct)
+        from .answering.words import name, sentence
+
+        title = sentence(name(structure))
+        return Mask.from_block(self.ct.shape, box, array, id="", name=title, color=self._case.next_color())
+
+    def _whole(self, structure: str) -> tuple[Box, np.ndarray] | None:
+        """One of the localiser's structures, its edge in the HU; None where it is not there."""
+        probability = coarse_probability(self.coarse(), structure)
         if probability is None:
             return None
         least = SMALLEST_ML.get(structure, MIN_VOLUME_ML) / self.ct.voxel_volume_ml
@@ -112,14 +135,45 @@ class TextSegmenter:
         if array.sum() < least:
             # Of a tip at the end of the scan too little is found, not too much: no margin is taken off.
             box, array = delineate(probability, structure, self.ct, self.edge != "none", edge_logit=0.0)
-        if array.sum() < least:
-            return None
-        if self.edge == "sam2" and structure not in ("other_bone", "right_lung", "left_lung", "trachea"):
-            array = clean(self._sharpen(box, array, cancel, progress), structure, self.ct)
-        from .answering.words import name, sentence
+        return (box, array) if array.sum() >= least else None
 
-        title = sentence(name(structure))
-        return Mask.from_block(self.ct.shape, box, array, id="", name=title, color=self._case.next_color())
+    def _detail(
+        self, structure: str, cancel: threading.Event | None, progress: Callable[[float], None] | None
+    ) -> tuple[Box, np.ndarray] | None:
+        """One of the detail head's structures; None where it is not there."""
+        model, detail, coarse = self._case.model, DETAILS[structure], self.coarse()
+        if self._details is None:
+            self._details = locate_details(
+                model.localiser, model.detail_head, self.ct, coarse, model.device, cancel, progress
+            )
+        probability = detail_probability(self._details, coarse, detail)
+        if probability is None:
+            return None
+        if not detail.carrier:
+            box, array = delineate(probability, structure, self.ct, self.edge != "none")
+            array = largest(array, detail.kind)
+        else:
+            carrier = self._carrier(detail.carrier)
+            if carrier is None:
+                return None
+            box, array = part_of(carrier[1], carrier[0], self.ct.shape, self._details, coarse, detail)
+        return (box, array) if array.sum() * self.ct.voxel_volume_ml >= detail.least_ml else None
+
+    def _carrier(self, structures: tuple[str, ...]) -> tuple[Box, np.ndarray] | None:
+        """The union of structures that details are parts of, kept; None where there is none of them."""
+        for name in structures:
+            if name not in self._carriers:
+                found = self._whole(name)
+                self._carriers[name] = found or (Box((0, 0, 0), (1, 1, 1)), np.zeros((1, 1, 1), bool))
+        parts = [self._carriers[name] for name in structures if self._carriers[name][1].any()]
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        lo = tuple(map(min, zip(*(box.lo for box, _ in parts), strict=True)))
+        hi = tuple(map(max, zip(*(box.hi for box, _ in parts), strict=True)))
+        union = np.zeros(tuple(b - a for a, b in zip(lo, hi, strict=True)), bool)
+        for box, array in parts:
+            union[tuple(slice(a - o, b - o) for a, b, o in zip(box.lo, box.hi, lo, strict=True))] |= array
+        return Box(lo, hi), union
 
     def _sharpen(
         self,

@@ -26,7 +26,7 @@ from .facts import REGIONS
 from .findings import FINDINGS
 from .looking import look
 from .scene import Scene
-from .vocabulary import KINDS, STRUCTURES, listed
+from .vocabulary import EVERYTHING, KINDS, STRUCTURES, listed
 from .words import all_the
 
 if TYPE_CHECKING:
@@ -191,6 +191,8 @@ class Conversation:
         told += [modifiers.styled(said, request) for said in self._tell(request, structures)]
         if request.unknown:
             told.append(sentences.unknown(request))
+        if request.intent in _DIRECT:
+            told += plausible.rough(self.scene, structures)
         return replace(request, structures=structures), told
 
     def _needs(self, request: Request) -> tuple[str, ...]:
@@ -204,7 +206,7 @@ class Conversation:
                 return tuple(id for id in contrast.STRUCTURES if id in known)
             if request.attribute == "coverage":
                 return tuple(id for ids in REGIONS.values() for id in ids if id in known)
-        every = tuple(id for id in STRUCTURES if id in known and id != "body")
+        every = tuple(id for id in EVERYTHING if id in known)
         if request.intent is Intent.LIST:
             return listed(request.attribute, every)
         if request.intent is Intent.RELATION and request.relation in ("nearest", "between") and request.structures:
@@ -227,10 +229,9 @@ class Conversation:
         if intent is Intent.FINDING and request.finding in FINDINGS:
             return told_scan.finding(scene, request.finding)
         if intent is Intent.LIST:
-            known = [id for id in STRUCTURES if id in self.finder.known and id != "body"]
             if request.attribute in KINDS:
-                return [told_scan.kind_list(request.attribute, known)]
-            every = listed(request.attribute, known)
+                return [told_scan.kind_list(request.attribute, [id for id in STRUCTURES if id in self.finder.known])]
+            every = listed(request.attribute, [id for id in EVERYTHING if id in self.finder.known])
             return (
                 told_scan.cut_list(scene, every) if request.attribute == "cut" else told_scan.known_list(scene, every)
             )

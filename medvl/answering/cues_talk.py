@@ -183,6 +183,7 @@ KINDS: dict[str, re.Pattern[str]] = {
     "vessel": cue("(blood )?vessels?|arter(y|ies)|veins?"),
     "bone": cue("bones?|skeleton"),
     "airway": cue("airways?"),
+    "muscle": cue("muscles?"),
 }
 ABLE = cue(
     "(can|could|do|does|are) (you|it|this|we|i)( able to)?( _)? (segment|find|know|see|recogni(z|s)e|detect|measure|"

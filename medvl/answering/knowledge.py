@@ -6,6 +6,7 @@ thresholds come as facts, with their reference. ``text`` is the only way in.
 
 from __future__ import annotations
 
+from .knowledge_further import ANATOMY as _FURTHER
 from .vocabulary import STRUCTURES
 
 _ANATOMY: dict[str, str] = {
@@ -255,7 +256,7 @@ _UNKNOWN: dict[str, str] = {
     "antecedent": "Which structure do you mean? Please name it.",
 }  # fmt: skip
 
-TOPICS: frozenset[str] = frozenset(_ANATOMY | _TOPICS | _CHAT | _REFUSE | _UNKNOWN) | frozenset(STRUCTURES)
+TOPICS: frozenset[str] = frozenset(_ANATOMY | _FURTHER | _TOPICS | _CHAT | _REFUSE | _UNKNOWN) | frozenset(STRUCTURES)
 """Every id that ``Request.topic`` may hold."""
 
 
@@ -266,9 +267,9 @@ def text(topic: str) -> str:
         topic: ``Request.topic``: an id of anatomy (structure or group), of a general topic or finding, of small talk or
             of a refusal; one of a pair of organs gives the text of both.
     """
-    if topic in STRUCTURES and topic not in _ANATOMY:
+    if topic in STRUCTURES and topic not in _ANATOMY | _FURTHER:
         topic = STRUCTURES[topic].group
-    for table in (_ANATOMY, _TOPICS, _CHAT, _REFUSE, _UNKNOWN):
+    for table in (_ANATOMY, _FURTHER, _TOPICS, _CHAT, _REFUSE, _UNKNOWN):
         if topic in table:
             return table[topic]
     return _UNKNOWN[""]

@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .further_structures import SIDED_NAMES
 from .lexicon import word_set
 from .normalise import STOP
+from .structure import Side, UnknownTerm
+from .unknown_terms import UNKNOWN
 from .vocabulary import (
     GROUP_NAMES,
     PART_HEADS,
     PARTS,
     STRUCTURES,
-    UNKNOWN,
-    Side,
-    UnknownTerm,
     on_side,
     paired_groups,
     parts,
@@ -118,6 +118,9 @@ def _phrases() -> dict[tuple[str, ...], str | UnknownTerm]:
     for group, names in GROUP_NAMES.items():
         for text in names:
             add(text, group)
+    for id, names in SIDED_NAMES.items():
+        for text in names:
+            add(text, id)
     for term in UNKNOWN:
         for text in term.names:
             add(text, term)

@@ -267,7 +267,7 @@ def _pair_described(words: list[str], mentions: list[Mention]) -> Referral | Non
             and lead[0] in {"on", "next", "near", "beside", "adjacent", "close", "by", "under", "below", "behind"}
         ):
             anchor = anchors[0].ids[0]
-            if anchor in PLACE and abs(PLACE[anchor][0]) >= 1:
+            if anchor in PLACE and abs(PLACE[anchor][0]) >= 1 and PLACE.keys() >= set(members):
                 side = min(members, key=lambda id: abs(PLACE[id][0] - PLACE[anchor][0]))
                 used = frozenset(mentions.index(m) for m in anchors) | {index}
                 return Referral((side,), "", _phrase(words[begin:]), used, begin)

@@ -178,7 +178,7 @@ def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
 def kind_list(kind: str, known: Iterable[str]) -> Sentence:
     """Which structures of a kind can be asked for; nothing is looked for."""
     ids = [id for id in known if STRUCTURES[id].kind == kind]
-    many = {"vessel": "vessels", "bone": "bones", "airway": "airways", "nerve": "nerves"}[kind]
+    many = f"{kind}s"
     if not ids:
         return say(None, f"I know no {many} by name", source="program")
     text = f"of {many} I know {listing([the(id) for id in ids])}; others can be marked by clicks or a box in the viewer"

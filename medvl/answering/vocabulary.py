@@ -1,11 +1,11 @@
 """The structures that can be named, their many names, and names of what the model does not know.
 
-Three tables, and nothing else is needed to add a name:
+Three tables, and nothing else is needed to add a name (``further_structures`` and ``unknown_terms`` hold parts):
 
 - ``STRUCTURES``: every structure with an id, its names in English, Latin and clinic, its side and region.
 - ``GROUPS``: names for several structures at once ("kidneys").
-- ``UNKNOWN``: structures that people ask for and no preset knows, each with the known names nearest to it, so that the
-  answer can say so and offer something.
+- ``unknown_terms.UNKNOWN``: structures that people ask for and no preset knows, each with the known names nearest to
+  it, so that the answer can say so and offer something.
 
 Names are written as ``normalise.words`` gives them: lower case, no hyphens. Plurals in -s are understood everywhere.
 """
@@ -13,80 +13,24 @@ Names are written as ``normalise.words`` gives them: lower case, no hyphens. Plu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
+from .further_structures import FURTHER, FURTHER_GROUP_NAMES, FURTHER_GROUPS
 from .lexicon import names, word_set
-
-Region = Literal["head_neck", "chest", "abdomen", "pelvis", "body"]
-Side = Literal["left", "right", ""]
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A structure that can be asked for.
-
-    Attributes:
-        id: canonical id, for instance ``"right_kidney"``.
-        name: for the reader, "right kidney".
-        synonyms: other nouns for it, without the side.
-        adjectives: "hepatic": means the structure before a word such as "volume", not before "vein".
-        side: the patient's side of a paired structure, else "".
-        group: id of the group it belongs to, else "".
-        region: where it lies, or mostly lies.
-        kind: ``organ``, ``vessel``, ``airway``, ``bone``, ``nerve`` or ``surface``.
-        tube: its size is asked for as a diameter, not as a volume.
-    """
-
-    id: str
-    name: str
-    synonyms: tuple[str, ...]
-    adjectives: tuple[str, ...] = ()
-    side: Side = ""
-    group: str = ""
-    region: Region = "abdomen"
-    kind: str = "organ"
-    tube: bool = False
-
-    @property
-    def paired(self) -> bool:
-        """Whether there is one on each side."""
-        return self.side != ""
-
-
-def _pair(base: str, group: str, region: Region, synonyms: str, adjectives: str = "") -> list[Structure]:
-    """Right and left of a paired organ."""
-    return [
-        Structure(f"{s}_{base}", f"{s} {base}", names(synonyms), names(adjectives), s, group, region)
-        for s in ("right", "left")
-    ]
-
-
-def _one(
-    id: str,
-    region: Region,
-    synonyms: str,
-    adjectives: str = "",
-    kind: str = "organ",
-    group: str = "",
-    tube: bool = False,
-) -> Structure:
-    name = id.replace("_", " ")
-    return Structure(id, name, (name, *names(synonyms)), names(adjectives), "", group, region, kind, tube)
-
+from .structure import Region, Side, Structure, one, pair
 
 _ALL: list[Structure] = [
-    _one("liver", "abdomen", "hepar, liver parenchyma, hepatic parenchyma, liver tissue, jecur", "hepatic"),
-    _one("spleen", "abdomen", "lien, splen, milt, splenic parenchyma", "splenic"),
-    *_pair("kidney", "kidneys", "abdomen", "kidney, ren, renes, nephros, renal parenchyma", "renal"),
-    _one("stomach", "abdomen", "gaster, ventriculus, tummy bag", "gastric"),
-    _one(
+    one("liver", "abdomen", "hepar, liver parenchyma, hepatic parenchyma, liver tissue, jecur", "hepatic"),
+    one("spleen", "abdomen", "lien, splen, milt, splenic parenchyma", "splenic"),
+    *pair("kidney", "kidneys", "abdomen", "kidney, ren, renes, nephros, renal parenchyma", "renal"),
+    one("stomach", "abdomen", "gaster, ventriculus, tummy bag", "gastric"),
+    one(
         "gallbladder",
         "abdomen",
         "gall bladder, vesica fellea, vesica biliaris, bile bladder, gb, cholecyst",
     ),
-    _one("pancreas", "abdomen", "pancreatic gland, pancreatic parenchyma", "pancreatic"),
-    _one(
+    one("pancreas", "abdomen", "pancreatic gland, pancreatic parenchyma", "pancreatic"),
+    one(
         "aorta",
         "abdomen",
         "main artery, thoracic aorta, abdominal aorta, ascending aorta, descending aorta",
@@ -95,24 +39,24 @@ _ALL: list[Structure] = [
         "great_vessels",
         True,
     ),
-    _one("heart", "chest", "cor, cardiac silhouette, ticker", "cardiac"),
-    *_pair(
+    one("heart", "chest", "cor, cardiac silhouette, ticker", "cardiac"),
+    *pair(
         "lung",
         "lungs",
         "chest",
         "lung, pulmo, pulmones, pulmonary parenchyma, lung parenchyma, lung field, lung base",
         "pulmonary",
     ),
-    _one("trachea", "chest", "windpipe, wind pipe", "tracheal", "airway", tube=True),
-    _one(
+    one("trachea", "chest", "windpipe, wind pipe", "tracheal", "airway", tube=True),
+    one(
         "esophagus",
         "chest",
         "oesophagus, gullet, food pipe, foodpipe, alimentary pipe",
         "esophageal, oesophageal",
         tube=True,
     ),
-    _one("urinary_bladder", "pelvis", "bladder, vesica urinaria, urine bladder", "vesical"),
-    _one(
+    one("urinary_bladder", "pelvis", "bladder, vesica urinaria, urine bladder", "vesical"),
+    one(
         "vertebral_column",
         "abdomen",
         "spine, backbone, back bone, spinal column, vertebrae, vertebral bodies, vertebral body, vertebra, "
@@ -122,7 +66,7 @@ _ALL: list[Structure] = [
         "bone",
         "bones",
     ),
-    _one(
+    one(
         "other_bone",
         "body",
         "other bones, remaining bones, rest of the bones, bones outside the spine",
@@ -130,7 +74,7 @@ _ALL: list[Structure] = [
         "bone",
         "bones",
     ),
-    _one(
+    one(
         "inferior_vena_cava",
         "abdomen",
         "ivc, vena cava inferior, vena cava, inferior caval vein, caval vein, cava, postcava, inferior cava, "
@@ -140,9 +84,9 @@ _ALL: list[Structure] = [
         "great_vessels",
         True,
     ),
-    _one("duodenum", "abdomen", "duodenal loop", "duodenal"),
-    _one("brainstem", "head_neck", "brain stem, truncus encephali, truncus cerebri", "", "nerve"),
-    _one(
+    one("duodenum", "abdomen", "duodenal loop", "duodenal"),
+    one("brainstem", "head_neck", "brain stem, truncus encephali, truncus cerebri", "", "nerve"),
+    one(
         "spinal_cord",
         "head_neck",
         "cord, spinal chord, medulla spinalis, myelon, spinal marrow",
@@ -150,22 +94,22 @@ _ALL: list[Structure] = [
         "nerve",
         tube=True,
     ),
-    *_pair(
+    *pair(
         "parotid",
         "parotids",
         "head_neck",
         "parotid, parotid gland, parotis, parotides, glandula parotis, glandula parotidea, glandulae "
         "parotideae, parotid salivary gland",
     ),
-    _one("larynx", "head_neck", "voice box, voicebox, laryngeal box", "laryngeal", "airway"),
-    _one(
+    one("larynx", "head_neck", "voice box, voicebox, laryngeal box", "laryngeal", "airway"),
+    one(
         "mandible",
         "head_neck",
         "mandibula, lower jaw, lower jawbone, lower jaw bone, jaw, jawbone, jaw bone",
         "mandibular",
         "bone",
     ),
-    _one(
+    one(
         "body",
         "body",
         "body outline, body surface, body contour, outline of the body, skin, skin surface, body mask, whole "
@@ -175,11 +119,12 @@ _ALL: list[Structure] = [
     ),
 ]
 
-STRUCTURES: dict[str, Structure] = {structure.id: structure for structure in _ALL}
+STRUCTURES: dict[str, Structure] = {structure.id: structure for structure in (*_ALL, *FURTHER)}
 """Structure of each id, in the order answers list them."""
 
-EVERYTHING: tuple[str, ...] = tuple(id for id in STRUCTURES if id != "body")
-"""What "everything" means: the body outline holds no organ of its own."""
+EVERYTHING: tuple[str, ...] = tuple(s.id for s in _ALL if s.id != "body")
+"""What "everything", a list and a report look for: the body outline holds no organ of its own, and what is known from
+two scans only is looked for where it is named."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "kidneys": ("right_kidney", "left_kidney"),
@@ -187,6 +132,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "parotids": ("right_parotid", "left_parotid"),
     "bones": ("vertebral_column", "other_bone"),
     "great_vessels": ("aorta", "inferior_vena_cava"),
+    **FURTHER_GROUPS,
 }
 """Parts of each group, right before left."""
 
@@ -196,167 +142,10 @@ GROUP_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "great_vessels": names("great vessels, large vessels, big vessels, major vessels"),
     "parotids": names("salivary gland"),
+    **FURTHER_GROUP_NAMES,
 }
 """Names of groups that are not the plural of a paired organ."""
 
-
-@dataclass(frozen=True)
-class UnknownTerm:
-    """A structure, or part of one, that no preset can segment.
-
-    Attributes:
-        names: as said.
-        nearest: ids to offer; a group id stands for the side that was said, or for both.
-        lesion: whether it is a disease rather than anatomy: asked whether it is there, that is a diagnosis.
-    """
-
-    names: tuple[str, ...]
-    nearest: tuple[str, ...] = ()
-    lesion: bool = False
-
-
-UNKNOWN: tuple[UnknownTerm, ...] = (
-    UnknownTerm(
-        names("prostate, prostate gland, seminal vesicle, penis, testis, testes, testicle"), ("urinary_bladder",)
-    ),
-    UnknownTerm(
-        names("uterus, womb, ovary, ovaries, cervix, vagina, fallopian tube, placenta, fetus"), ("urinary_bladder",)
-    ),
-    UnknownTerm(names("ureter, urethra"), ("kidneys", "urinary_bladder")),
-    UnknownTerm(
-        names(
-            "colon, large bowel, large intestine, bowel, bowels, intestine, guts, rectum, sigmoid, sigmoid "
-            "colon, caecum, cecum, appendix, vermiform appendix, transverse colon, ascending colon, "
-            "descending colon, anus, mesentery, omentum"
-        ),
-        ("duodenum", "stomach"),
-    ),
-    UnknownTerm(names("small bowel, small intestine, ileum, jejunum"), ("duodenum",)),
-    UnknownTerm(
-        names(
-            "adrenal, adrenal gland, suprarenal gland, suprarenal, renal pelvis, renal cortex, renal "
-            "medulla, renal sinus"
-        ),
-        ("kidneys",),
-    ),
-    UnknownTerm(
-        names(
-            "thyroid, thyroid gland, thyroid cartilage, epiglottis, vocal cord, pharynx, throat, hyoid, "
-            "tongue, oral cavity, tonsil, tooth, teeth, submandibular gland, sublingual gland"
-        ),
-        ("larynx", "mandible"),
-    ),
-    UnknownTerm(
-        names(
-            "brain, cerebrum, cerebellum, cerebral hemisphere, encephalon, lateral ventricle, lateral "
-            "ventricles, pituitary, optic nerve, optic chiasm, chiasm, eye, eyes, eyeball, lens, cochlea, "
-            "orbit, nose, sinuses, hippocampus, thalamus, white matter, grey matter, gray matter"
-        ),
-        ("brainstem",),
-    ),
-    UnknownTerm(names("skull, cranium, maxilla, upper jaw"), ("mandible", "other_bone")),
-    UnknownTerm(
-        names(
-            "rib, ribs, rib cage, ribcage, sternum, breastbone, clavicle, collarbone, collar bone, scapula, "
-            "shoulder blade, humerus, femur, femora, femoral head, thigh bone, hip, hips, hip bone, pelvic "
-            "bone, pelvis bone, pelvic bones, pelvis bones, bony pelvis, ilium, iliac bone, iliac crest, "
-            "ischium, pubis, sacrum, os sacrum, coccyx, tailbone, tibia, fibula, knee, elbow, shoulder, "
-            "shoulders, radius bone, ulna, patella, arm, arms, leg, legs, hands, foot, feet, thigh, thighs"
-        ),
-        ("other_bone",),
-    ),
-    UnknownTerm(
-        names(
-            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, lumbar vertebra, "
-            "lumbar vertebrae, thoracic vertebra, thoracic vertebrae, cervical vertebra, cervical vertebrae, "
-            "individual vertebra, individual vertebrae, single vertebra, single vertebrae, each vertebra, "
-            "every vertebra, intervertebral disc, intervertebral disk, disc, discs, atlas vertebra, spinal "
-            "canal, pedicle, facet joint"
-        ),
-        ("vertebral_column",),
-    ),
-    UnknownTerm(
-        names("bronchus, bronchi, bronchial tree, bronchial airway, main bronchus, bronchiole, airways, carina"),
-        ("trachea", "lungs"),
-    ),
-    UnknownTerm(
-        names(
-            "upper lobe, middle lobe, lower lobe, lingula, lung lobe, lung lobes, lung segment, pleura, "
-            "pleural space, lung apex, lung vessels, pulmonary vessels"
-        ),
-        ("lungs",),
-    ),
-    UnknownTerm(
-        names(
-            "caudate lobe, quadrate lobe, liver lobe, liver lobes, liver segment, liver segments, hepatic "
-            "lobe, couinaud segment, couinaud segments, bile duct, bile ducts, common bile duct, biliary "
-            "tree, hepatic duct"
-        ),
-        ("liver", "gallbladder"),
-    ),
-    UnknownTerm(
-        names(
-            "left atrium, right atrium, left ventricle, right ventricle, atrium, ventricle, atria, "
-            "ventricles, heart chamber, heart chambers, myocardium, pericardium, septum, heart valve, mitral "
-            "valve, aortic valve, tricuspid valve, coronary, coronary artery, coronary arteries, coronaries, "
-            "coronary vessel, coronary calcification, coronary calcium, coronary artery calcification, "
-            "coronary plaque"
-        ),
-        ("heart",),
-    ),
-    UnknownTerm(
-        names(
-            "superior vena cava, vena cava superior, superior cava, superior caval vein, svc, brachiocephalic "
-            "vein, azygos, azygos vein"
-        ),
-        ("inferior_vena_cava", "heart"),
-    ),
-    UnknownTerm(
-        names("pulmonary artery, pulmonary arteries, pulmonary trunk, pulmonary vein, pulmonary veins"),
-        ("heart", "aorta"),
-    ),
-    UnknownTerm(
-        names(
-            "portal vein, vena portae, hepatic vein, hepatic veins, hepatic artery, splenic vein, splenic "
-            "artery, mesenteric artery, mesenteric vein, superior mesenteric artery, superior mesenteric "
-            "vein, celiac trunk, coeliac trunk, sma, smv, renal artery, renal vein, iliac artery, iliac "
-            "arteries, iliac vein, iliac, iliacs, femoral artery, carotid, carotid artery, carotids, jugular "
-            "vein, subclavian artery, vertebral artery, blood vessel, blood vessels, vessels, arteries, veins"
-        ),
-        ("aorta", "inferior_vena_cava"),
-    ),
-    UnknownTerm(
-        names(
-            "muscle, muscles, psoas, psoas muscle, gluteus, gluteal muscle, autochthon, abdominal muscle, "
-            "abdominal wall, abs, iliopsoas"
-        ),
-        ("vertebral_column", "body"),
-    ),
-    UnknownTerm(names("fat, visceral fat, subcutaneous fat, adipose tissue, body fat"), ("body",)),
-    UnknownTerm(names("diaphragm, hemidiaphragm, hemi diaphragm"), ("lungs", "liver")),
-    UnknownTerm(names("mediastinum, thymus"), ("heart", "trachea")),
-    UnknownTerm(names("breast, breasts, mammary gland, nipple"), ("lungs", "body")),
-    UnknownTerm(names("lymph node, lymph nodes, nodes"), ()),
-    UnknownTerm(
-        names(
-            "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, "
-            "pacemaker, implant, prosthesis"
-        ),
-        ("body",),
-    ),
-    UnknownTerm(
-        names(
-            "tumour, tumor, tumours, tumors, mass, masses, lesion, lesions, nodule, nodules, metastasis, "
-            "metastases, mets, cyst, cysts, cancer, carcinoma, malignancy, abscess, hematoma, haematoma, "
-            "thrombus, clot, polyp, growth, lump, neoplasm, adenoma, hemangioma, haemangioma, ascites, "
-            "lymphadenopathy, adenopathy, "
-            "consolidation, infiltrate, atelectasis, fracture, hernia, gtv, ctv, ptv"
-        ),
-        (),
-        True,
-    ),
-)
-"""What people ask for and no preset knows."""
 
 PARTS: frozenset[str] = word_set(
     """
@@ -400,7 +189,7 @@ def on_side(group: str, side: Side) -> str:
 
 def paired_groups() -> tuple[str, ...]:
     """Groups that are the right and left of one organ."""
-    return tuple(group for group, members in GROUPS.items() if all(STRUCTURES[id].paired for id in members))
+    return tuple(g for g, ids in GROUPS.items() if [STRUCTURES[id].side for id in ids] == ["right", "left"])
 
 
 def lies_in(id: str, region: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .vocabulary import STRUCTURES
 
 _SPECIAL = {"other_bone": "bones outside the spine", "body": "body outline"}
-_PLURAL = frozenset({"other_bone"})
+_PLURAL = frozenset({"other_bone"} | {id for id in STRUCTURES if id.endswith(("_ribs", "_muscles", "_cartilages"))})
 SIDES = {"L": "left", "R": "right", "P": "back", "A": "front", "I": "lower", "S": "upper"}
 
 

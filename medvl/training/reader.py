@@ -18,7 +18,8 @@ from torch import nn
 
 from ..answering.reader_prompt import END, prompt
 from ..answering.request_lines import write
-from ..answering.vocabulary import GROUP_NAMES, STRUCTURES, UNKNOWN
+from ..answering.unknown_terms import UNKNOWN
+from ..answering.vocabulary import GROUP_NAMES, STRUCTURES
 from ..language_model import LanguageModel
 from ..quantization import packed_state
 from .prune_vocabulary import prune_folder

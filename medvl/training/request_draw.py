@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 
 from ..answering.contract import Intent, Request
-from ..answering.vocabulary import GROUPS, STRUCTURES, counterpart
+from ..answering.vocabulary import EVERYTHING, GROUPS, STRUCTURES, counterpart
 from . import request_talk as T
 
 History = tuple[tuple[Request, ...], ...]
-_ORGANS = tuple(id for id in STRUCTURES if id not in ("body", "other_bone"))
+_ORGANS = tuple(id for id in EVERYTHING if id != "other_bone")
 _FREQUENT = tuple(id for id in _ORGANS if STRUCTURES[id].region in ("chest", "abdomen", "pelvis"))
 PAIRS = ("kidneys", "lungs", "parotids")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ...answering.vocabulary import STRUCTURES
+from ...answering.vocabulary import EVERYTHING
 from ...measure import measure
 from ...readers import read_ct
 from ..conversations import Facts, Measured, converse
@@ -73,7 +73,7 @@ def _total(case: dict, folder: Path) -> dict[str, MaskSource]:
         return {}
     classes = load_json(folder / "labels" / "total_classes.json")
     named = {canonical(name): int(value) for value, name in classes.items()}
-    return {n: MaskSource(folder / case["labels_total"], (v,)) for n, v in named.items() if n not in STRUCTURES}
+    return {n: MaskSource(folder / case["labels_total"], (v,)) for n, v in named.items() if n not in EVERYTHING}
 
 
 def _facts(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
-from ...answering.vocabulary import STRUCTURES
+from ...answering.vocabulary import EVERYTHING
 from ...masks import Mask
 from ..conversations import Facts, converse
 from ..names import canonical
@@ -70,7 +70,7 @@ def _sample(case: Path, seed: int, epoch: int) -> Sample:
     masks = sources(case)
     state = rng(seed, case.name, epoch)
     names = sorted(masks)
-    weights = [KNOWN_WEIGHT if name in STRUCTURES else 1.0 for name in names]
+    weights = [KNOWN_WEIGHT if name in EVERYTHING else 1.0 for name in names]
     share = [w / sum(weights) for w in weights]
     chosen = [names[i] for i in state.choice(len(names), min(CANDIDATES, len(names)), replace=False, p=share)]
     bare = Sample(case.name, case / "ct.nii.gz", (Turn("", ""),))

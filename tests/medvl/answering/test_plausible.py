@@ -43,3 +43,26 @@ def test_it_is_told_with_a_size_only():
     ]
     assert "plausible" in said[0]
     assert "plausible" not in said[1]
+
+
+def test_what_was_learned_from_two_scans_is_called_rough():
+    import numpy as np
+
+    from medvl.answering.guard import ensure
+    from medvl.answering.label_finder import LabelFinder
+    from medvl.answering.plausible import rough
+    from medvl.answering.scene import Scene
+    from medvl.geometry import SourceGeometry
+    from medvl.volume import CTVolume
+
+    labels = np.zeros((20, 20, 20), np.uint8)
+    labels[4:9, 4:9, 4:9], labels[12:16, 4:9, 4:9] = 1, 2
+    ct = CTVolume(np.zeros(labels.shape, np.int16), np.eye(4), SourceGeometry(labels.shape, np.eye(4)))
+    scene, finder = Scene(ct), LabelFinder(ct, labels, {1: "sacrum", 2: "liver"})
+    for id in ("sacrum", "liver"):
+        scene.put(finder.find(id))
+    (told,) = rough(scene, ("sacrum", "liver"))
+    assert "sacrum" in told.text
+    assert "2 scans" in ensure(told).text
+    assert "liver" not in told.text
+    assert rough(scene, ("liver",)) == []

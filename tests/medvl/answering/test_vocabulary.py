@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from medvl.answering.contract import Intent
+from medvl.answering.further_structures import SIDED_NAMES
 from medvl.answering.intent import parse
+from medvl.answering.unknown_terms import UNKNOWN
 from medvl.answering.vocabulary import (
     EVERYTHING,
     GROUP_NAMES,
     GROUPS,
     STRUCTURES,
-    UNKNOWN,
     counterpart,
     on_side,
     paired_groups,
@@ -52,6 +53,28 @@ def test_paired_name_without_side_means_both(name, group):
 def test_group_names(group, names):
     for name in names:
         assert set(parse(f"segment the {name}")[0].structures) == set(GROUPS[group]), name
+
+
+@pytest.mark.parametrize(("id", "names"), SIDED_NAMES.items())
+def test_names_with_a_side_inside_them(id, names):
+    for name in names:
+        assert set(parse(f"segment the {name}")[0].structures) == set(parts(id)), name
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("psoas muscles", ("right_iliopsoas", "left_iliopsoas")),
+        ("left ribs", ("left_ribs",)),
+        ("the bony pelvis", ("sacrum", "right_hip_bone", "left_hip_bone")),
+        ("lobes of the left lung", ("left_upper_lobe", "left_lower_lobe")),
+        ("third rib", ()),
+        ("gluteus maximus", ()),
+        ("L3", ()),
+    ],
+)
+def test_further_structures_and_their_parts(text, ids):
+    assert parse(f"segment {text}")[0].structures == ids
 
 
 @pytest.mark.parametrize("term", UNKNOWN, ids=lambda term: term.names[0])
@@ -111,7 +134,10 @@ def test_ordinary_and_other_words_become_no_structure(word):
 
 
 def test_groups_and_sides_are_consistent():
-    assert set(paired_groups()) == {"kidneys", "lungs", "parotids"}
+    assert {"kidneys", "lungs", "parotids"} <= set(paired_groups())
+    for group in paired_groups():
+        assert [STRUCTURES[id].side for id in GROUPS[group]] == ["right", "left"]
+    assert not any(STRUCTURES[id].further for id in EVERYTHING)
     assert "body" not in EVERYTHING
     for id, structure in STRUCTURES.items():
         assert structure.id == id
