@@ -36,6 +36,8 @@ def knowledge(clause: Clause) -> list[Request] | None:
         return [Request(Intent.CHAT, topic="export")]
     if clause.has(cues_talk.HOW_TO_MEND):
         return [Request(Intent.CHAT, topic="page")]
+    if clause.known and clause.says(cues_talk.WHY_NOT_THERE):
+        return [plain(clause, Intent.PRESENCE), Request(Intent.KNOWLEDGE, topic="not_found")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
     if clause.has(cues_talk.HOW_YOU_KNOW):
@@ -88,6 +90,9 @@ def knowledge(clause: Clause) -> list[Request] | None:
     for topic, pattern in cues_talk.TOPICS.items():
         if clause.says(pattern) or clause.has(pattern):
             return [Request(Intent.KNOWLEDGE, topic=topic)]
+    asked = cues_talk.WHAT_IS_A.fullmatch(clause.text)
+    if asked and clause.strange and not clause.says(cues.OFF_TOPIC):
+        return [Request(Intent.KNOWLEDGE, topic="no_text", unknown=(clause.strange,))]
     return None
 
 

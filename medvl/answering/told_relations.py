@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from . import facts, relations
+from . import facts, partial, relations
 from .contract import Fact, Request, Sentence
-from .numbers import shown
+from .numbers import decimals, shown
 from .scene import Scene
 from .sentences import missing, say
-from .vocabulary import STRUCTURES
+from .vocabulary import STRUCTURES, counterpart
 from .words import all_the, be, have, listing, the, verb
 
 _OPPOSITE = {"larger": "smaller", "smaller": "larger", "brighter": "darker", "darker": "brighter"}
+_SURE_PERCENT = 5.0  # what two outlines of the same organ differ by in volume or length, roughly
 _WAY = {
     "left": "to the left of",
     "right": "to the right of",
@@ -68,6 +69,8 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         return [say(scene, text, *ranked), *gone]
     a, b = values
     told = []
+    if partial.undecided(values):
+        return [partial.cannot_compare(scene, values), *gone]
     if request.which == "ratio":
         told.append(_ratio(scene, a, b, request.attribute))
     elif shown(a) == shown(b):
@@ -75,13 +78,12 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         told.append(say(scene, f"{lead}{all_the(there)} are equal within rounding: {_of(a)} each", a, b))
     else:
         big, small = (a, b) if a.value > b.value else (b, a)
-        share = (
-            Fact("difference_percent", 100 * (big.value - small.value) / big.value, "%", tuple(there))
-            if not bright
-            else None
-        )
+        percent = 100 * (big.value - small.value) / big.value if not bright else 0.0
+        share = Fact("difference_percent", percent, "%", tuple(there))
         # of the values as they are told, so that a reader who subtracts gets the same
-        difference = Fact("difference", abs(round(a.value) - round(b.value)), a.unit, tuple(there))
+        places = [decimals(f.value, f.unit) for f in values]
+        apart = abs(round(a.value, places[0]) - round(b.value, places[1]))
+        difference = Fact("difference", apart, a.unit, tuple(there))
         lead = ""
         if request.claim in _OPPOSITE:
             supposed = a if request.claim in ("larger", "brighter") else b
@@ -94,11 +96,13 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         )
         one, other = first.structures[0], second.structures[0]
         text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {_of(first)} against {_of(second)}"
-        if share is not None:
-            text += f", a difference of {shown(share)}"
+        text += f", a difference of {shown(difference)}"
+        if bright:
+            told.append(say(scene, text, a, b, difference))
         else:
-            text += f", a difference of {shown(difference)}"
-        told.append(say(scene, text, a, b, share if share is not None else difference))
+            told.append(say(scene, f"{text} ({shown(share)} of the {more})", a, b, difference, share))
+            if counterpart(one) == other and percent < _SURE_PERCENT:
+                told.append(say(scene, "so small a difference can come from the outlines alone", structures=there))
     cut = [f for f in values if f.note.startswith(facts.AT_LEAST)]
     if cut:
         who = [f.structures[0] for f in cut]
@@ -111,6 +115,35 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             )
         )
     return told + gone
+
+
+def summed(scene: Scene, request: Request) -> list[Sentence]:
+    """One side against the other, by the sum of the volumes of each."""
+    gone = missing(scene, (*request.structures, *request.whole))
+    sides = []
+    for ids in (request.structures, request.whole):
+        there = [facts.volume(scene, id)[0] for id in ids if scene.mask(id) is not None]
+        if len(there) < len(ids):
+            return gone  # a sum without one of its parts is none
+        note = next((f.note for f in there if f.note), "")
+        sides.append(Fact("volume_ml", sum(f.value for f in there), "mL", ids, note=note))
+    one, other = sides
+    names = [f"{all_the(f.structures)}{' together' if len(f.structures) > 1 else ''}" for f in sides]
+    has = have(one.structures[0]) if len(one.structures) == 1 else "have"
+    larger = one.value > other.value
+    lead = "" if request.claim not in _OPPOSITE else "yes: " if larger is (request.claim == "larger") else "no: "
+    both = (*one.structures, *other.structures)
+    ratio = Fact("ratio", round(one.value / other.value, 2), "", both)
+    apart = abs(round(one.value, decimals(one.value, "mL")) - round(other.value, decimals(other.value, "mL")))
+    difference = Fact("difference", apart, "mL", both)
+    text = (
+        f"{lead}{names[0]} {has} {_of(one)} and {names[1]} {_of(other)}: {shown(ratio)} times that, a difference of "
+        f"{shown(difference)}"
+    )
+    told = [say(scene, text, one, other, ratio, difference)]
+    if one.note or other.note:
+        told.append(say(scene, "some of it reaches the border of the scan, so this holds only for what is in it"))
+    return told
 
 
 def _ratio(scene: Scene, a: Fact, b: Fact, attribute: str) -> Sentence:
