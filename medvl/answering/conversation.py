@@ -171,7 +171,8 @@ class Conversation:
     def _answer(
         self, request: Request, cancel: threading.Event | None, teller: _Teller
     ) -> Iterator[Piece]:  # a generator that returns (request as understood on this scan, sentences)
-        if request.intent is Intent.VIEW and request.attribute == "show" and self._unlooked(request.structures):
+        unlooked = any(self.scene.found(id) is None for id in request.structures)
+        if request.intent is Intent.VIEW and request.attribute == "show" and unlooked:
             request = replace(request, intent=Intent.SEGMENT, attribute="")  # nothing to show again: made first
         direct = request.intent in _DIRECT and not request.choose
         announce = request.structures if direct or request.intent is Intent.VIEW else ()
@@ -203,10 +204,6 @@ class Conversation:
         if request.unknown:
             told.append(sentences.unknown(request))
         return replace(request, structures=structures), told
-
-    def _unlooked(self, structures: tuple[str, ...]) -> bool:
-        """Whether one of some structures was not looked for yet."""
-        return any(self.scene.found(id) is None for id in structures)
 
     def _needs(self, request: Request) -> tuple[str, ...]:
         """Structures to look for."""

@@ -105,7 +105,9 @@ CHAT: dict[str, re.Pattern[str]] = {
         "exact|correct|right|true|believable)( enough)?|(error|confidence|uncertainty|accuracy)( (margin|rate|interval|"
         "range)s?)?|margin of error|wrong|i doubt( _)*|not (right|correct|true)|(you are|that is|this is|it is) "
         "(wrong|incorrect|not right|not correct|false|a mistake)|can i "
-        "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
+        "(trust|rely)( _)*|you made a mistake|trust you|"
+        "(is it |would it be )?(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|count)( _)*|"
+        "really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you"),
     "limits": cue(
         "what (can|could|do|will|would) ((you|it|this) not|not (you|it|this))( _){0,4}|what (are )?your (limits|"

@@ -30,7 +30,10 @@ def choice(clause: Clause) -> list[Request] | None:
 
 
 _ANY = cues.cue("organs?|structures?")
-_THREE = cues.cue("(three|3) ([a-z]+est|most [a-z]+) (organs|structures)|top (three|3)")
+_FIRST_FEW = cues.cue(
+    "(two|three|four|five|six|[2-9]|10) ([a-z]+est|most [a-z]+) (organs|structures)|top (two|three|four|five|[2-9]|10)"
+)
+_MANY = cues.cue("(four|five|six|[4-9]|10) ([a-z]+est|most [a-z]+)|top (four|five|six|[4-9]|10)")
 _RATIO = cues.cue(
     "how many times|what factor|ratio|(twice|double|half|times) (as|the size|the volume|larger|bigger|smaller)"
 )
@@ -42,14 +45,14 @@ def extreme(clause: Clause) -> list[Request] | None:
     if (
         not which
         or clause.mentions
-        or not ((clause.which or len(clause.words) <= 4 or clause.says(_THREE)) and clause.says(_ANY))
+        or not ((clause.which or len(clause.words) <= 4 or clause.says(_FIRST_FEW)) and clause.says(_ANY))
         or "than" in clause.words
     ):
         return None
     organs_only = "organ" in clause.words or "organs" in clause.words
     ids = tuple(id for id in EVERYTHING if not organs_only or STRUCTURES[id].kind == "organ")
     attribute = "mean_hu" if which in ("brighter", "darker") else "volume"
-    return [Request(Intent.COMPARE, ids, attribute=attribute, which=which)]
+    return [Request(Intent.COMPARE, ids, attribute=attribute, which="" if clause.says(_MANY) else which)]
 
 
 _BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against|minus")
@@ -100,7 +103,7 @@ def compare(clause: Clause) -> list[Request] | None:
     again = last is not None and last.intent is Intent.COMPARE and last.claim and not clause.explicit
     claim = superlative(clause.words) if clause.yes_no or "than" in clause.words or again else ""
     both = {"larger", "smaller"} <= {superlative([w]) for w in clause.words}
-    claim = "" if clause.which or both else claim
+    claim = "" if clause.which or both or clause.words[0] == "how" else claim
     which = superlative(clause.words) if clause.which and not clause.yes_no else ""
     if clause.has(_RATIO) and attribute != "mean_hu":
         claim, which = "", "ratio"

@@ -40,6 +40,8 @@ def knowledge(clause: Clause) -> list[Request] | None:
         return [plain(clause, Intent.PRESENCE), Request(Intent.KNOWLEDGE, topic="not_found")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
+    if clause.has(cues_talk.HOW_YOU_KNOW) and clause.has(cues.cue("contrast|phase|enhanced|unenhanced")):
+        return [Request(Intent.SCAN, attribute="contrast")]  # told with the values and the rule behind it
     if clause.has(cues_talk.HOW_YOU_KNOW):
         counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
         return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]

@@ -55,6 +55,9 @@ _ONLY = cues.cue(
     "(but|except|apart from|other than|besides)|(hide|turn off) (the )?(others?|rest|all others)|"
     "(show|display|see|view)( me)?( (the|my|both|left|right|it|them|@|and))+ (only|alone)( please)?( [.!])?$"
 )
+_JUST = cues.cue(
+    "^(no |ok |okay |now |and |, )*(just|only)( (the|my|both|left|right|it|them|@|and|,))+( please| now)*( [.!])?$"
+)
 _THERE = cues.cue(
     "(go|jump|take me|bring me|scroll|move|navigate|fly|zoom)( back)?( in)?( to)? (there|(that|this) (slice|level|"
     "place|point|spot|image))|(show|open)( me)? (that|this) (slice|level|place|point|spot)|"
@@ -98,7 +101,9 @@ def view(clause: Clause) -> list[Request] | None:
     colour = _COLOUR.search(clause.masked)
     if colour and clause.has(_COLOUR_VERB) and clause.structures:
         return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
-    if clause.has(_ONLY):
+    before = clause.context.last
+    narrowed = before is not None and before.intent is Intent.VIEW and clause.has(_JUST)
+    if clause.has(_ONLY) or narrowed:
         return [_of(clause, "only")]
     hid = any(r.attribute in ("hide", "only") for turn in clause.context.turns for r in turn if r.intent is Intent.VIEW)
     if clause.has(_ON) or (hid and clause.has(_ALL_SHOWN) and not clause.structures):
