@@ -40,7 +40,7 @@ DESCRIBE_ONE = cue(
 NORMAL_SIZE = cue(
     "(a|an) (normal|healthy)|should( _){1,7} be|normal (size|volume|range|value|hu|density|diameter)s?|"
     "reference (range|value)s?|normally|"
-    "typical (size|volume|hu|value)|"
+    "typical (size|volume|hu|value)|(is|would be|be|counts as|considered) normal|"
     "(should|supposed to) (a |an |the |my )?@ (to )?be"
 )
 TOPICS: dict[str, re.Pattern[str]] = {

@@ -127,9 +127,10 @@ _TOPICS: dict[str, str] = {
         "vessel is the short axis of its section, slice by slice, so that an oblique cut does not widen it. All are "
         "computed from the masks, none is written by a language model.",
     "system":
-        "A small network finds structures in the volume, SAM 2 draws their edges, and the numbers are computed "
-        "from the masks. Words are understood by rules over a vocabulary, or by the language model of the preset "
-        "where it has one.",
+        "A small network finds the structures that are named, and the Hounsfield units at their edge decide where it "
+        "runs; clicks and boxes go to SAM 2 and a network that carries a mask from slice to slice. Numbers are "
+        "computed from the masks. Words are understood by rules over a vocabulary, or by the language model of the "
+        "preset where it has one.",
     "modality":
         "Every volume opened here is read as a CT, with values in Hounsfield units. Other kinds of images, such "
         "as MRI, are not meant for this program. How it was acquired is not stored in the volume itself.",

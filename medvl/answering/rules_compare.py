@@ -29,7 +29,7 @@ def choice(clause: Clause) -> list[Request] | None:
     return [Request(Intent.SEGMENT, ids, choose=choose)]
 
 
-_ANY = cues.cue("organs?|structures?")
+_ANY = cues.cue("organs?|structures?|things?|objects?|parts?")
 _FIRST_FEW = cues.cue(
     "(two|three|four|five|six|[2-9]|10) ([a-z]+est|most [a-z]+) (organs|structures)|top (two|three|four|five|[2-9]|10)"
 )

@@ -85,6 +85,9 @@ def _where(finding: str, clause: Clause) -> tuple[str, ...]:
 def relation(clause: Clause) -> list[Request] | None:
     """Where structures lie to each other."""
     relation = next((r for r, pattern in cues.RELATIONS.items() if clause.has(pattern)), "")
+    if relation in ("above", "front") and clause.which and not clause.mentions and len(clause.words) <= 5:
+        ids = clause.context.two()  # "which is higher?"
+        return [Request(Intent.RELATION, ids, relation=relation)] if len(ids) == 2 else None
     ordered = clause.ordered if relation == "distance" else imperative(clause)  # "I would like to know the distance"
     if not relation or not clause.mentions or (ordered and not clause.which):
         return None

@@ -132,7 +132,9 @@ def segment(clause: Clause) -> list[Request] | None:
     if clause.says(cues.cue("body")) and not clause.mentions and verb and not everything:
         return [Request(Intent.SEGMENT, ("body",))]
     if everything and not clause.mentions and (verb or len(clause.words) <= 3):
-        return [Request(Intent.SEGMENT, EVERYTHING)]
+        said = clause.context.turns[-1] or (clause.context.turns[-2] if clause.context.turns[:-1] else [])
+        named = {id for r in said for id in r.structures} if "else" in clause.words else set()
+        return [Request(Intent.SEGMENT, tuple(id for id in EVERYTHING if id not in named))]
     if clause.says(cues.NEGATIONS) and not clause.mentions and clause.ordered:
         return [Request(Intent.REFUSE, topic="negated")]
     carried = _carried(clause)
@@ -173,8 +175,19 @@ def _targets(clause: Clause) -> Clause:
     return replace(clause, mentions=kept) if referral_of(clause) is None else clause
 
 
+_MENDED = cues.cue(
+    "no wait|wait( no)?|i mean(t)?( to say)?|sorry|scratch that|correction|no , i|oh no|rather( ,)?|no make that"
+)
+
+
 def _only(clause: Clause, request: Request) -> Request:
     """What is said after "only" narrows what was said before it: "the lungs, but only the right one"."""
+    mended = [m.end() for m in _MENDED.finditer(clause.text)]
+    if mended and not request.referring:  # "the liver, no wait, the spleen"
+        at = len(clause.text[: mended[-1]].split())
+        after = tuple(dict.fromkeys(id for m in clause.known if m.start >= at for id in m.ids))
+        if after and min(m.start for m in clause.known) < at:
+            return replace(request, structures=after)
     marks = [i for i, w in enumerate(clause.words) if w in ("only", "just")]
     if marks and not request.referring:
         after = tuple(dict.fromkeys(id for m in clause.known if m.start >= marks[0] for id in m.ids))

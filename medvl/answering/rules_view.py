@@ -36,6 +36,10 @@ _WINDOW = re.compile(
     rf"\b(?P<before>{'|'.join(WINDOWS)})\w*( tissue)? (window\w*|preset|setting)\b"
     rf"|\b(window\w*|preset) (to|for|of|on|=|:)( the)? (?P<after>{'|'.join(WINDOWS)})"
 )
+_BEST_WINDOW = cues.cue(
+    "(which|what|best|right|good|suitable) window( _){0,5} (for|to (see|look at|view))|"
+    "window should( _){0,3} (use|take|choose)"
+)
 _OFF = cues.cue(
     "hide|hiding|conceal|(turn|switch|toggle) (it |them |(the )?@ )?off|(turn|switch|toggle) off|"
     "(make )?invisible|blend out"
@@ -87,6 +91,9 @@ _COLOUR = cues.cue("|".join(COLOURS))
 
 def view(clause: Clause) -> list[Request] | None:
     """What the viewer should show or leave out."""
+    advice = _advised(clause)
+    if advice:
+        return [Request(Intent.VIEW, attribute="window", topic=advice)]
     if clause.says(_ASKS) or clause.declined or (clause.yes_no and clause.words[0] in ("is", "are", "was", "were")):
         return None
     window = _WINDOW.search(clause.text)
@@ -113,6 +120,13 @@ def view(clause: Clause) -> list[Request] | None:
     if clause.has(_CENTRE) and (clause.structures or clause.unknown):
         return [_of(clause, "centre")]
     return None
+
+
+def _advised(clause: Clause) -> str:
+    """The window for what is named: "which window should I use for the lungs?"."""
+    if not clause.says(_BEST_WINDOW):
+        return ""
+    return next((name for stem, name in WINDOWS.items() if any(w.startswith(stem) for w in clause.words)), "")
 
 
 def _of(clause: Clause, attribute: str) -> Request:

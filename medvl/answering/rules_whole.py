@@ -109,7 +109,8 @@ _WHY = cues.cue(
     "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|says who|"
     "(why|how) (do|did|can|would) you (say|think|conclude|know)( (that|this|so|it|@))?|according to (whom|what|who)|"
     "what makes you (say|think)( (that|so|@))?|how do you come to (that|this|@)( conclusion)?|"
-    "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?"
+    "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?|"
+    "(at |which |what |is |the )*(thresholds?|cut ?offs?|limits?)"
 )
 _WHICH_SOURCE = cues.cue(
     "(what|which|whose) (paper|publication|study|source|reference|threshold|cut ?off|cut off|limit|criteri(on|a)|rule|"

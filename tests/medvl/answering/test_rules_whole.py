@@ -188,3 +188,36 @@ def test_what_of_a_region_is_there_leaves_the_others_out():
 def test_about_the_program(text, topic):
     (request,) = parse(text)
     assert (request.intent, request.topic) == (Intent.CHAT, topic)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (("which organ is the biggest?", "and the smallest?"), (Intent.COMPARE, "smaller")),
+        (("segment the heart and the aorta", "which is higher?"), (Intent.RELATION, "")),
+        (("segment the liver", "remove it", "undo"), (Intent.SEGMENT, "")),
+    ],
+)
+def test_short_words_go_on_about_what_was_said(said, wanted):
+    (request,) = turns(*said)
+    assert (request.intent, request.which) == wanted
+
+
+@pytest.mark.parametrize(
+    "text", ["segment liver, no wait, the spleen", "the heart, sorry, the spleen", "liver, I mean spleen"]
+)
+def test_who_corrects_himself_gets_what_he_meant(text):
+    (request,) = parse(text)
+    assert (request.intent, request.structures) == (Intent.SEGMENT, ("spleen",))
+
+
+def test_undo_after_hiding_shows_again():
+    (request,) = turns("segment liver and heart", "hide the heart", "undo that")
+    assert (request.intent, request.attribute, request.structures) == (Intent.VIEW, "show", ("heart",))
+
+
+def test_a_difference_is_told_in_its_unit_and_in_percent():
+    *_, done = Conversation(finder_of(TWO)).ask("which is larger, the liver or the spleen?")
+    facts = {fact.key: fact for sentence in done.answer.sentences for fact in sentence.facts}
+    assert facts["difference"].unit == "mL"
+    assert facts["difference_percent"].value == pytest.approx(50)
