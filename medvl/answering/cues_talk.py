@@ -22,7 +22,7 @@ FUNCTION = cue(
     "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ "
     "for|tasks? of|what for|do(es)? @ do"
 )
-WHAT_IS_A = cue("(and |so |ok |okay )?what (is|are) (a|an|the) \\w+( \\w+)?( again| exactly)?( [?])?")
+WHAT_IS_A = cue(r"(and |so |ok |okay )?what (is|are) (a|an|the) \w+( \w+)?( again| exactly)?( [?])?")
 UNKNOWN_FUNCTION = cue(
     "what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of "
     "(the |a )?#"
@@ -187,7 +187,8 @@ DOUBT = cue(
     "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
     "trustworthy)( ?[?])?$|"
     "@ (_ )?(is|are|looks?|seems?) (_ )?(wrong|off|incorrect|inaccurate|bad|not right|not correct)( ?[?.!])?$|"
-    "do you trust|(can|should) i trust|you (missed|got)( _)* wrong"
+    "do you trust|(can|should) i trust|(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|"
+    "count)|you (missed|got)( _)* wrong"
 )
 
 REPORTED = cue("(said|says|say|told|tells|thinks?|thought|heard|wrote|writes|mentioned|claims?|supposedly|apparently)")

@@ -1,7 +1,8 @@
-"""What can be told of sizes when the scan ends within a structure: nothing of which is larger, unless it is plain.
+"""Pairs of which the scan holds one only in part: when their sizes are compared, and when not.
 
-A structure that is cut has at least the volume in view. So the one with more in view is the larger where the other is
-whole; where the smaller in view is cut, nobody can know.
+A structure that is cut has at least the volume in view. Where the larger is cut, it is larger all the more. Where the
+smaller is cut and the larger is whole, nothing is known. Where both are cut, as lungs mostly are, the order holds only
+for what is in view, which is said, unless one of them is a tip.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ def is_cut(fact: Fact) -> bool:
     return fact.note.startswith(facts.AT_LEAST)
 
 
-def undecided(values: Sequence[Fact]) -> bool:
-    """Whether the two of a pair cannot be ordered, since the one with less in view goes on outside the scan.
+_TIP = 0.5
+"""A structure with less than this share of its counterpart in view is a tip; a rule of this program."""
 
-    Different organs are ordered by what is in view, with a word on it: a liver is not doubted for a slice that is
-    missing. Of a pair as alike as kidneys, the order is all in that slice.
-    """
+
+def undecided(values: Sequence[Fact]) -> bool:
+    """Whether these are the sizes of a pair that cannot be ordered, since the smaller goes on outside the scan."""
     if len(values) != 2 or counterpart(values[0].structures[0]) != values[1].structures[0]:
         return False
-    return is_cut(min(values, key=lambda fact: fact.value))
+    small, big = sorted(values, key=lambda fact: fact.value)
+    return is_cut(small) and (not is_cut(big) or small.value < _TIP * big.value)
 
 
 def cannot_compare(scene: Scene, values: Sequence[Fact], lead: str = "") -> Sentence:

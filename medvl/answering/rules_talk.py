@@ -9,12 +9,12 @@ from . import cues, cues_talk
 from .asking import group_of, imperative, plain
 from .clauses import Clause
 from .contract import Intent, Request
-from .vocabulary import GROUPS, STRUCTURES
+from .vocabulary import GROUPS, PART_HEADS, PARTS, STRUCTURES
 
 
 def small_talk(clause: Clause) -> list[Request] | None:
     """Nothing but greetings, thanks, questions about the program."""
-    if clause.known or clause.unknown:
+    if clause.unknown or any(m.concept for m in clause.known):  # "it" names nothing by itself
         return None
     for topic, pattern in cues_talk.CHAT.items():
         match = pattern.search(clause.text)
@@ -84,6 +84,11 @@ def knowledge(clause: Clause) -> list[Request] | None:
     if first in ("is", "are", "how", "does") and clause.says(cues_talk.TOPICS["radiation"]):
         defining = True
     which_system = clause.which and clause.says(cues_talk.TOPICS["system"])
+    topical = any(clause.says(pattern) for pattern in cues_talk.TOPICS.values())
+    defined = cues_talk.WHAT_IS_A.fullmatch(clause.text)
+    noun = clause.strange or next((w for w in clause.words if w in PARTS | PART_HEADS), "")
+    if defined and noun and not (topical or clause.mentions or clause.says(cues.OFF_TOPIC)):
+        return [Request(Intent.KNOWLEDGE, topic="no_text", unknown=(noun,))]
     if not (defining or which_system) or measurable:
         return None
     general = clause.says(cues_talk.TOPICS["left_right"]) or clause.says(cues_talk.TOPICS["radiation"])
@@ -92,9 +97,6 @@ def knowledge(clause: Clause) -> list[Request] | None:
     for topic, pattern in cues_talk.TOPICS.items():
         if clause.says(pattern) or clause.has(pattern):
             return [Request(Intent.KNOWLEDGE, topic=topic)]
-    asked = cues_talk.WHAT_IS_A.fullmatch(clause.text)
-    if asked and clause.strange and not clause.says(cues.OFF_TOPIC):
-        return [Request(Intent.KNOWLEDGE, topic="no_text", unknown=(clause.strange,))]
     return None
 
 

@@ -99,7 +99,8 @@ def test_a_difference_is_told_in_its_unit_and_in_percent():
 TIP = {"right_kidney": np.s_[25:31, 5:10, 24:30], "left_kidney": np.s_[5:11, 5:10, 8:20]}
 # the right kidney is cut, and larger already
 CUT_AND_LARGER = {"right_kidney": np.s_[25:35, 5:10, 10:30], "left_kidney": np.s_[5:11, 5:10, 8:20]}
-BOTH_CUT = {"right_kidney": np.s_[25:31, 5:10, 20:30], "left_kidney": np.s_[5:11, 5:10, 24:30]}
+BOTH_CUT = {"right_kidney": np.s_[25:31, 5:10, 10:30], "left_kidney": np.s_[5:11, 5:10, 24:30]}
+NEARLY_WHOLE = {"right_kidney": np.s_[25:31, 5:10, 20:30], "left_kidney": np.s_[5:11, 5:10, 22:30]}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,14 @@ def test_a_tip_is_not_compared(text, kidneys):
     assert "only partly in the scan" in told
     assert "cannot be compared" in told or "it cannot" in told
     assert not told.startswith(("Yes", "No"))
+
+
+def test_what_is_cut_but_mostly_there_is_compared_with_a_word_on_it():
+    talk = Conversation(finder_of(NEARLY_WHOLE))
+    told = answer(talk, "which kidney is larger?").text
+    assert told.startswith("The right kidney is larger than the left kidney: at least")
+    assert "the comparison holds only for what is in it" in told
+    assert "this holds only for what is in it" in answer(talk, "segment the smaller kidney").text
 
 
 def test_what_is_larger_already_is_larger():
