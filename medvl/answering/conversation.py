@@ -19,6 +19,7 @@ from . import (
     sentences,
     told_relations,
     told_scan,
+    told_sums,
     views,
 )
 from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
@@ -260,9 +261,9 @@ class Conversation:
         if intent is Intent.PRESENCE:
             return sentences.present(scene, structures, request.claim == "absent")
         if intent is Intent.COMPARE and request.attribute == "share":
-            return told_relations.shared(scene, request)
+            return told_sums.shared(scene, request)
         if intent is Intent.COMPARE and request.whole:
-            return told_relations.summed(scene, request)
+            return told_sums.summed(scene, request)
         if intent is Intent.COMPARE:
             return told_relations.compared(scene, replace(request, structures=structures))
         if intent is Intent.RELATION:

@@ -11,12 +11,17 @@ from .clauses import Clause
 from .contract import Intent, Request
 from .vocabulary import GROUPS, PART_HEADS, PARTS, STRUCTURES
 
+_ABOUT_ITSELF = frozenset({"responsible", "other_units", "limits", "accuracy"})
+"""Of what may hold "it" and still be about the program."""
+
 
 def small_talk(clause: Clause) -> list[Request] | None:
     """Nothing but greetings, thanks, questions about the program."""
-    if clause.unknown or any(m.concept for m in clause.known):  # "it" names nothing by itself
+    if clause.unknown or any(m.concept for m in clause.known):
         return None
     for topic, pattern in cues_talk.CHAT.items():
+        if clause.known and topic not in _ABOUT_ITSELF:
+            continue  # "zoom in on it": a structure is pointed to
         match = pattern.search(clause.text)
         if match:
             rest = (clause.text[: match.start()] + " " + clause.text[match.end() :]).split()

@@ -13,7 +13,7 @@ from .sentences import missing, say
 from .vocabulary import STRUCTURES, counterpart
 from .words import all_the, be, have, listing, the, verb
 
-_OPPOSITE = {"larger": "smaller", "smaller": "larger", "brighter": "darker", "darker": "brighter"}
+OPPOSITE = {"larger": "smaller", "smaller": "larger", "brighter": "darker", "darker": "brighter"}
 _SURE_PERCENT = 5.0  # what two outlines of the same organ differ by in volume or length, roughly
 _WAY = {
     "left": "to the left of",
@@ -43,7 +43,7 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
     if len(there) < 2:
         values = [_value(scene, id, request.attribute) for id in there]
         alone = [
-            say(scene, f"there is nothing to compare {the(id)} with ({_of(v)})", v)
+            say(scene, f"there is nothing to compare {the(id)} with ({of_fact(v)})", v)
             for id, v in zip(there, values, strict=True)
         ]
         return gone + alone
@@ -64,7 +64,7 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             return [_extreme(scene, request.which, ranked)]
         least = {"brighter": "darkest", "wider": "narrowest", "longer": "shortest", "larger": "smallest"}[more]
         text = f"from the {more.removesuffix('r')}st to the {least}: " + listing(
-            [f"{the(f.structures[0])} ({_of(f)})" for f in ranked]
+            [f"{the(f.structures[0])} ({of_fact(f)})" for f in ranked]
         )
         return [say(scene, text, *ranked), *gone]
     a, b = values
@@ -75,7 +75,7 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         told.append(_ratio(scene, a, b, request.attribute))
     elif shown(a) == shown(b):
         lead = "no: " if request.claim else ""
-        told.append(say(scene, f"{lead}{all_the(there)} are equal within rounding: {_of(a)} each", a, b))
+        told.append(say(scene, f"{lead}{all_the(there)} are equal within rounding: {of_fact(a)} each", a, b))
     else:
         big, small = (a, b) if a.value > b.value else (b, a)
         percent = 100 * (big.value - small.value) / big.value if not bright else 0.0
@@ -85,7 +85,7 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
         apart = abs(round(a.value, places[0]) - round(b.value, places[1]))
         difference = Fact("difference", apart, a.unit, tuple(there))
         lead = ""
-        if request.claim in _OPPOSITE:
+        if request.claim in OPPOSITE:
             supposed = a if request.claim in ("larger", "brighter") else b
             lead = "yes: " if supposed is big else "no: "
         first, second = (small, big) if (request.claim or request.which) in ("smaller", "darker") else (big, small)
@@ -95,7 +95,7 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             else more
         )
         one, other = first.structures[0], second.structures[0]
-        text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {_of(first)} against {_of(second)}"
+        text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {of_fact(first)} against {of_fact(second)}"
         text += f", a difference of {shown(difference)}"
         if bright:
             told.append(say(scene, text, a, b, difference))
@@ -117,41 +117,12 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
     return told + gone
 
 
-def summed(scene: Scene, request: Request) -> list[Sentence]:
-    """One side against the other, by the sum of the volumes of each."""
-    gone = missing(scene, (*request.structures, *request.whole))
-    sides = []
-    for ids in (request.structures, request.whole):
-        there = [facts.volume(scene, id)[0] for id in ids if scene.mask(id) is not None]
-        if len(there) < len(ids):
-            return gone  # a sum without one of its parts is none
-        note = next((f.note for f in there if f.note), "")
-        sides.append(Fact("volume_ml", sum(f.value for f in there), "mL", ids, note=note))
-    one, other = sides
-    names = [f"{all_the(f.structures)}{' together' if len(f.structures) > 1 else ''}" for f in sides]
-    has = have(one.structures[0]) if len(one.structures) == 1 else "have"
-    larger = one.value > other.value
-    lead = "" if request.claim not in _OPPOSITE else "yes: " if larger is (request.claim == "larger") else "no: "
-    both = (*one.structures, *other.structures)
-    ratio = Fact("ratio", round(one.value / other.value, 2), "", both)
-    apart = abs(round(one.value, decimals(one.value, "mL")) - round(other.value, decimals(other.value, "mL")))
-    difference = Fact("difference", apart, "mL", both)
-    text = (
-        f"{lead}{names[0]} {has} {_of(one)} and {names[1]} {_of(other)}: {shown(ratio)} times that, a difference of "
-        f"{shown(difference)}"
-    )
-    told = [say(scene, text, one, other, ratio, difference)]
-    if one.note or other.note:
-        told.append(say(scene, "some of it reaches the border of the scan, so this holds only for what is in it"))
-    return told
-
-
 def _ratio(scene: Scene, a: Fact, b: Fact, attribute: str) -> Sentence:
     """How many times the second value the first is."""
     one, other = a.structures[0], b.structures[0]
     ratio = Fact("ratio", round(a.value / b.value, 2), "", (one, other))
     what = {"volume": "volume", "extent": "height"}.get(attribute, "diameter")
-    text = f"{the(one)} {have(one)} {shown(ratio)} times the {what} of {the(other)}: {_of(a)} against {_of(b)}"
+    text = f"{the(one)} {have(one)} {shown(ratio)} times the {what} of {the(other)}: {of_fact(a)} against {of_fact(b)}"
     return say(scene, text, ratio, a, b)
 
 
@@ -160,8 +131,8 @@ def _extreme(scene: Scene, which: str, ranked: list[Fact]) -> Sentence:
     ranked = ranked[::-1] if which in ("smaller", "darker") else ranked
     first, *after = ranked[:3]
     most = {"larger": "largest", "smaller": "smallest", "brighter": "brightest", "darker": "darkest"}[which]
-    then = " and ".join(f"{the(f.structures[0])} ({_of(f)})" for f in after)
-    text = f"of what I found, {the(first.structures[0])} {be(first.structures[0])} the {most}: {_of(first)}"
+    then = " and ".join(f"{the(f.structures[0])} ({of_fact(f)})" for f in after)
+    text = f"of what I found, {the(first.structures[0])} {be(first.structures[0])} the {most}: {of_fact(first)}"
     return say(scene, f"{text}, before {then}", first, *after)
 
 
@@ -176,7 +147,8 @@ def _value(scene: Scene, id: str, attribute: str) -> Fact:
     return facts.volume(scene, id)[0]
 
 
-def _of(fact: Fact) -> str:
+def of_fact(fact: Fact) -> str:
+    """A value as it is told, "at least" where it is cut."""
     return f"{'at least ' if fact.note.startswith(facts.AT_LEAST) else ''}{shown(fact)}"
 
 
@@ -301,28 +273,6 @@ def _between(scene: Scene, request: Request, candidates: Sequence[str]) -> Sente
     parts = listing([f"{the(fact.structures[0])} ({shown(fact)})" for fact in told])
     text = f"between {all_the((a, b))} {'lie' if len(told) > 1 else 'lies'} {parts}: the share {how} that pass through"
     return say(scene, text, *told)
-
-
-def shared(scene: Scene, request: Request) -> list[Sentence]:
-    """How much of a whole some structures make up, by volume."""
-    ids = (*request.structures, *request.whole)
-    gone = missing(scene, ids)
-    part = [facts.volume(scene, id)[0] for id in request.structures if scene.mask(id) is not None]
-    whole = [facts.volume(scene, id)[0] for id in request.whole if scene.mask(id) is not None]
-    if not part or not whole:
-        return gone
-    both = (*(f.structures[0] for f in part), *(f.structures[0] for f in whole))
-    sums = [
-        Fact("volume_ml", sum(f.value for f in values), "mL", tuple(f.structures[0] for f in values))
-        for values in (part, whole)
-    ]
-    percent = Fact("share_percent", 100 * sums[0].value / sums[1].value, "%", tuple(dict.fromkeys(both)))
-    mine, all_of = (all_the(f.structures) for f in sums)
-    makes = "make" if len(part) > 1 or part[0].structures[0] == "other_bone" else "makes"
-    text = f"{mine} {makes} up {shown(percent)} of {all_of} by volume: {shown(sums[0])} of {shown(sums[1])}"
-    if any(f.note for f in (*part, *whole)):
-        text += ", as far as they are in this scan"
-    return [say(scene, text, percent, *sums), *gone]
 
 
 def _nearest(scene: Scene, structure: str, candidates: Sequence[str], way: str = "") -> Sentence:

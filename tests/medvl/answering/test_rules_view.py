@@ -222,3 +222,9 @@ def test_what_is_forgotten_beside_a_wish_needs_no_mask():
     talk = Conversation(sample())
     text = next(p.answer.text for p in talk.ask("forget the spleen, show the liver") if isinstance(p, Done))
     assert "spleen" not in text
+
+
+@pytest.mark.parametrize("text", ["zoom in on it", "centre it", "go to it"])
+def test_it_is_gone_to(text):
+    (request,) = talk_of("segment the spleen", text)
+    assert (request.intent, request.attribute, request.structures) == (Intent.VIEW, "centre", ("spleen",))
