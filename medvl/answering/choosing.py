@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from . import facts
+from dataclasses import replace
+
+from . import facts, partial
 from .contract import Fact, Request, Sentence
 from .numbers import shown
 from .scene import Scene
@@ -21,6 +23,8 @@ def chosen(scene: Scene, request: Request, structure: str) -> Sentence | None:
         ]
         if len(values) < 2:
             return None
+        if not bright and partial.undecided(values):
+            return _of_those_whole(scene, values, structure)
         mine = next(f for f in values if f.structures == (structure,))
         others = [f for f in values if f is not mine]
         best = {"larger": "largest", "smaller": "smallest", "brighter": "brightest", "darker": "darkest"}
@@ -47,8 +51,32 @@ def chosen(scene: Scene, request: Request, structure: str) -> Sentence | None:
     return None
 
 
+def _of_those_whole(scene: Scene, values: list[Fact], structure: str) -> Sentence:
+    """Why the sizes of a pair decide nothing, and what is taken instead."""
+    told = partial.cannot_compare(scene, values)
+    told = replace(told, mask_ids=tuple(mask.id for mask in scene.masks(structure)) if structure else ())
+    if not structure:
+        return told
+    whole = not partial.is_cut(next(f for f in values if f.structures == (structure,)))
+    why = "the one that is whole" if whole else "of which more is in view"
+    return replace(told, text=f"{told.text.removesuffix('.')}. I take {the(structure)}, {why}.")
+
+
+def undecidable(scene: Scene, request: Request) -> bool:
+    """Whether what is in the scan does not tell which of a pair a request describes, and neither can be taken for it.
+
+    Of a whole kidney and the tip of another, the whole one may stand for "the larger", but none for "the smaller".
+    """
+    if request.choose not in ("larger", "smaller"):
+        return False
+    values = [facts.volume(scene, id)[0] for id in request.structures if scene.mask(id) is not None]
+    return request.choose == "smaller" and partial.undecided(values)
+
+
 def choose(scene: Scene, request: Request) -> str | None:
     """The structure that a request describes by size or brightness, None where none of them has a mask."""
+    if undecidable(scene, request):
+        return None
     there = [id for id in request.structures if scene.mask(id) is not None]
     if not there:
         return None

@@ -174,12 +174,19 @@ def split(words: list[str]) -> list[list[str]]:
             continue
         joint = word in (",", "and", "then") or (word == "but" and following[:1] != [])
         starts = bool(following) and following[0] in _STARTERS and _is_start(following)
+        starts = starts and not (_excepts(clauses[-1]) and cues.EVERYTHING.search(" ".join(following)))
         if joint and starts and len(clauses[-1]) > 1 and not (word == "," and following[0] == "and"):
             clauses.append([])
             continue
         clauses[-1].append(word)
     clauses = [part for clause in clauses for part in _measured_apart(clause)]
     return [c for c in clauses if any(w.isalnum() or w.lstrip("-").isalnum() for w in c)]
+
+
+def _excepts(words: list[str]) -> bool:
+    """Whether a clause only tells what is left out of what follows: "except for the bones, show me everything"."""
+    match = cues.NEGATIONS.match(" ".join(words))
+    return bool(match) and not cues.DECLINED.match(" ".join(words))
 
 
 def _measured_apart(words: list[str]) -> list[list[str]]:

@@ -50,11 +50,11 @@ class Request:
         intent: what is wanted.
         structures: ids of ``vocabulary.STRUCTURES`` in the order spoken; groups ("lungs") are already their parts.
         attribute: of MEASURE and COMPARE: ``volume``, ``mean_hu``, ``diameter``, ``slices``, ``position``, ``extent``,
-            ``count``, ``hu_range``, ``largest_slice`` (where its axial section is largest); of COMPARE also ``share``:
-            how much ``structures`` make up of ``whole``; of SCAN: ``spacing``, ``size``, ``contrast``, ``orientation``,
-            ``coverage``, ``hu_range``, ``slices``; of LIST: ``cut`` (which reach the border of the scan), a region of
-            the body, or a kind of ``vocabulary.Structure`` (which of it are known); of VIEW: ``hide``, ``show``,
-            ``only``, ``centre``, ``colour``, ``window``, ``slice``; else "".
+            ``count``, ``voxels``, ``hu_range``, ``largest_slice`` (where its axial section is largest); of COMPARE also
+            ``share``: how much ``structures`` make up of ``whole``; of SCAN: ``spacing``, ``size``, ``contrast``,
+            ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST: ``cut`` (which reach the border of the
+            scan), a region of the body, or a kind of ``vocabulary.Structure`` (which of it are known); of VIEW:
+            ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``, ``slice``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction``
             (where does it lie to the other), ``between`` (what lies between the last two; of three, whether the first
@@ -63,7 +63,7 @@ class Request:
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``, ``absent``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
         topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the window, the
-            colour, or the plane and number of the slice; else "".
+            colour, or the plane and number of the slice (``largest``: the one where a structure is); else "".
         unknown: words taken for a structure that is not known.
         nearest: known names closest to ``unknown``, to offer.
         referring: the description a structure was found by ("the larger kidney"), else "".
@@ -73,7 +73,7 @@ class Request:
             how many times the second the first is: ``ratio``;
             of MEASURE ``total``: the sum is wanted; else "". What is asked next about "it" is about the one that the
             answer named.
-        whole: of COMPARE by ``share``, what the structures are a part of.
+        whole: of COMPARE by ``share``, what the structures are a part of; else what their sum is compared with.
         unit: in which unit values are wanted: ``cm``, ``mm``, ``L``, ``cc``; "" for the usual one.
         decimals: how many places after the point are wanted; None for the usual number.
     """

@@ -19,6 +19,7 @@ from . import (
     sentences,
     told_relations,
     told_scan,
+    told_sums,
     views,
 )
 from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
@@ -109,7 +110,7 @@ class Conversation:
         refusals: list[bool] = []
         stopped = False
         try:
-            for request in self._understand(text):
+            for request in self._possible(self._understand(text)):
                 requests.append(request)
                 try:
                     answered, told = yield from self._answer(request, cancel, teller)
@@ -152,6 +153,13 @@ class Conversation:
             self._parse = parse
         return self._parse(text, self._history) or (Request(Intent.UNKNOWN),)
 
+    def _possible(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
+        """Without removing what has no mask: "forget the spleen, show the kidneys" is about the kidneys."""
+        idle = [
+            r for r in requests if r.intent is Intent.REMOVE and r.structures and not self.scene.masks(*r.structures)
+        ]
+        return tuple(r for r in requests if r not in idle) or requests
+
     def _text(self, topic: str) -> str:
         if self._knowledge is None:
             from .knowledge import text
@@ -164,6 +172,9 @@ class Conversation:
     def _answer(
         self, request: Request, cancel: threading.Event | None, teller: _Teller
     ) -> Iterator[Piece]:  # a generator that returns (request as understood on this scan, sentences)
+        unlooked = any(self.scene.found(id) is None for id in request.structures)
+        if request.intent is Intent.VIEW and request.attribute == "show" and unlooked:
+            request = replace(request, intent=Intent.SEGMENT, attribute="")  # nothing to show again: made first
         direct = request.intent in _DIRECT and not request.choose
         announce = request.structures if direct or request.intent is Intent.VIEW else ()
         for piece in look(self.scene, self.finder, self._needs(request), cancel, announce):
@@ -180,6 +191,8 @@ class Conversation:
         structures = request.structures
         if request.choose and len(structures) > 1:
             chosen = choosing.choose(self.scene, request)
+            if choosing.undecidable(self.scene, request):
+                return replace(request, structures=()), [choosing.chosen(self.scene, request, "")]
             if chosen is not None:
                 which = choosing.chosen(self.scene, request, chosen)
                 told += [which] if which else []
@@ -213,7 +226,7 @@ class Conversation:
             return request.structures + every
         if request.attribute == "diameter" and "aorta" in request.structures and "heart" in known:
             return (*request.structures, "heart")  # where the aorta lies against the heart its width is not told
-        looks = request.intent is Intent.VIEW and request.attribute in ("centre", "only", "colour")
+        looks = request.intent is Intent.VIEW and request.attribute in ("centre", "only", "colour", "slice")
         return request.structures + request.whole if looks or request.intent in _DIRECT else ()
 
     def _tell(self, request: Request, structures: tuple[str, ...]) -> list[Sentence]:
@@ -249,7 +262,9 @@ class Conversation:
         if intent is Intent.PRESENCE:
             return sentences.present(scene, structures, request.claim == "absent")
         if intent is Intent.COMPARE and request.attribute == "share":
-            return told_relations.shared(scene, request)
+            return told_sums.shared(scene, request)
+        if intent is Intent.COMPARE and request.whole:
+            return told_sums.summed(scene, request)
         if intent is Intent.COMPARE:
             return told_relations.compared(scene, replace(request, structures=structures))
         if intent is Intent.RELATION:

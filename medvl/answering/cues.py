@@ -70,10 +70,12 @@ REMOVE = cue("remove|delete|clear|erase|undo|discard|forget|get rid of|take away
 ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "largest_slice": cue(
         "((in|on|at) )?(which|what) (axial )?(slice|level|height|image|cut|section)"
-        "( _){0,4} (widest|largest|biggest|thickest|broadest|best)|where (is|are) (the )?@ (at (its|their) )?(the )?"
+        "( _){0,4} (widest|largest|biggest|thickest|broadest|best)|"
+        "where( _)? (is|are) (the )?@ (at (its|their) )?(the )?"
         "(widest|largest|biggest|thickest|broadest)|(best|largest|biggest|widest) (axial )?(slice|level|section|image)|"
         "(widest|largest|biggest|thickest) (slice|section|part|point|level|spot)"
     ),
+    "voxels": cue("how many (voxels|pixels)|number of (voxels|pixels)|(voxel|pixel) count"),
     "slices": cue(
         "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|"
         "what|in which|on which) (images|frames|cuts|levels|sections)|"
@@ -86,7 +88,7 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "how (white|black|gr(a|e)y|opaque|lucent)|radiodens*|radiopaque|radiolucen*|hyperattenuat*|hypoattenuat*|"
         "(mean |average )?(hu|hounsfield*( units?| values?| numbers?)?)|attenuat*|densit*|dense|how bright|"
         "brightness|radiodensit*|"
-        "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?"
+        "intensit*|gr(a|e)y values?|radiopacity|how dark|ct (number|value)s?|standard deviation|sd"
     ),
     "diameter": cue(
         "diameters?|how (wide|thick|broad|narrow|thin|fat)|width|caliber|thickness|across|big around|girth|"
@@ -98,7 +100,6 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "extents|craniocaudal*|from top to bottom|measurements|bounding box"
     ),
     "volume": cue(
-        "how many voxels|number of voxels|"
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
         "sizes?|(how|so|very) (big|large|small|huge|little|tiny|massive|enormous|sizea?ble|roomy|spacious|"
         "capacious|bulky)|"
@@ -125,7 +126,7 @@ COMPARE = cue(
     "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
     "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|"
     "density|attenuation|volume)|"
-    "greater|in comparison|against|how many times|(twice|double|half|times) (as|the (size|volume))"
+    "greater|in comparison|against|minus|how many times|(twice|double|half|times) (as|the (size|volume))"
 )
 BRIGHT = cue("bright*|dark*|dens*|hu|hounsfield*|attenuat*|intens*|white*|black*")
 WIDE = cue("wide*|narrow*|diameter*|caliber|thick*|thin|thinner|thinnest")
@@ -156,7 +157,7 @@ RELATIONS: dict[str, re.Pattern[str]] = {
     "direction": cue(
         "relative to|with respect to|relation|relationship|in (what|which) direction|direction|lateral|"
         "medial|in relation to|"
-        "relat*|compared to where"
+        "relat*|compared to where|where( _){1,6} (compared|in comparison) (to|with)"
     ),
 }
 CLAIMS: dict[str, re.Pattern[str]] = {
@@ -197,7 +198,8 @@ SCAN: dict[str, re.Pattern[str]] = {
         "(lowest|highest|min*|max*|smallest|largest) (and (the )?_ )?(hu|hounsfield*|intensit*|value*|voxel value*)"
     ),
     "spacing": cue(
-        "spacing|(voxel|pixel) (size|dimension|spacing)s?|resolution|(slice|section) (thickness|spacing|"
+        "spacing|(voxel|pixel) (size|dimension|spacing|volume)s?|(size|volume) of (a|one|each)( single)? (voxel|pixel)|"
+        "resolution|(slice|section) (thickness|spacing|"
         "interval|distance)|"
         "(big|large|small) are the (voxels|pixels)|(how )?thick _ (the )?(slices|sections|cuts)|(slices|"
         "sections) (are )?thick|how thick"
@@ -241,6 +243,8 @@ REPORT = cue(
     "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|"
     "show)( me)? about (this|the|my) "
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|what stands out|(anything|something) (notable|noteworthy|"
+    "remarkable|special)|most (notable|noteworthy|important|interesting|remarkable|striking|relevant)( _){0,2}|"
+    "(anything|something) ("
     "interesting|remarkable|special)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |"
     "you can )?"
     "(tell|say)( me)?( something| anything)? (about|of|on) (this|the|my) (scan|ct|image|study)|"
@@ -255,7 +259,8 @@ LIST = cue(
     "could|do|does|did|were|in|have|has|you|visible|present|included|shown|found|known|there|here))|"
     "(what|which) (organ|structure)( system)? (is|was|can|could|do|does|are|in|you)|what "
     "(can|could|do) (you|i) "
-    "(see|find|segment|recognize|detect|know|ask|identify|show)|what is (visible|in (this|the) (scan|image|picture))|"
+    "(see|find|segment|recognize|detect|know|ask|identify|show)|"
+    "what is (visible|(in|on) (this|the|my) (scan|image|picture|ct))|"
     "what am i (looking at|seeing)|what (does|do) (this|the) (scan|ct|image|picture)s? (show|contain)|"
     "name (one|some|the|all|a few)?( _)? ?(organs?|structures?)|list( (me|all|the|every|of))*( (organs|"
     "structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
@@ -380,12 +385,13 @@ DISEASE = cue(
     "healthy|normal|everything (ok|okay|fine|good|normal|all right|alright)|lesions?|nodules?|"
     "mass|masses|cysts?|abscess*|thromb*|clots?|hemorrhag*|haemorrhag*|bleed*|hernia*|obstruct*|ischem*|"
     "infarct*|sarcoma|"
-    "melanoma|stage|staging|spread*|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|hypodens*|"
+    "melanoma|stage|staging|spreading|(has|have|had|did) (_ ){0,2}spread|spread (to|into|beyond)|free fluid|"
+    "(fluid|water) in the (abdomen|belly|pelvis)|diabetes|asthma|fibrosis|inflam*|suspicious|perforat*|hypodens*|"
     "hyperdens*|lucen*|opacit*|specks?|spots?|thickening|stranding|patholog*|adenopath*|o?edema|fluid around|"
     "\\w{3,}itis|\\w{3,}oma|failure|insufficien*|hydroneph*|ileus|ascites|atelectas*|pneumothorax|suffer*|"
     "syndrome"
 )
-HEALTH = cue("@ (still )?(ok|okay|fine|good|all right|alright)")
+HEALTH = cue("@ (is |are |looks? |seems? )?(still |all )?(ok|okay|fine|good|all right|alright)")
 MODALITY = cue(
     "modality|(kind|type|sort) of (image|scan|imaging|picture)|(is|was) this (a|an) (ct|mri|mr|x ray|pet|"
     "ultrasound)( _)?|(how|with what) (was|is) (this|the) (image|scan) (taken|made|acquired)"

@@ -22,6 +22,7 @@ FUNCTION = cue(
     "(why do (we|people|humans) (have|need))|how (does|do) (the |a |an |my )?@ work|responsible for|what @ "
     "for|tasks? of|what for|do(es)? @ do"
 )
+WHAT_IS_A = cue(r"(and |so |ok |okay )?what (is|are) (a|an|the) \w+( \w+)?( again| exactly)?( [?])?")
 UNKNOWN_FUNCTION = cue(
     "what (does|do) (the |a |an |my )?# do|(what is|what are) (the |a |an )?# for|(function|role|purpose) of "
     "(the |a )?#"
@@ -104,12 +105,22 @@ CHAT: dict[str, re.Pattern[str]] = {
         "exact|correct|right|true|believable)( enough)?|(error|confidence|uncertainty|accuracy)( (margin|rate|interval|"
         "range)s?)?|margin of error|wrong|i doubt( _)*|not (right|correct|true)|(you are|that is|this is|it is) "
         "(wrong|incorrect|not right|not correct|false|a mistake)|can i "
-        "(trust|rely)( _)*|you made a mistake|trust you|really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
+        "(trust|rely)( _)*|you made a mistake|trust you|"
+        "(is it |would it be )?(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|count)( _)*|"
+        "really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you"),
     "limits": cue(
         "what (can|could|do|will|would) ((you|it|this) not|not (you|it|this))( _){0,4}|what (are )?your (limits|"
         "limitations|weaknesses)|(what (is|are) )?(you|it|this) (not able to|unable to|not good at|bad at|"
-        "not capable of)( _){0,3}|limitations?"),
+        "not capable of)( _){0,3}|limitations?|"
+        "(which|what) (organs?|structures?|masks?|parts|things)( _){0,4} (worst|least|badly|poorly|best|wrong)"
+        "( _){0,2}|"
+        "where (do|are) you( _){0,2} (wrong|fail|worst|struggle)( _){0,2}"),
+    "responsible": cue(
+        "(who|whose)( _){0,2} (responsible|responsibility|liable|liability|to blame|fault)( _){0,9}"),
+    "other_units": cue(
+        "(and |what is (that|it|this) |how much is (that|it|this) )?in (pints?|gallons?|ounces?|oz|fl|inch(es)?|feet|"
+        "foot|cups?|quarts?|teaspoons?|tablespoons?|kg|kilograms?|kilos?|grams?|lbs?|pounds?|stones?)"),
     "capabilities": cue(
         "what (can|could) (you|i|this|it) (do|ask)( here| for me)?|(can you |could you )?help( me)?|how (do|"
         "can|does|should) (i|we|this|it) "
@@ -176,9 +187,15 @@ DOUBT = cue(
     "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
     "trustworthy)( ?[?])?$|"
     "@ (_ )?(is|are|looks?|seems?) (_ )?(wrong|off|incorrect|inaccurate|bad|not right|not correct)( ?[?.!])?$|"
-    "do you trust|(can|should) i trust|you (missed|got)( _)* wrong"
+    "do you trust|(can|should) i trust|(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|"
+    "count)|you (missed|got)( _)* wrong"
 )
 
+REPORTED = cue("(said|says|say|told|tells|thinks?|thought|heard|wrote|writes|mentioned|claims?|supposedly|apparently)")
+WHY_NOT_THERE = cue(
+    "why( _){0,4} not( _)? (find|see|show|segment|locate|visible|there|found|shown|segmented|present|in)|"
+    "why( _){0,4} (missing|absent|gone)"
+)
 KINDS: dict[str, re.Pattern[str]] = {
     "vessel": cue("(blood )?vessels?|arter(y|ies)|veins?"),
     "bone": cue("bones?|skeleton"),

@@ -16,7 +16,7 @@ AT_LEAST = "at least"
 COUNTED = "counted from 1 at the feet"
 """How axial slices are numbered for a reader: as in the viewer. Indices of arrays and tables count from 0."""
 
-ATTRIBUTES = ("volume", "mean_hu", "diameter", "extent", "slices", "position", "hu_range", "largest_slice")
+ATTRIBUTES = ("volume", "voxels", "mean_hu", "diameter", "extent", "slices", "position", "hu_range", "largest_slice")
 
 # Sides named by attribute and axis; the first is where RAS mm are smaller.
 _AXIS_SIDES = (("left", "right"), ("back", "front"), ("lower", "upper"))
@@ -42,6 +42,15 @@ def volume(scene: Scene, structure: str) -> tuple[Fact, ...]:
     """Volume: voxels times the volume of one."""
     value = scene.measure(structure).volume_ml
     return (Fact("volume_ml", value, "mL", (structure,), note=cut_note(scene, structure)),)
+
+
+def voxels(scene: Scene, structure: str) -> tuple[Fact, ...]:
+    """Number of voxels of the mask, the volume of one, and of all."""
+    return (
+        Fact("voxels", scene.mask(structure).voxels, "", (structure,)),
+        voxel_volume(scene.ct),
+        *volume(scene, structure),
+    )
 
 
 def mean_hu(scene: Scene, structure: str) -> tuple[Fact, ...]:
@@ -138,6 +147,7 @@ def values(scene: Scene, structure: str) -> tuple[Fact, ...]:
 _OF = {
     "hu_range": values,
     "volume": volume,
+    "voxels": voxels,
     "mean_hu": mean_hu,
     "diameter": diameter,
     "extent": extent,
@@ -185,6 +195,11 @@ def spacing(ct: CTVolume) -> tuple[Fact, ...]:
         Fact(key, round(s, 3), "mm", source="scan")
         for key, s in zip(("spacing_x_mm", "spacing_y_mm", "spacing_z_mm"), ct.spacing_mm, strict=True)
     )
+
+
+def voxel_volume(ct: CTVolume) -> Fact:
+    """Volume of one voxel."""
+    return Fact("voxel_mm3", round(1000 * ct.voxel_volume_ml, 2), "mm\u00b3", source="scan")
 
 
 def size(ct: CTVolume) -> tuple[Fact, ...]:

@@ -61,6 +61,14 @@ class Context:
         found = [r for turn in self.turns for r in turn if r.intent is Intent.FINDING]
         return found[-1] if found else None
 
+    def one(self) -> tuple[str, ...]:
+        """What "it" means: what the last request was about; of a relation, what was placed."""
+        last = self.last
+        if last is None:
+            return ()
+        placed = last.intent is Intent.RELATION and len(last.structures) == 2
+        return last.structures[:1] if placed else last.structures
+
     def two(self) -> tuple[str, ...]:
         """What "both" and "each other" mean: those of the last request, or the last two asked about in turn."""
         last = self.last
@@ -103,8 +111,7 @@ class Context:
             elif mention.kind == "other":
                 resolved += self._other(mention, before)
             elif not before:
-                last = self.last
-                ids = self.two() if mention.number == 2 else last.structures if last else ()
+                ids = self.two() if mention.number == 2 else self.one()
                 if ids:
                     resolved.append(replace(mention, kind="known", ids=ids))
                 elif not any(m.kind == "known" for m in mentions):
@@ -148,12 +155,15 @@ class Context:
         fresh = replace(
             last, structures=structures, unknown=unknown, nearest=nearest, referring="", choose="", topic=last.topic
         )
+        if last.whole and structures and not set(structures) & set(last.whole):
+            return replace(fresh, claim="")  # another part of the same whole, or another to compare with the same sum
         if last.intent is Intent.RELATION and len(last.structures) == 2 and len(structures) == 1:
             anchor = last.structures[structures[0] != last.structures[1]]
             return replace(fresh, structures=(structures[0], anchor))
         if last.intent is Intent.COMPARE and len(structures) == 1:
             # after a comparison, one more structure is asked for the same quality
-            return replace(fresh, intent=Intent.MEASURE, claim="")
+            kept = "volume" if last.attribute == "share" else last.attribute
+            return replace(fresh, intent=Intent.MEASURE, attribute=kept, claim="", which="", whole=())
         if last.intent is Intent.KNOWLEDGE:
             about = structures[0] if len(structures) == 1 else STRUCTURES[structures[0]].group if structures else ""
             return replace(fresh, topic=about)

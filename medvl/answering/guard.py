@@ -20,7 +20,7 @@ _NUMBER = re.compile(
 _NAMES = re.compile(r"\bSAM 2(?:\.1)?\b|\b3-?D\b")
 _UNIT = re.compile(
     r"\s*(mL|ml|millilit(?:er|re)s?|L\b|lit(?:er|re)s?|cc\b|HU|Hounsfield units?|"
-    r"cm\u00b2|mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|%|percent)"
+    r"cm\u00b2|mm\u00b3|mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|%|percent)"
 )
 _CANONICAL = {
     "ml": "mL",
@@ -30,6 +30,7 @@ _CANONICAL = {
     "mm": "mm",
     "cm": "cm",
     "cm\u00b2": "cm\u00b2",
+    "mm\u00b3": "mm\u00b3",
     "%": "%",
     "percent": "%",
 }

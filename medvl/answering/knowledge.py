@@ -124,7 +124,8 @@ _TOPICS: dict[str, str] = {
         "mean HU, diameters and the 3-D surface. A mask can be corrected with clicks.",
     "measurement":
         "The volume is the number of voxels in the mask times the size of one voxel. Mean HU is the average over "
-        "those voxels. Diameters and distances are taken between voxel positions in millimetres. All are "
+        "those voxels. Diameters and distances are taken between voxel positions in millimetres. The width of a "
+        "vessel is the short axis of its section, slice by slice, so that an oblique cut does not widen it. All are "
         "computed from the masks, none is written by a language model.",
     "system":
         "A small network finds the structures that are named, and the Hounsfield units at their edge decide where it "
@@ -172,6 +173,10 @@ _TOPICS: dict[str, str] = {
     "splenomegaly": "Splenomegaly means an enlarged spleen.",
     "hepatomegaly": "Hepatomegaly means an enlarged liver.",
     "cardiomegaly": "Cardiomegaly means an enlarged heart.",
+    "not_found":
+        "A structure is not found where it lies outside the scan or was taken out, and sometimes because the network "
+        "misses it: small, cut or unusual ones most of all. If you see it in the picture, mark it with clicks or a box "
+        "in the viewer, and I measure that mask.",
     "no_text": "I have no text on that structure; I know only those that I can segment.",
     "kidney_asymmetry": "Kidney asymmetry means that the two kidneys differ clearly in size.",
 }  # fmt: skip
@@ -196,6 +201,15 @@ _CHAT: dict[str, str] = {
         "advise. Structures that I was not trained on cannot be segmented by name, only by clicks or a box in the "
         "viewer. Masks can be wrong, most of all those of small organs, of organs cut by the border of the scan, and "
         "in scans unlike those trained on. I read no names, dates or scanner settings.",
+    "responsible":
+        "Whoever uses a result is to check it: this is research software without any warranty and no medical device. "
+        "Look at the outline before you rely on a number; for care, ask a radiologist or the treating doctor.",
+    "other_units":
+        "I do not convert to that unit. Volumes are given in millilitres, cubic centimetres or litres and lengths in "
+        "millimetres or centimetres; weights are not measured.",
+    "undo":
+        "From here I can undo what the chat last made, removed, hid or showed. A window, a colour or a slice is set "
+        "again by asking for another, and clicks are undone in the viewer.",
     "accuracy":
         "Masks are made by a network and can be wrong, and every number inherits that. Please look at the "
         "outline; a wrong mask can be corrected with clicks and then measured again. Measured accuracy is in the "
@@ -224,10 +238,9 @@ _CHAT: dict[str, str] = {
 _REFUSE: dict[str, str] = {
     "negated": "All right, I leave that out.",
     "diagnosis":
-        "I cannot diagnose or rule out a disease, and I do not look for tumours, fractures, free air or other lesions. "
-        "I can measure structures and a few published signs, each with its source, for instance: is the liver "
-        "fatty, is "
-        "the aorta dilated, or describe this scan. What they mean is for a radiologist to say.",
+        "I cannot diagnose or rule out a disease, and I do not look for tumours, fractures, free fluid or air, or "
+        "other lesions. I can measure structures and a few published signs, each with its source, for instance: is the "
+        "liver fatty, is the aorta dilated, or describe this scan. What they mean is for a radiologist to say.",
     "treatment": "I cannot advise on treatment. Please ask the doctor who knows the whole case.",
     "prognosis": "I cannot say how an illness will go on. Please ask the doctor who knows the whole case.",
     "medication": "I cannot advise on drugs or doses. Please ask a doctor or a pharmacist.",

@@ -37,10 +37,18 @@ _CONTRACTIONS = [
     (r"\bw/\b", "with"),
     (r"\bi\.\s?e\.|\be\.\s?g\.", ","),
     (r"\bvs\b\.?", "versus"),
+    # "which is more big", as who learns the language says it
+    (r"\bmore (big|large|small|long|wide|thick|heavy|dense)\b", lambda m: _COMPARATIVE[m[1]] + "er"),
+    (r"\bmost (big|large|small|long|wide|thick|heavy|dense)\b", lambda m: _COMPARATIVE[m[1]] + "est"),
     (r"\b([lr])t?\.(?=\s)", lambda m: {"l": "left", "r": "right"}[m[1]]),
     (r"\bcm\s?(?:3|³|\^3)", "cm3"),
     (r"\bmm\s?(?:3|³|\^3)", "mm3"),
 ]
+
+_COMPARATIVE = {
+    "big": "bigg", "large": "larg", "small": "small", "long": "long", "wide": "wid", "thick": "thick",
+    "heavy": "heavi", "dense": "dens",
+}  # fmt: skip
 
 _SHORTHAND = {
     "pls": "please", "plz": "please", "plse": "please", "bitte": "please", "u": "you", "r": "right", "l": "left",

@@ -32,7 +32,7 @@ def decimals(value: float | int, unit: str) -> int:
     """Places after the point that ``show`` gives a number."""
     if isinstance(value, int):
         return 0
-    limit = {"mL": 10, "mm": 100, "%": 10, "HU": 0, "cm\u00b2": 10}.get(unit)
+    limit = {"mL": 10, "mm": 100, "%": 10, "HU": 0, "cm\u00b2": 10, "mm\u00b3": 100}.get(unit)
     if limit is None:
         return 3
     return 1 if abs(value) < limit - 0.05 else 0

@@ -24,7 +24,7 @@ from .mentions import find
 from .normalise import words
 from .vocabulary import EVERYTHING, GROUPS, STRUCTURES
 
-ATTRIBUTES = ("volume", "mean_hu", "diameter", "slices", "position", "extent", "count")
+ATTRIBUTES = ("volume", "mean_hu", "diameter", "slices", "position", "extent", "count", "voxels")
 SCAN_ATTRIBUTES = ("spacing", "size", "contrast", "orientation", "coverage", "hu_range", "slices")
 RELATIONS = ("side", "above", "front", "distance", "touching", "nearest", "direction")
 VIEWS = ("hide", "show", "only", "centre")  # colours and windows are left to the rules

@@ -1,4 +1,4 @@
-"""Rules for what is measured: findings, comparisons, relations, the scan itself, attributes of structures.
+"""Rules for what is measured: findings, relations, the scan itself, attributes of structures.
 
 Each rule gives the requests of a clause, or None for another rule to be asked.
 """
@@ -12,8 +12,7 @@ from .asking import about, imperative, pair_of, plain, referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
-from .referring import superlative
-from .vocabulary import EVERYTHING, STRUCTURES
+from .vocabulary import STRUCTURES
 
 
 def finding(clause: Clause) -> list[Request] | None:
@@ -41,8 +40,12 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
         return ["aortic_calcification"]
     if clause.says(cues.FAT) and "liver" in ids:
         return ["steatosis"]
-    both = ids == {"liver", "spleen"}
-    if both and (clause.has(cues.cue("minus")) or (clause.has(cues.cue("difference")) and clause.has(cues.BRIGHT))):
+    last = clause.context.last
+    sized = clause.has(cues.STANDALONE_VOLUME) or (
+        last is not None and last.intent in (Intent.MEASURE, Intent.COMPARE) and last.attribute != "mean_hu"
+    )
+    minus = clause.has(cues.cue("minus")) and not sized  # of what was last spoken of: volumes, if those were
+    if ids == {"liver", "spleen"} and (minus or (clause.has(cues.cue("difference")) and clause.has(cues.BRIGHT))):
         return ["liver_spleen_difference"]
     if ids == {"right_kidney", "left_kidney"} and clause.has(cues.ASYMMETRY):
         return ["kidney_asymmetry"]
@@ -54,6 +57,7 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
         and clause.has(cues.ENLARGED)
         and (
             clause.yes_no
+            or clause.says(cues_talk.REPORTED)  # "my doctor said that my liver is big"
             or not clause.has(cues.cue("big|large"))
             or "too" in clause.words
             or (clause.words[-1] == "?" and len(clause.words) <= 4)
@@ -76,98 +80,6 @@ def _where(finding: str, clause: Clause) -> tuple[str, ...]:
     pointed = {id for m in clause.known for id in m.ids if not sides}
     said = tuple(id for id in all_of if STRUCTURES[id].side in sides or id in pointed)
     return said or all_of
-
-
-_TURNED = ("larger", "smaller", "brighter", "darker")
-
-
-def choice(clause: Clause) -> list[Request] | None:
-    """The other choice of a pair that was asked about: "and the smaller one?"."""
-    last, choose = clause.context.last, superlative(clause.words)
-    if not choose or last is None or clause.mentions or clause.which or clause.yes_no or "than" in clause.words:
-        return None
-    if last.intent is Intent.COMPARE and last.which in _TURNED and len(last.structures) > 2:
-        return [replace(last, which=choose)]  # "and the smallest?" of all
-    ids = clause.context.two()
-    if len(ids) != 2 or last.claim:
-        return None
-    if last.intent is Intent.MEASURE:
-        return [Request(Intent.MEASURE, ids, attribute=last.attribute, choose=choose)]
-    return [Request(Intent.SEGMENT, ids, choose=choose)]
-
-
-_ANY = cues.cue("organs?|structures?|things?|objects?|parts?")
-_THREE = cues.cue("(three|3) ([a-z]+est|most [a-z]+) (organs|structures)|top (three|3)")
-_RATIO = cues.cue(
-    "how many times|what factor|ratio|(twice|double|half|times) (as|the size|the volume|larger|bigger|smaller)"
-)
-
-
-def extreme(clause: Clause) -> list[Request] | None:
-    """Which of all is the largest or brightest: "which organ is the biggest"."""
-    which = superlative(clause.words)
-    if (
-        not which
-        or clause.mentions
-        or not ((clause.which or len(clause.words) <= 4 or clause.says(_THREE)) and clause.says(_ANY))
-        or "than" in clause.words
-    ):
-        return None
-    organs_only = "organ" in clause.words or "organs" in clause.words
-    ids = tuple(id for id in EVERYTHING if not organs_only or STRUCTURES[id].kind == "organ")
-    attribute = "mean_hu" if which in ("brighter", "darker") else "volume"
-    return [Request(Intent.COMPARE, ids, attribute=attribute, which=which)]
-
-
-_BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against")
-
-
-def compare(clause: Clause) -> list[Request] | None:
-    """Two structures by one attribute; a second one that is not said is taken from before or from the other side."""
-    if not clause.has(cues.COMPARE) or (imperative(clause) and superlative(clause.words)):
-        return None
-    if clause.has(cues.ATTRIBUTES["largest_slice"]):
-        return None  # "in which slice is it largest" compares the slices of one
-    if clause.has(cues.RELATIONS["distance"]) or (clause.has(cues.RELATIONS["above"]) and not _measured_word(clause)):
-        return None
-    # "how big is the larger kidney" describes one, "which kidney is larger" compares two
-    compared = clause.which or clause.yes_no or clause.has(_BOTH_NAMED) or clause.has(_RATIO)
-    if clause.explicit and not compared:
-        return None
-    if "than" in clause.words and any(c.isdigit() for c in clause.text.split("than", 1)[1]):
-        return None  # than a number: the value itself is asked for
-    ids = pair_of(clause)
-    if len(ids) < 2:
-        return None
-    last = clause.context.last
-    inherited = last.attribute if last and last.attribute in ("mean_hu", "diameter", "volume") else "volume"
-    if clause.has(cues.BRIGHT):
-        attribute = "mean_hu"
-    elif clause.has(cues.WIDE):
-        attribute = "diameter"
-    elif clause.has(cues.LONG):
-        attribute = "extent" if all(STRUCTURES[id].tube for id in ids) else "diameter"
-    elif clause.has(cues.STANDALONE_VOLUME) or clause.has(cues.SIZE_ONLY):
-        attribute = "volume"
-    else:
-        attribute = inherited if last and (not clause.explicit or last.structures == ids[:1]) else "volume"
-        if last and last.attribute in ("mean_hu", "diameter", "volume") and len(clause.structures) == 1:
-            attribute = last.attribute
-        if superlative(clause.words) in ("brighter", "darker"):
-            attribute = "mean_hu"
-    again = last is not None and last.intent is Intent.COMPARE and last.claim and not clause.explicit
-    claim = superlative(clause.words) if clause.yes_no or "than" in clause.words or again else ""
-    both = {"larger", "smaller"} <= {superlative([w]) for w in clause.words}
-    claim = "" if clause.which or both else claim
-    which = superlative(clause.words) if clause.which and not clause.yes_no else ""
-    if clause.has(_RATIO) and attribute != "mean_hu":
-        claim, which = "", "ratio"
-    return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim, which=which)]
-
-
-def _measured_word(clause: Clause) -> bool:
-    """Whether "higher" and "lower" speak of a value, not of a place."""
-    return clause.has(cues.BRIGHT) or clause.has(cues.STANDALONE_VOLUME)
 
 
 def relation(clause: Clause) -> list[Request] | None:
@@ -197,6 +109,8 @@ def relation(clause: Clause) -> list[Request] | None:
         ids = pair_of(clause)
         if len(ids) < 2:
             return None
+    if "body" in ids:  # all lies within it: how deep below the skin is not measured
+        return [Request(Intent.UNKNOWN, topic="beyond")]
     ids = _subject_first(clause, ids)
     claim = ""
     if relation == "touching":

@@ -31,9 +31,6 @@ def remove(clause: Clause) -> list[Request] | None:
         return None
     if any(clause.negated(m) for m in clause.known):
         return None
-    before = clause.context.last
-    if clause.says(cues.cue("undo")) and not clause.explicit and before is not None and before.intent is Intent.REMOVE:
-        return [Request(Intent.SEGMENT, before.structures)]
     if clause.structures:
         return [about(clause, Intent.REMOVE)]
     last = clause.context.last
@@ -51,7 +48,25 @@ def declined(clause: Clause) -> list[Request] | None:
     gone = tuple(dict.fromkeys(id for m in named for id in m.ids))
     if clause.has(cues.cue("anymore|any more|any longer")):
         return [Request(Intent.REMOVE, gone)]
-    return None if clause.has(cues.EVERYTHING) else [Request(Intent.REFUSE, gone, topic="negated")]
+    if clause.has(cues.EVERYTHING):
+        return None
+    return [_hidden(clause, gone) or Request(Intent.REFUSE, gone, topic="negated")]
+
+
+_NO_LONGER = cues.cue(
+    "^(and |also |but |then )*(no|without|minus)( the| more)* @( and( the)? @)*( either| please| too)?( [.!])?$"
+)
+_LOOKING = cues.cue(
+    "show|display|see|view|segment*|outlin*|draw|mark|include|want|need|leave|omit|skip|no|without|minus|either"
+)
+
+
+def _hidden(clause: Clause, gone: tuple[str, ...]) -> Request | None:
+    """Taken out of the view again, where the conversation put it there: "segment all organs", "leave the liver out"."""
+    shown = {id for turn in clause.context.turns for r in turn if r.intent is Intent.SEGMENT for id in r.structures}
+    if not gone or not set(gone) <= shown or not clause.has(_LOOKING):
+        return None
+    return Request(Intent.VIEW, gone, attribute="hide")
 
 
 _ABSENT = cues.cue("absent|missing|gone|lacking|(been )?(removed|resected|excised)|(taken|cut|took|take) out")
@@ -106,12 +121,20 @@ def segment(clause: Clause) -> list[Request] | None:
         )  # fmt: skip
         gone = {id for m in denied for id in m.ids}
         return [Request(Intent.SEGMENT, tuple(id for id in ids if id not in gone), referring=region.group())]
-    if denied:
-        return [_without(clause, denied, everything)]
+    if denied or clause.has(_NO_LONGER):
+        denied = denied or clause.known
+        kept = replace(clause, mentions=[m for m in clause.mentions if m not in denied])
+        carried = _carried(kept) if kept.known and not everything else None
+        if carried:
+            return carried  # "not the liver, the spleen": the question before, about the spleen
+        left = _without(clause, denied, everything)
+        return [_hidden(clause, left.structures) or left]
     if clause.says(cues.cue("body")) and not clause.mentions and verb and not everything:
         return [Request(Intent.SEGMENT, ("body",))]
     if everything and not clause.mentions and (verb or len(clause.words) <= 3):
-        return [Request(Intent.SEGMENT, EVERYTHING)]
+        said = clause.context.turns[-1] or (clause.context.turns[-2] if clause.context.turns[:-1] else [])
+        named = {id for r in said for id in r.structures} if "else" in clause.words else set()
+        return [Request(Intent.SEGMENT, tuple(id for id in EVERYTHING if id not in named))]
     if clause.says(cues.NEGATIONS) and not clause.mentions and clause.ordered:
         return [Request(Intent.REFUSE, topic="negated")]
     carried = _carried(clause)

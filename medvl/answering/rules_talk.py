@@ -9,14 +9,19 @@ from . import cues, cues_talk
 from .asking import group_of, imperative, plain
 from .clauses import Clause
 from .contract import Intent, Request
-from .vocabulary import GROUPS, STRUCTURES
+from .vocabulary import GROUPS, PART_HEADS, PARTS, STRUCTURES
+
+_ABOUT_ITSELF = frozenset({"responsible", "other_units", "limits", "accuracy"})
+"""Of what may hold "it" and still be about the program."""
 
 
 def small_talk(clause: Clause) -> list[Request] | None:
     """Nothing but greetings, thanks, questions about the program."""
-    if clause.known or clause.unknown:
+    if clause.unknown or any(m.concept for m in clause.known):
         return None
     for topic, pattern in cues_talk.CHAT.items():
+        if clause.known and topic not in _ABOUT_ITSELF:
+            continue  # "zoom in on it": a structure is pointed to
         match = pattern.search(clause.text)
         if match:
             rest = (clause.text[: match.start()] + " " + clause.text[match.end() :]).split()
@@ -36,8 +41,12 @@ def knowledge(clause: Clause) -> list[Request] | None:
         return [Request(Intent.CHAT, topic="export")]
     if clause.has(cues_talk.HOW_TO_MEND):
         return [Request(Intent.CHAT, topic="page")]
+    if clause.known and clause.says(cues_talk.WHY_NOT_THERE):
+        return [plain(clause, Intent.PRESENCE), Request(Intent.KNOWLEDGE, topic="not_found")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
+    if clause.has(cues_talk.HOW_YOU_KNOW) and clause.has(cues.cue("contrast|phase|enhanced|unenhanced")):
+        return [Request(Intent.SCAN, attribute="contrast")]  # told with the values and the rule behind it
     if clause.has(cues_talk.HOW_YOU_KNOW):
         counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
         return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]
@@ -80,6 +89,11 @@ def knowledge(clause: Clause) -> list[Request] | None:
     if first in ("is", "are", "how", "does") and clause.says(cues_talk.TOPICS["radiation"]):
         defining = True
     which_system = clause.which and clause.says(cues_talk.TOPICS["system"])
+    topical = any(clause.says(pattern) for pattern in cues_talk.TOPICS.values())
+    defined = cues_talk.WHAT_IS_A.fullmatch(clause.text)
+    noun = clause.strange or next((w for w in clause.words if w in PARTS | PART_HEADS), "")
+    if defined and noun and not (topical or clause.mentions or clause.says(cues.OFF_TOPIC)):
+        return [Request(Intent.KNOWLEDGE, topic="no_text", unknown=(noun,))]
     if not (defining or which_system) or measurable:
         return None
     general = clause.says(cues_talk.TOPICS["left_right"]) or clause.says(cues_talk.TOPICS["radiation"])

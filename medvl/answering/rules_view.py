@@ -11,6 +11,7 @@ from . import cues
 from .asking import about
 from .clauses import Clause
 from .contract import Intent, Request
+from .lexicon import word_set
 
 COLOURS = {
     "red": "#ff6b6b", "blue": "#4dabf7", "green": "#51cf66", "yellow": "#fcc419", "purple": "#cc5de8",
@@ -46,16 +47,35 @@ _OFF = cues.cue(
 _ON = cues.cue(
     "unhide|reveal|(turn|switch|toggle) (it |them |(the )?@ )?(back )?on|(turn|switch|toggle) (back )?on|"
     "(show|display) (the )?(it|them|@|everything|all|all masks|masks) (again|once more)|"
-    "bring (it |them |(the )?@ |(the |all )*(others?|rest) )?back( (the |all )*(@|others?|rest))?|"
-    "make (it|them|(the )?@) visible|"
+    "bring (it |them |(the )?@ |(the |all )*(others?|rest|everything|all|masks) )?back( (the |all )*(@|others?|rest))?|"
+    "make (it|them|(the )?@) visible|make visible( (it|them|(the )?@))?|"
+    "(everything|all( of (them|@))?|(the |all )*(others?|rest)) (again|back)( on)?|"
     "(show|display) (the |all )*(others?|rest|hidden)( ones| masks)?( again| too)?"
 )
 _ALL_SHOWN = cues.cue("(show|display)( me)? (everything|all( (of )?(the )?(masks|organs|structures|them))?)")
-_UNDO = cues.cue("undo( that| it| this)?|revert( that| it)?|(take|put) (that|it) back")
 _ALL_BUT = cues.cue("(everything|all|all masks) (but|except|apart from|other than|besides)")
 _ONLY = cues.cue(
     "(show|display|see|view) (me )?(only|just|nothing but)|(only|just) (show|display)|hide (everything|all|all masks) "
-    "(but|except|apart from|other than|besides)|(hide|turn off) (the )?(others?|rest|all others)"
+    "(but|except|apart from|other than|besides)|(hide|turn off) (the )?(others?|rest|all others)|"
+    "(show|display|see|view)( me)?( (the|my|both|left|right|it|them|@|and))+ (only|alone)( please)?( [.!])?$"
+)
+_JUST = cues.cue(
+    "^(no |ok |okay |now |and |, )*(just|only)( (the|my|both|left|right|it|them|@|and|,))+( please| now)*( [.!])?$"
+)
+_THERE = cues.cue(
+    "(go|jump|take me|bring me|scroll|move|navigate|fly|zoom)( back)?( in)?( to)? (there|(that|this) (slice|level|"
+    "place|point|spot|image))|(show|open)( me)? (that|this) (slice|level|place|point|spot)|"
+    "show me where( (that|it) is)?"
+)
+_LARGEST = cues.cue("largest|biggest|widest|thickest|broadest|best")
+_UNDO = cues.cue(
+    "(undo|revert)( (that|this|it|them|the last( (one|step|action|change))?))?|(take|put) (that|it|them) back|"
+    "go back( (one|a) step)?"
+)
+_AROUND = word_set(
+    """
+    no wait please sorry oops and now actually can could you , . ! ? ok okay hm oh i mean
+    """
 )
 _CENTRE = cues.cue(
     "(go|jump|navigate|scroll|fly|move|take me|bring me) (back )?to|(re)?cent(er|re)( the view| it)?( on| at| around)?|"
@@ -79,17 +99,19 @@ def view(clause: Clause) -> list[Request] | None:
     window = _WINDOW.search(clause.text)
     if window:
         return [Request(Intent.VIEW, attribute="window", topic=WINDOWS[window["before"] or window["after"]])]
+    place = _place(clause)
+    if place is not None:
+        return [place]
     slice_ = _SLICE.search(clause.text)
     if slice_:
         return [Request(Intent.VIEW, attribute="slice", topic=f"{slice_['plane'] or 'axial'} {slice_['number']}")]
     colour = _COLOUR.search(clause.masked)
     if colour and clause.has(_COLOUR_VERB) and clause.structures:
         return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
-    if clause.has(_ONLY):
+    before = clause.context.last
+    narrowed = before is not None and before.intent is Intent.VIEW and clause.has(_JUST)
+    if clause.has(_ONLY) or narrowed:
         return [_of(clause, "only")]
-    last = clause.context.last
-    if clause.has(_UNDO) and last is not None and last.intent is Intent.VIEW and last.attribute in ("hide", "only"):
-        return [Request(Intent.VIEW, last.structures if last.attribute == "hide" else (), attribute="show")]
     hid = any(r.attribute in ("hide", "only") for turn in clause.context.turns for r in turn if r.intent is Intent.VIEW)
     if clause.has(_ON) or (hid and clause.has(_ALL_SHOWN) and not clause.structures):
         return [_of(clause, "show")]
@@ -110,9 +132,12 @@ def _advised(clause: Clause) -> str:
 def _of(clause: Clause, attribute: str) -> Request:
     """A request about what is named, pointed to, or all ("hide everything", "hide the masks")."""
     everything = clause.has(cues.EVERYTHING) or any(w in clause.words for w in ("masks", "overlays", "overlay"))
+    everything |= attribute == "show" and clause.has(cues.cue("others?|rest"))
     if not clause.has(_ALL_BUT):
         clause = _wanted(clause)
     before = clause.context.last
+    if attribute == "show" and everything and not clause.explicit:
+        return Request(Intent.VIEW, attribute=attribute)
     if attribute == "show" and not clause.explicit and before is not None and before.attribute == "only":
         return Request(Intent.VIEW, attribute=attribute)  # after "only the liver", what comes back is all the others
     if clause.structures or clause.unknown:
@@ -127,3 +152,66 @@ def _wanted(clause: Clause) -> Clause:
     """The clause without what it does not want, where it wants something: "skip the lungs, just show the liver"."""
     kept = [m for m in clause.mentions if m.kind not in ("known", "unknown") or not clause.negated(m)]
     return replace(clause, mentions=kept) if any(m.kind == "known" for m in kept) else clause
+
+
+_TO_SEE = word_set("go jump take bring scroll move navigate show open display")
+
+
+def _place(clause: Clause) -> Request | None:
+    """Where the answer before was about, or the largest section: "take me there", "go to its largest slice"."""
+    last = clause.context.last
+    if clause.has(_THERE) and last is not None and not clause.explicit:
+        widest = last.attribute in ("largest_slice", "diameter") or last.finding == "aortic_aneurysm"
+        if widest and not last.unknown:
+            return Request(Intent.VIEW, last.structures, attribute="slice", topic="largest")
+        return Request(Intent.VIEW, last.structures, attribute="centre")
+    ordered = clause.words[0] in (
+        "go",
+        "jump",
+        "take",
+        "bring",
+        "scroll",
+        "move",
+        "navigate",
+        "show",
+        "open",
+        "display",
+    )
+    section = clause.has(cues.ATTRIBUTES["largest_slice"]) or (clause.has(_CENTRE) and clause.has(_LARGEST))
+    if ordered and section and clause.structures and not clause.unknown:
+        return about(clause, Intent.VIEW, attribute="slice", topic="largest")
+    return None
+
+
+def undo(clause: Clause) -> list[Request] | None:
+    """The last thing done, undone: what was hidden is shown, what was made removed, what was removed made again."""
+    match = _UNDO.search(clause.text)
+    if match is None or clause.explicit:
+        return None
+    rest = (clause.text[: match.start()] + " " + clause.text[match.end() :]).split()
+    if any(word not in _AROUND for word in rest):
+        return None
+    done = [r for turn in clause.context.turns for r in turn if r.intent in _DOING]
+    return [_inverse(done)] if done else [Request(Intent.CHAT, topic="undo")]
+
+
+_DOING = frozenset({Intent.VIEW, Intent.SEGMENT, Intent.REMOVE})
+
+
+def _inverse(done: list[Request]) -> Request:
+    """What undoes the last of some requests, oldest first."""
+    *before, last = done
+    made = tuple(dict.fromkeys(id for r in before if r.intent is Intent.SEGMENT for id in r.structures))
+    if last.intent is Intent.SEGMENT and last.structures:
+        return Request(Intent.REMOVE, last.structures)
+    if last.intent is Intent.REMOVE and (last.structures or made):
+        return Request(Intent.SEGMENT, last.structures or made)
+    if last.intent is Intent.VIEW and last.attribute in ("hide", "only"):
+        return Request(Intent.VIEW, last.structures if last.attribute == "hide" else (), attribute="show")
+    if last.intent is Intent.VIEW and last.attribute == "show":
+        hid = next((r for r in reversed(before) if r.attribute in ("hide", "only")), None)
+        if hid is not None:
+            return hid
+        if last.structures:
+            return Request(Intent.VIEW, last.structures, attribute="hide")
+    return Request(Intent.CHAT, topic="undo")

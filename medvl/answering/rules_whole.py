@@ -97,7 +97,8 @@ def difference(clause: Clause) -> list[Request] | None:
 
 _SIZE_RULES = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly", "aorta": "aortic_aneurysm"}
 _NORMAL = cues.cue(
-    "(is|are) (@|that|this|it|they|these) (still )?(a )?(normal|enlarged|too (big|large)|in the normal range)|"
+    "(is|are) (@|that|this|it|they|these) (still )?(a |of )?(normal|enlarged|too (big|large)|in the normal range)|"
+    "(@|that|this|it|they|these) (is|are) (still )?(normal|enlarged|too (big|large))|"
     "(what is |is )?within (the )?normal (range|limits)"
 )
 _DETAILS = cues.cue(
@@ -105,9 +106,15 @@ _DETAILS = cues.cue(
     "anything else|what else"
 )
 _WHY = cues.cue(
-    "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|"
+    "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|says who|"
+    "(why|how) (do|did|can|would) you (say|think|conclude|know)( (that|this|so|it|@))?|according to (whom|what|who)|"
+    "what makes you (say|think)( (that|so|@))?|how do you come to (that|this|@)( conclusion)?|"
     "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?|"
     "(at |which |what |is |the )*(thresholds?|cut ?offs?|limits?)"
+)
+_WHICH_SOURCE = cues.cue(
+    "(what|which|whose) (paper|publication|study|source|reference|threshold|cut ?off|cut off|limit|criteri(on|a)|rule|"
+    "article|guideline)s?"
 )
 _HOW_MANY = cues.cue("how many( (are there|of them|in total|do i have|altogether))?|(and )?the number")
 _MATTERS = cues.cue("significant|relevant|meaningful|normal|abnormal|too (much|large|big)|asymmetr*|important")
@@ -134,6 +141,8 @@ def follow_up(clause: Clause) -> list[Request] | None:
     if _DETAILS.fullmatch(rest) and last.intent in (Intent.MEASURE, Intent.SEGMENT, Intent.PRESENCE):
         asked = [a for a in _ALL if not (last.intent is Intent.MEASURE and last.attribute == a)]
         return [Request(Intent.MEASURE, last.structures, attribute=a) for a in asked]
+    if _WHICH_SOURCE.search(rest) and (rule := clause.context.last_finding) is not None:
+        return [rule]
     if _WHY.fullmatch(rest):
         if last.intent is Intent.FINDING:
             return [last]  # told again with its rule and its source

@@ -209,6 +209,12 @@ def _volume(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sent
     return say(scene, text + _since(values[0]), *values)
 
 
+def _voxels(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
+    number, one, volume = values
+    text = f"the mask of {the(id)} has {shown(number)} voxels of {shown(one)} each: {_least(volume)}{shown(volume)}"
+    return say(scene, text + _since(volume), *values)
+
+
 def _mean_hu(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
     mean, sd = map(shown, values)
     text = variant(
@@ -313,6 +319,7 @@ def _hu_range(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
 _MEASURED = {
     "hu_range": _hu_range,
     "volume": _volume,
+    "voxels": _voxels,
     "mean_hu": _mean_hu,
     "diameter": _diameter,
     "extent": _extent,

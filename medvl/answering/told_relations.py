@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from . import facts, relations
+from . import facts, partial, relations
 from .contract import Fact, Request, Sentence
-from .numbers import shown
+from .numbers import decimals, shown
 from .scene import Scene
 from .sentences import missing, say
-from .vocabulary import STRUCTURES
+from .vocabulary import STRUCTURES, counterpart
 from .words import all_the, be, have, listing, the, verb
 
-_OPPOSITE = {"larger": "smaller", "smaller": "larger", "brighter": "darker", "darker": "brighter"}
+OPPOSITE = {"larger": "smaller", "smaller": "larger", "brighter": "darker", "darker": "brighter"}
+_SURE_PERCENT = 5.0  # what two outlines of the same organ differ by in volume or length, roughly
 _WAY = {
     "left": "to the left of",
     "right": "to the right of",
@@ -42,7 +43,7 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
     if len(there) < 2:
         values = [_value(scene, id, request.attribute) for id in there]
         alone = [
-            say(scene, f"there is nothing to compare {the(id)} with ({_of(v)})", v)
+            say(scene, f"there is nothing to compare {the(id)} with ({of_fact(v)})", v)
             for id, v in zip(there, values, strict=True)
         ]
         return gone + alone
@@ -63,27 +64,28 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             return [_extreme(scene, request.which, ranked)]
         least = {"brighter": "darkest", "wider": "narrowest", "longer": "shortest", "larger": "smallest"}[more]
         text = f"from the {more.removesuffix('r')}st to the {least}: " + listing(
-            [f"{the(f.structures[0])} ({_of(f)})" for f in ranked]
+            [f"{the(f.structures[0])} ({of_fact(f)})" for f in ranked]
         )
         return [say(scene, text, *ranked), *gone]
     a, b = values
     told = []
+    if partial.undecided(values):
+        return [partial.cannot_compare(scene, values), *gone]
     if request.which == "ratio":
         told.append(_ratio(scene, a, b, request.attribute))
     elif shown(a) == shown(b):
         lead = "no: " if request.claim else ""
-        told.append(say(scene, f"{lead}{all_the(there)} are equal within rounding: {_of(a)} each", a, b))
+        told.append(say(scene, f"{lead}{all_the(there)} are equal within rounding: {of_fact(a)} each", a, b))
     else:
         big, small = (a, b) if a.value > b.value else (b, a)
-        share = (
-            Fact("difference_percent", 100 * (big.value - small.value) / big.value, "%", tuple(there))
-            if not bright
-            else None
-        )
+        percent = 100 * (big.value - small.value) / big.value if not bright else 0.0
+        share = Fact("difference_percent", percent, "%", tuple(there))
         # of the values as they are told, so that a reader who subtracts gets the same
-        difference = Fact("difference", abs(round(a.value) - round(b.value)), a.unit, tuple(there))
+        places = [decimals(f.value, f.unit) for f in values]
+        apart = abs(round(a.value, places[0]) - round(b.value, places[1]))
+        difference = Fact("difference", apart, a.unit, tuple(there))
         lead = ""
-        if request.claim in _OPPOSITE:
+        if request.claim in OPPOSITE:
             supposed = a if request.claim in ("larger", "brighter") else b
             lead = "yes: " if supposed is big else "no: "
         first, second = (small, big) if (request.claim or request.which) in ("smaller", "darker") else (big, small)
@@ -93,11 +95,14 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
             else more
         )
         one, other = first.structures[0], second.structures[0]
-        text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {_of(first)} against {_of(second)}"
+        text = f"{lead}{the(one)} {be(one)} {word} than {the(other)}: {of_fact(first)} against {of_fact(second)}"
         text += f", a difference of {shown(difference)}"
-        if share is not None:
-            text += f" ({shown(share)})"
-        told.append(say(scene, text, a, b, difference, *([share] if share is not None else [])))
+        if bright:
+            told.append(say(scene, text, a, b, difference))
+        else:
+            told.append(say(scene, f"{text} ({shown(share)} of the {more})", a, b, difference, share))
+            if counterpart(one) == other and percent < _SURE_PERCENT:
+                told.append(say(scene, "so small a difference can come from the outlines alone", structures=there))
     cut = [f for f in values if f.note.startswith(facts.AT_LEAST)]
     if cut:
         who = [f.structures[0] for f in cut]
@@ -117,7 +122,7 @@ def _ratio(scene: Scene, a: Fact, b: Fact, attribute: str) -> Sentence:
     one, other = a.structures[0], b.structures[0]
     ratio = Fact("ratio", round(a.value / b.value, 2), "", (one, other))
     what = {"volume": "volume", "extent": "height"}.get(attribute, "diameter")
-    text = f"{the(one)} {have(one)} {shown(ratio)} times the {what} of {the(other)}: {_of(a)} against {_of(b)}"
+    text = f"{the(one)} {have(one)} {shown(ratio)} times the {what} of {the(other)}: {of_fact(a)} against {of_fact(b)}"
     return say(scene, text, ratio, a, b)
 
 
@@ -126,8 +131,8 @@ def _extreme(scene: Scene, which: str, ranked: list[Fact]) -> Sentence:
     ranked = ranked[::-1] if which in ("smaller", "darker") else ranked
     first, *after = ranked[:3]
     most = {"larger": "largest", "smaller": "smallest", "brighter": "brightest", "darker": "darkest"}[which]
-    then = " and ".join(f"{the(f.structures[0])} ({_of(f)})" for f in after)
-    text = f"of what I found, {the(first.structures[0])} {be(first.structures[0])} the {most}: {_of(first)}"
+    then = " and ".join(f"{the(f.structures[0])} ({of_fact(f)})" for f in after)
+    text = f"of what I found, {the(first.structures[0])} {be(first.structures[0])} the {most}: {of_fact(first)}"
     return say(scene, f"{text}, before {then}", first, *after)
 
 
@@ -142,7 +147,8 @@ def _value(scene: Scene, id: str, attribute: str) -> Fact:
     return facts.volume(scene, id)[0]
 
 
-def _of(fact: Fact) -> str:
+def of_fact(fact: Fact) -> str:
+    """A value as it is told, "at least" where it is cut."""
     return f"{'at least ' if fact.note.startswith(facts.AT_LEAST) else ''}{shown(fact)}"
 
 
@@ -267,28 +273,6 @@ def _between(scene: Scene, request: Request, candidates: Sequence[str]) -> Sente
     parts = listing([f"{the(fact.structures[0])} ({shown(fact)})" for fact in told])
     text = f"between {all_the((a, b))} {'lie' if len(told) > 1 else 'lies'} {parts}: the share {how} that pass through"
     return say(scene, text, *told)
-
-
-def shared(scene: Scene, request: Request) -> list[Sentence]:
-    """How much of a whole some structures make up, by volume."""
-    ids = (*request.structures, *request.whole)
-    gone = missing(scene, ids)
-    part = [facts.volume(scene, id)[0] for id in request.structures if scene.mask(id) is not None]
-    whole = [facts.volume(scene, id)[0] for id in request.whole if scene.mask(id) is not None]
-    if not part or not whole:
-        return gone
-    both = (*(f.structures[0] for f in part), *(f.structures[0] for f in whole))
-    sums = [
-        Fact("volume_ml", sum(f.value for f in values), "mL", tuple(f.structures[0] for f in values))
-        for values in (part, whole)
-    ]
-    percent = Fact("share_percent", 100 * sums[0].value / sums[1].value, "%", tuple(dict.fromkeys(both)))
-    mine, all_of = (all_the(f.structures) for f in sums)
-    makes = "make" if len(part) > 1 or part[0].structures[0] == "other_bone" else "makes"
-    text = f"{mine} {makes} up {shown(percent)} of {all_of} by volume: {shown(sums[0])} of {shown(sums[1])}"
-    if any(f.note for f in (*part, *whole)):
-        text += ", as far as they are in this scan"
-    return [say(scene, text, percent, *sums), *gone]
 
 
 def _nearest(scene: Scene, structure: str, candidates: Sequence[str], way: str = "") -> Sentence:

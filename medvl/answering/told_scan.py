@@ -24,8 +24,9 @@ def scan(scene: Scene, attribute: str) -> list[Sentence]:
 def _spacing(scene: Scene) -> list[Sentence]:
     values = facts.spacing(scene.ct)
     sizes = " x ".join(shown(fact).removesuffix(" mm") for fact in values)
-    text = f"a voxel measures {sizes} mm (left-right, back-front, foot-head)"
-    return [say(scene, text, *values, source="scan")]
+    one = facts.voxel_volume(scene.ct)
+    text = f"a voxel measures {sizes} mm (left-right, back-front, foot-head), a volume of {shown(one)}"
+    return [say(scene, text, *values, one, source="scan")]
 
 
 def _size(scene: Scene) -> list[Sentence]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from . import sentences
+from . import facts, sentences
 from .contract import Fact, Request, Sentence, View
 from .numbers import shown
 from .rules_view import COLOURS
 from .scene import Scene
-from .words import all_the
+from .words import all_the, the
 
 _DONE = {
     "hide": "I hid {}; the masks stay in the list",
@@ -27,7 +27,7 @@ def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]
     action = request.attribute
     if action == "window":
         return View("window", value=request.topic), [_say(f"the viewer shows the {request.topic.lower()} window")]
-    if action == "slice":
+    if action == "slice" and not request.structures:
         return _to_slice(scene, request.topic)
     if request.unknown and not request.structures:
         return None, []  # what is said of the unknown is all
@@ -36,10 +36,13 @@ def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]
     if not there:
         if request.unknown:
             return None, []
-        if action in ("centre", "only", "colour"):
+        looked = all((found := scene.found(id)) is not None and found.mask is None for id in request.structures)
+        if action in ("centre", "only", "colour", "slice") or (request.structures and looked):
             return None, sentences.missing(scene, named)
         what = f"of {all_the(request.structures)} " if request.structures else ""
         return None, [_say(f"there is no mask {what}yet. Ask for it to be segmented first")]
+    if action == "slice":
+        return _to_largest(scene, there[0])
     ids = tuple(mask.id for mask in scene.masks(*there))
     text = _DONE[action].format(all_the(there))
     if action == "only" and len(there) > 1:
@@ -47,6 +50,17 @@ def change(scene: Scene, request: Request) -> tuple[View | None, list[Sentence]]
     if action == "colour":
         text = f"{all_the(there)} {'is' if len(there) == 1 else 'are'} {request.topic} now"
     return View(action, ids, COLOURS.get(request.topic, "") if action == "colour" else ""), [_say(text)]
+
+
+def _to_largest(scene: Scene, structure: str) -> tuple[View, list[Sentence]]:
+    """The viewer at the axial slice where a structure is widest, of a vessel, or has its largest section."""
+    across = {fact.key: fact for fact in facts.diameter(scene, structure)}
+    at = across.get("cross_slice") or facts.largest_slice(scene, structure)[0]
+    size = across.get("cross_diameter_mm") or facts.largest_slice(scene, structure)[1]
+    what = "is at its widest" if "cross_slice" in across else "has its largest section"
+    count = Fact("slices_of_plane", int(scene.ct.shape[2]), source="scan")
+    text = f"the viewer shows axial slice {shown(at)} of {shown(count)}, where {the(structure)} {what}: {shown(size)}"
+    return View("slice", value=f"2 {at.value - 1}"), [sentences.say(scene, text, at, size, count)]
 
 
 def _to_slice(scene: Scene, topic: str) -> tuple[View | None, list[Sentence]]:

@@ -256,4 +256,6 @@ def test_a_choice_between_cut_structures_says_that_it_holds_only_for_this_scan()
         for piece in Conversation(finder_of(kidneys)).ask("segment the larger kidney")
         if isinstance(piece, Done)
     )
-    assert "the right kidney reaches the border of the scan" in answer.text
+    assert "The right kidney is only partly in the scan (1.1 mL in view), so it cannot be compared" in answer.text
+    assert "I take the left kidney, the one that is whole" in answer.text
+    assert "larger one" not in answer.text

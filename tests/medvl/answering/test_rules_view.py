@@ -130,3 +130,101 @@ class TestOnAScan:
 def test_what_is_not_wanted_is_not_shown(text, shown):
     requests = [r for r in parse(text) if r.intent is Intent.VIEW]
     assert [(r.attribute, r.structures) for r in requests] == [("only", shown)]
+
+
+def talk_of(*texts: str):
+    history: list = []
+    for text in texts:
+        history.append(parse(text, tuple(history)))
+    return history[-1]
+
+
+@pytest.mark.parametrize(
+    "text", ["undo", "undo that please", "no wait, undo", "revert that", "put it back", "can you undo it?"]
+)
+@pytest.mark.parametrize(
+    ("before", "intent", "attribute", "structures"),
+    [
+        (["segment the liver", "hide it"], Intent.VIEW, "show", ("liver",)),
+        (["segment liver and spleen", "show only the spleen"], Intent.VIEW, "show", ()),
+        (["segment the heart"], Intent.REMOVE, "", ("heart",)),
+        (["segment the heart", "delete it"], Intent.SEGMENT, "", ("heart",)),
+        (["segment all organs", "hide the bones", "what is a voxel"], Intent.VIEW, "show", None),
+    ],
+)
+def test_the_last_thing_done_is_undone(text, before, intent, attribute, structures):
+    (request,) = talk_of(*before, text)
+    assert (request.intent, request.attribute) == (intent, attribute)
+    assert structures is None or request.structures == structures
+
+
+def test_what_cannot_be_undone_is_said():
+    assert talk_of("lung window", "undo")[0].topic == "undo"
+    assert talk_of("undo")[0].topic == "undo"
+
+
+@pytest.mark.parametrize(
+    "text", ["leave the liver out", "without the liver", "no liver please", "don't show the liver"]
+)
+def test_what_was_made_is_hidden_when_it_is_not_wanted(text):
+    (request,) = talk_of("segment all organs", text)
+    assert (request.intent, request.attribute, request.structures) == (Intent.VIEW, "hide", ("liver",))
+    (alone,) = parse("leave the liver out")
+    assert alone.intent is Intent.REFUSE  # nothing to hide
+
+
+@pytest.mark.parametrize(
+    "text", ["show the kidneys only", "display the right and left kidney alone", "see both kidneys only please"]
+)
+def test_only_may_stand_last(text):
+    (request,) = parse(text)
+    assert (request.intent, request.attribute) == (Intent.VIEW, "only")
+    assert request.structures == ("right_kidney", "left_kidney")
+
+
+@pytest.mark.parametrize(
+    "text", ["bring everything back", "now all of them again", "everything back on", "the others again"]
+)
+def test_all_come_back(text):
+    (request,) = talk_of("segment liver and spleen", "show only the spleen", "how big is it", text)
+    assert (request.intent, request.attribute, request.structures) == (Intent.VIEW, "show", ())
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "structures"),
+    [
+        ("how wide is the aorta", "take me there", ("aorta",)),
+        ("in which slice is the liver largest", "show me that slice", ("liver",)),
+        ("segment the spleen", "go to its largest slice", ("spleen",)),
+        ("hello", "jump to the biggest section of the left kidney", ("left_kidney",)),
+    ],
+)
+def test_to_the_slice_spoken_of(before, text, structures):
+    (request,) = talk_of(before, text)
+    assert (request.attribute, request.topic, request.structures) == ("slice", "largest", structures)
+
+
+def test_the_viewer_goes_to_the_slice_that_is_told():
+    pieces = list(Conversation(sample()).ask("go to the largest slice of the liver"))
+    (view,) = [p for p in pieces if isinstance(p, View)]
+    told = next(
+        p.answer.text for p in Conversation(sample()).ask("in what slice is the liver largest") if isinstance(p, Done)
+    )
+    assert f"slice {int(view.value.split()[1]) + 1} " in told
+
+
+def test_a_structure_that_was_not_made_yet_is_made_to_be_shown():
+    pieces = list(Conversation(sample()).ask("make visible the spleen"))
+    assert [p.mask.name for p in pieces if isinstance(p, MaskRef)] == ["Spleen"]
+
+
+def test_what_is_forgotten_beside_a_wish_needs_no_mask():
+    talk = Conversation(sample())
+    text = next(p.answer.text for p in talk.ask("forget the spleen, show the liver") if isinstance(p, Done))
+    assert "spleen" not in text
+
+
+@pytest.mark.parametrize("text", ["zoom in on it", "centre it", "go to it"])
+def test_it_is_gone_to(text):
+    (request,) = talk_of("segment the spleen", text)
+    assert (request.intent, request.attribute, request.structures) == (Intent.VIEW, "centre", ("spleen",))
