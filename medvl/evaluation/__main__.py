@@ -32,7 +32,10 @@ def parser() -> argparse.ArgumentParser:
         "--protocol", choices=("plain", "cvpr25"), default="plain",
         help="plain: box on the largest slice; cvpr25: box and 5 clicks of the CVPR 2025 challenge, with AUC",
     )  # fmt: skip
-    box.add_argument("--structure", nargs="*", default=commands.ORGANS, help="names, or 'all'")
+    box.add_argument(
+        "--structure", nargs="*", metavar="NAME",
+        help="names, or 'all'; if not given six organs and the aorta, in a case without any of them all it has",
+    )  # fmt: skip
     box.add_argument("--clicks", type=int, help="of plain; 3 if not given")
     box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
 

@@ -15,15 +15,13 @@ from . import cvpr25, reading, report_scores, text
 from .answers import AnswerScore, score_answers
 from .bert_score import BertScore
 from .cases import LabelledCase, abdomen_as_structures, abdomen_sample, labelled_cases
-from .interactive import PLAIN, Method, Ours, Result, run_case
+from .interactive import PLAIN, Method, Ours, Result, run_case, structures_of
 from .peers import LiteMedSAM, NaiveSam2
 from .question_set import load_questions, score
 from .segmentation_metrics import EMPTY_RULE, tolerances
 from .speed import measure
 from .tables import about, mean, save_json, table
 from .text import TextResult
-
-ORGANS = ["liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta"]
 
 
 def _cases(options: argparse.Namespace, bundled: LabelledCase | None = None) -> Iterator[LabelledCase]:
@@ -76,7 +74,7 @@ def interactive(options: argparse.Namespace) -> int:
         methods += [NaiveSam2(model), LiteMedSAM()]
     results: list[Result] = []
     for case in _cases(options, abdomen_sample()):
-        structures = list(case.names.values()) if options.structure == ["all"] else options.structure
+        structures = structures_of(case, options.structure)
         for method in methods:
             results += run_case(method, case, structures, clicks, _show_result, rules, stated)
     print()
