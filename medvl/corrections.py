@@ -3,19 +3,25 @@
 A person who clicks on what is missing does not ask for anything to go, and one who clicks on what is wrong does not ask
 for more. So a correction is carried as two regions, what it added and what it took away. A neighbouring slice is
 predicted again, but of what comes out different only that is kept which goes on from the change on the slice before;
-the walk ends where nothing does. Everything else stays as earlier prompts left it.
+what was taken away is also followed as a thing of its own (a vessel, the bowel), which the object's prediction would
+only fill again. The walk ends where nothing goes on. Everything else stays as earlier prompts left it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
 from .planes import Patch, PlaneFrame
+from .propagation import object_statistics
+from .slice_encoder import to_plane
+from .slice_segmenter import MIN_AREA_MM2, ObjectState, SliceSegmenter
 
 ABSENT_LOGIT = -4.0  # of a slice on which nothing was found
+REMOVED_LOGIT = -1.0  # at most, of what a correction took away
+FOLLOWED_MM2 = 60.0  # below this what was taken away is not followed as a thing of its own
 SPREAD_MM = 3.0  # how much farther than on the slice before a removal may reach within a slice
 
 
@@ -60,21 +66,28 @@ class Change:
         was = _mask(old, shape)
         if np.array_equal((was | self.added) & ~self.removed, _mask(new, shape)):
             return new
-        changed = self.added | self.removed
-        return Patch.from_logits(np.where(changed, _logits(new, shape), _logits(old, shape)))
+        logits = np.where(self.added, _logits(new, shape), _logits(old, shape))
+        return Patch.from_logits(np.where(self.removed, np.minimum(_logits(new, shape), REMOVED_LOGIT), logits))
 
     @property
     def empty(self) -> bool:
         """True if there is nothing to carry on."""
         return not (self.added.any() or self.removed.any())
 
-    def carried(self, old: Patch | None, new: Patch | None, frame: PlaneFrame) -> tuple[Patch | None, Change]:
+    def slight(self, frame: PlaneFrame) -> bool:
+        """True if what goes on is too small to be a thing."""
+        return np.count_nonzero(self.added | self.removed) * frame.pixel_area_mm2 < MIN_AREA_MM2
+
+    def carried(
+        self, old: Patch | None, new: Patch | None, frame: PlaneFrame, gone: np.ndarray | None = None
+    ) -> tuple[Patch | None, Change]:
         """A neighbouring slice under this change.
 
         Args:
             old: as it was.
             new: as it is predicted from the changed slice; None where the object would end.
             frame: of the planes.
+            gone: where what was removed goes on, followed as a thing of its own (``followed``).
 
         Returns:
             The slice, and what changed there.
@@ -82,9 +95,41 @@ class Change:
         was, now = _mask(old, frame.shape), _mask(new, frame.shape)
         added = _touching(now & ~was, self.added)
         # Where the object ends, what hangs together goes; elsewhere a removal may spread only so far.
-        removed = _touching(was, self.removed) if new is None else was & ~now & _within(self.removed, SPREAD_MM, frame)
+        if new is None:
+            removed = _touching(was, self.removed)
+        else:
+            removed = ~now & _within(self.removed, SPREAD_MM, frame)
+            if gone is not None:  # it does not spread: what it is a part of may be right
+                removed = removed | (gone & self.removed)
+            removed = was & removed
         change = Change(added, removed)
         return (old if change.empty else change.applied(old, new, frame.shape)), change
+
+
+def followed(
+    slices: SliceSegmenter, state: ObjectState, removed: np.ndarray, source: int, index: int
+) -> np.ndarray | None:
+    """Where that goes on which a correction took away: it is a thing of its own, with its own HU, and carried as such.
+
+    Args:
+        slices: of the CT.
+        state: the corrected object.
+        removed: bool plane, what was taken from slice ``source``.
+        source: slice that is known.
+        index: its neighbour.
+
+    Returns:
+        Bool plane; None where the thing is too small to be followed, or larger than what is left of the object: then
+        the object ends there, and what lies beyond may be the object itself.
+    """
+    frame, left = slices.frames[state.axis], state.slices.get(source)
+    size = np.count_nonzero(removed)
+    if size * frame.pixel_area_mm2 < FOLLOWED_MM2 or left is None or np.count_nonzero(left.logits > 0) < size:
+        return None
+    hu = to_plane(slices.ct.hu, state.axis, source)
+    thing = replace(state, statistics=object_statistics(hu, removed))
+    patch = Patch.from_logits(np.where(removed, -ABSENT_LOGIT, ABSENT_LOGIT))
+    return slices.propagated(thing, patch, source, index) > 0
 
 
 def _mask(patch: Patch | None, shape: tuple[int, int]) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import special
 from torch import Tensor, nn
 
 from .errors import WeightsError
@@ -141,7 +142,7 @@ def localise(logits: np.ndarray, slices: int, axis: int = 2) -> Localisation | N
     stack = np.moveaxis(logits, axis, 0).astype(np.float32)
     lines = torch.from_numpy(stack).movedim(0, -1)  # [rows, columns, slices']
     fine = F.interpolate(lines, slices, mode="linear", align_corners=False).movedim(-1, 0).numpy()
-    probability = 1 / (1 + np.exp(-fine))
+    probability = special.expit(fine)
     inside = probability >= PRESENT
     on = inside.reshape(slices, -1).any(1)
     if not on.any():

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from .clicks import obey
-from .corrections import Change
+from .corrections import Change, followed
 from .errors import Cancelled, PromptError
 from .memory_propagation import MemoryPropagation
 from .object_ends import one_piece, without_tails
@@ -31,7 +31,6 @@ from .slice_segmenter import Fusion, ObjectState, SliceSegmenter
 from .structure_prior import MATCH_IOU
 
 NEGATIVE_REACH_MM = 8.0  # how far along the axis a click speaks that only takes away
-STABLE_IOU = 0.985  # a re-prediction that agrees this well with what was there ends the correction
 
 
 @dataclass(frozen=True)
@@ -286,13 +285,13 @@ class Segmenter:
         positive_ahead = stop is not None and stop in old
         prompts = state.anchors[start]
         less = prompts.box is None and not any(on for _, _, on in prompts.points)
+        reach = max(1.0, self.slices.fusion.correction_reach_mm / self.ct.spacing_mm[state.axis])
         calm, ended = 0, False
         for index in range(start + step, end, step):
             previous = state.slices.get(index - step)
             patch = None if previous is None or ended else self.slices.carry(state, index - step, index)
+            distance = abs(index - start)
             if stop is not None and (positive_ahead or previous is None):
-                distance = abs(index - start)
-                reach = max(1.0, self.slices.fusion.correction_reach_mm / self.ct.spacing_mm[state.axis])
                 weight = 1 - distance / min(abs(stop - start), reach)
                 if weight <= 0:
                     return
@@ -301,16 +300,17 @@ class Segmenter:
                 patch = Patch.blend(patch, old.get(index), weight, frame.shape)
             before = old.get(index)
             if change is not None:
-                patch, change = change.carried(before, patch, frame)
+                near = distance <= (reach if stop is None else min(reach, abs(stop - start) / 2))
+                gone = followed(self.slices, state, change.removed, index - step, index) if less and near else None
+                patch, change = change.carried(before, patch, frame, gone)
                 if change.empty:
                     return
             if patch is None and before is None:
                 if not positive_ahead:
                     return
                 ended = True
-            if before is not None and patch is not None:
-                same = iou_of(before.full_mask(frame.shape), patch.full_mask(frame.shape)) >= STABLE_IOU
-                calm = calm + 1 if same else 0
+            if change is not None:
+                calm = calm + 1 if change.slight(frame) else 0
             state = yield index, patch  # the walks in turn change one state
             if calm >= 2:
                 return

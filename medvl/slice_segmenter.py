@@ -170,7 +170,7 @@ class SliceSegmenter:
         """
         frame = self.frames[state.axis]
         base = old.full_logits(frame.shape)
-        learned = self._network(state, old, index, index, prompts)
+        learned = self.propagated(state, old, index, index, prompts)
         positives = tuple(p for p in prompts.points if p[2])
         box = box_round((learned > 0) | (base > 0), positives, frame.shape)
         boxed = SlicePrompts(prompts.points, box)
@@ -197,7 +197,7 @@ class SliceSegmenter:
         return logits, np.array(rows)
 
     @torch.inference_mode()
-    def _network(
+    def propagated(
         self, state: ObjectState, patch: Patch, source: int, index: int, prompts: SlicePrompts | None = None
     ) -> np.ndarray:
         """``SlicePropagator`` from slice ``source`` (mask ``patch``) to ``index``; logits on the full plane."""
@@ -284,7 +284,7 @@ class SliceSegmenter:
         patch = state.slices[source]
         frame = self.frames[state.axis]
         limit = self.fusion.logit_limit
-        logits = np.clip(self._network(state, patch, source, index), -limit, limit)
+        logits = np.clip(self.propagated(state, patch, source, index), -limit, limit)
         if state.structure and self.prior:
             weight = self.fusion.prior_weight if len(state.anchors) == 1 else self.fusion.corrected_prior_weight
             word = self.prior.logits(state.structure, state.axis, index) * (limit / LOGIT_LIMIT)

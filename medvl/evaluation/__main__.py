@@ -33,8 +33,9 @@ def parser() -> argparse.ArgumentParser:
         help="plain: box on the largest slice; cvpr25: box and 5 clicks of the CVPR 2025 challenge, with AUC",
     )  # fmt: skip
     box.add_argument(
-        "--structure", nargs="+", metavar="NAME",
-        help="names, or 'all'; if not given, of plain large organs, of cvpr25 all that are labelled",
+        "--structure", nargs="*", metavar="NAME",
+        help="names, or 'all'; if not given, of plain six organs and the aorta, or all of a case without any of them; "
+        "of cvpr25 all that are labelled",
     )  # fmt: skip
     box.add_argument("--clicks", type=int, help="of plain; 3 if not given")
     box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")

@@ -15,15 +15,13 @@ from . import cvpr25, reading, report_scores, text
 from .answers import AnswerScore, score_answers
 from .bert_score import BertScore
 from .cases import LabelledCase, abdomen_as_structures, abdomen_sample, labelled_cases
-from .interactive import PLAIN, Method, Ours, Result, run_case
+from .interactive import PLAIN, Method, Ours, Result, run_case, structures_of
 from .peers import LiteMedSAM, NaiveSam2
 from .question_set import load_questions, score
 from .segmentation_metrics import EMPTY_RULE, tolerances
 from .speed import measure
 from .tables import about, mean, save_json, table
 from .text import TextResult
-
-ORGANS = ["liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta"]
 
 
 def _cases(options: argparse.Namespace, bundled: LabelledCase | None = None) -> Iterator[LabelledCase]:
@@ -86,7 +84,7 @@ def interactive(options: argparse.Namespace) -> int:
         write()
 
     for number, case in enumerate(_cases(options, abdomen_sample()), start=1):
-        structures = _structures(options.structure, case, challenge)
+        structures = structures_of(case, options.structure or (["all"] if challenge else None))
         print(f"case {number}, {case.id}: {len(structures)} structures", flush=True)
         for method in methods:
             run_case(method, case, structures, clicks, show, rules, stated)
@@ -94,14 +92,6 @@ def interactive(options: argparse.Namespace) -> int:
     _show(cvpr25.challenge_table(results) if challenge else plain_table(results))
     write()
     return 0
-
-
-def _structures(wanted: Sequence[str] | None, case: LabelledCase, challenge: bool) -> list[str]:
-    """What is labelled in a case of the structures that were asked for; the challenge asks for all."""
-    if wanted is None:
-        wanted = ["all"] if challenge else ORGANS
-    names = list(case.names.values())
-    return names if list(wanted) == ["all"] else [name for name in wanted if name in names]
 
 
 def _show_result(result: Result) -> None:

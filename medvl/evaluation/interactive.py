@@ -8,7 +8,7 @@ tight box on the largest slice and clicks in mm, ``cvpr25.RULES`` are those of t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from ..prompts import Box, Point
 from ..volume import CTVolume
 from .cases import LabelledCase
 from .segmentation_metrics import dice, surface_dice, tolerance_of
+
+ORGANS = ("liver", "spleen", "right_kidney", "left_kidney", "urinary_bladder", "stomach", "aorta")
 
 
 class Method(Protocol):
@@ -141,6 +143,20 @@ class Result:
     dice: list[float] = field(default_factory=list)
     nsd: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+
+
+def structures_of(case: LabelledCase, asked: Sequence[str] | None = None) -> list[str]:
+    """Which structures of a case are run.
+
+    Args:
+        case: with reference labels.
+        asked: names, or ``["all"]``. Where none are given: those of ``ORGANS`` that the case has a name for, and where
+            it has none of them (a tumour, the head and neck) all that it has.
+    """
+    labelled = list(dict.fromkeys(case.names.values()))
+    if asked:
+        return labelled if list(asked) == ["all"] else list(asked)
+    return [name for name in ORGANS if name in labelled] or labelled
 
 
 def run_case(

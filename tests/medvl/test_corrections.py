@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from medvl.corrections import Change
+from medvl.corrections import Change, followed
+from medvl.plane_masks import SlicePrompts, iou_of
 from medvl.planes import Patch, PlaneFrame
+from medvl.slice_encoder import to_plane
+from medvl.slice_segmenter import ObjectState
 
 SHAPE = (60, 80)
 FRAME = PlaneFrame(2, (80, 60, 10), (1.0, 1.0))
@@ -83,3 +88,28 @@ def test_a_new_end_is_taken_as_it_is_predicted():
     found, following = change.carried(None, patch(square(12, 28, 12, 38)), FRAME)
     assert np.array_equal(mask_of(found), square(12, 28, 12, 38))
     assert not following.empty
+
+
+def test_what_was_taken_away_goes_on_as_a_thing_of_its_own_but_does_not_grow():
+    before = patch(ORGAN | LEAK)
+    change = Change.between(before, patch(ORGAN), ((40, 23, False),), SHAPE)
+    same, ended = change.carried(before, before, FRAME)  # predicted again, the leak is filled
+    assert ended.empty
+    assert np.array_equal(mask_of(same), ORGAN | LEAK)
+    found, following = change.carried(before, before, FRAME, gone=square(25, 50, 15, 30))
+    assert np.array_equal(mask_of(found), ORGAN)
+    assert np.array_equal(following.removed, LEAK)
+
+
+def test_a_kidney_taken_from_the_liver_is_found_on_the_next_slice(model, abdomen):
+    kidney, liver = (to_plane(abdomen.mask(name), 2, 95) for name in ("right_kidney", "liver"))
+    segmenter = model.open(abdomen.ct).segmenter
+    state = ObjectState(axis=2, slices={95: patch(liver)}, anchors={95: SlicePrompts()})
+    found = followed(segmenter.slices, state, kidney, 95, 96)
+    assert iou_of(found, to_plane(abdomen.mask("right_kidney"), 2, 96)) > 0.7
+    assert followed(segmenter.slices, replace(state, slices={}), kidney, 95, 96) is None
+    more = replace(state, slices={95: patch(kidney)})  # the kidney is left, the liver was taken: nothing is followed
+    assert followed(segmenter.slices, more, liver, 95, 96) is None
+    speck = np.zeros_like(kidney)
+    speck[40, 40] = True
+    assert followed(segmenter.slices, state, speck, 95, 96) is None

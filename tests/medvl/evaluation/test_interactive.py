@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from medvl.errors import PromptError
 from medvl.evaluation.cases import LabelledCase
 from medvl.evaluation.cvpr25 import RULES, challenge_box, challenge_click, challenge_score, challenge_table
-from medvl.evaluation.interactive import PLAIN, Result, run_case
+from medvl.evaluation.interactive import PLAIN, Result, run_case, structures_of
 from medvl.geometry import SourceGeometry
 from medvl.volume import CTVolume
 
@@ -94,6 +96,18 @@ def test_nothing_found_keeps_what_was_there(case):
     result = run_case(Scripted(None, part(case, 6), None), case, ["liver"], 2)[0]
     assert result.dice == pytest.approx([0, 2 / 3, 2 / 3])
     assert len(result.seconds) == 3
+
+
+def test_without_names_a_case_runs_its_organs_or_else_all_it_has(case):
+    def named(*names):
+        return replace(case, names=dict(enumerate(names, 1)))
+
+    torso = named("heart", "aorta", "trachea", "liver")
+    assert structures_of(torso) == structures_of(torso, []) == ["liver", "aorta"]
+    assert structures_of(torso, ["all"]) == ["heart", "aorta", "trachea", "liver"]
+    assert structures_of(torso, ["trachea", "spleen"]) == ["trachea", "spleen"]
+    assert structures_of(named("soft_tissue_sarcoma")) == ["soft_tissue_sarcoma"]
+    assert structures_of(named("brainstem", "mandible")) == ["brainstem", "mandible"]
 
 
 def test_box_is_on_the_median_slice_widened_and_repeatable():
