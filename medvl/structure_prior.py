@@ -30,7 +30,8 @@ MIN_REST_PIXELS = 30
 # ... and the medians of the mask and of the rest differ by less than this share of the larger interquartile range.
 PART_APART = 0.5
 MIN_SPREAD_HU = 15.0
-MANY_PARTS = frozenset({"vertebral_column", "other_bone", "mandible"})  # a click there means one bone of many
+# A click there means one bone of many, a chamber, or a great vessel at the root of the heart.
+MANY_PARTS = frozenset({"vertebral_column", "other_bone", "mandible", "heart"})
 
 
 class StructurePrior:

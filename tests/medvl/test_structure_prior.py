@@ -63,9 +63,10 @@ def test_a_negative_click_says_that_less_than_the_whole_is_meant():
     assert recognised(mask, plane(), (22, 22, True), (40, 40, False)) == ""
 
 
-def test_a_bone_of_many_is_not_the_skeleton():
+@pytest.mark.parametrize("structure", ["other_bone", "heart"])
+def test_one_of_many_parts_is_not_the_whole(structure):
     mask = part(np.s_[15:30], np.s_[15:30])
-    assert recognised(mask, plane(), (22, 22, True), structure="other_bone") == ""
+    assert recognised(mask, plane(), (22, 22, True), structure=structure) == ""
 
 
 def test_a_box_speaks_for_itself():
