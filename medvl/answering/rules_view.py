@@ -165,18 +165,7 @@ def _place(clause: Clause) -> Request | None:
         if widest and not last.unknown:
             return Request(Intent.VIEW, last.structures, attribute="slice", topic="largest")
         return Request(Intent.VIEW, last.structures, attribute="centre")
-    ordered = clause.words[0] in (
-        "go",
-        "jump",
-        "take",
-        "bring",
-        "scroll",
-        "move",
-        "navigate",
-        "show",
-        "open",
-        "display",
-    )
+    ordered = clause.words[0] in _TO_SEE
     section = clause.has(cues.ATTRIBUTES["largest_slice"]) or (clause.has(_CENTRE) and clause.has(_LARGEST))
     if ordered and section and clause.structures and not clause.unknown:
         return about(clause, Intent.VIEW, attribute="slice", topic="largest")

@@ -136,12 +136,12 @@ DESCRIBED: dict[str, str] = {
     "mandible": "the bone of the lower teeth|the chin bone|the movable jaw bone",
 }
 UNKNOWN_SIDED = _lines(
-    "adrenal gland|ovary|femur|femoral head|hip|eye|breast|shoulder blade|clavicle|lung upper lobe|"
+    "adrenal gland|ovary|eye|breast|shoulder blade|clavicle|"
     "ureter|renal vein|"
-    "carotid artery|psoas|testicle|collarbone|atrium|submandibular gland|iliac artery|humerus|hemidiaphragm"
+    "carotid artery|testicle|collarbone|atrium|submandibular gland|iliac artery|humerus|hemidiaphragm"
 )
 UNKNOWN_PLAIN = _lines(
-    "prostate|uterus|colon|rectum|appendix|small bowel|thyroid|brain|skull|ribs|sternum|pelvis bones|sacrum|"
+    "prostate|uterus|colon|rectum|appendix|small bowel|thyroid|brain|skull|"
     "pulmonary artery|portal vein|splenic vein|superior vena cava|celiac trunk|lymph nodes|tumour|lesion|"
     "nodule|cyst|"
     "metastases|bile duct|muscles|fat|diaphragm|thymus|mediastinum|tongue|teeth|coronary arteries|"
