@@ -57,6 +57,7 @@ class CaseSession:
         case: prompts, masks and history.
         board: what the browser shows.
         title: what the visitor calls the scan; shown to nobody else and never logged.
+        sample_id: which of the bundled samples it is, if it is one.
         folder: temporary files; removed with the session.
         target: the object that prompts go to.
         last_id: the mask that was changed last; undo and redo fall back on it.
@@ -65,9 +66,9 @@ class CaseSession:
         report: its report, as far as it has come.
     """
 
-    def __init__(self, ct: CTVolume, case: Case, title: str, shared_ct: bool = False) -> None:
+    def __init__(self, ct: CTVolume, case: Case, title: str, sample_id: str | None = None) -> None:
         self.token = secrets.token_urlsafe(24)
-        self.ct, self.case, self.title = ct, case, title
+        self.ct, self.case, self.title, self.sample_id = ct, case, title, sample_id
         self.board = Board(ct, self.token)
         self.folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
         self.target = Target()
@@ -80,7 +81,6 @@ class CaseSession:
         self.last_seen = time.monotonic()
         self.left_at: float | None = None
         self.closed = False
-        self._shared_ct = shared_ct
         self._measured: dict[str, tuple[object, Measurement]] = {}
         self._pending: list[PendingPrompt] = []
         self._job = threading.Lock()
@@ -91,7 +91,7 @@ class CaseSession:
     @property
     def nbytes(self) -> int:
         """Memory that closing would free."""
-        scan = 0 if self._shared_ct else self.ct.hu.nbytes
+        scan = 0 if self.sample_id else self.ct.hu.nbytes  # samples are shared
         return scan + self.case.nbytes + self.board.nbytes + self.chat.nbytes + self.report.nbytes
 
     @cached_property

@@ -28,7 +28,7 @@ from .case_session import CaseSession
 from .chat_panel import chat_value
 from .inputs import read_prompt
 from .report_panel import report_value
-from .scans import SampleShelf, read_upload
+from .scans import Sample, SampleShelf, read_upload
 from .sessions import SessionStore
 from .talk import Talk
 from .updates import Updates, page, surface_figure, words
@@ -79,9 +79,14 @@ class Handlers:
             return self.shelf.read(str(sample_id)), sample.title
 
         try:
-            yield from self._open(key, read, shared=True, about=sample.about if sample else "")
+            yield from self._open(key, read, sample=sample)
         finally:
             self._opening.discard(job)
+
+    def keep_scan(self, key: str) -> Updates:
+        """The visitor chose another scan and then did not want to lose the masks: the list tells what is open."""
+        session = self.store.find(key)
+        return {"sample": session.sample_id if session is not None else None}
 
     def open_upload(self, key: str, paths: Sequence[str] | str | None) -> Iterator[Updates]:
         """Files were uploaded."""
@@ -92,8 +97,7 @@ class Handlers:
         self,
         key: str,
         read: Callable[[Callable[[int], None]], tuple[CTVolume, str]],
-        shared: bool = False,
-        about: str = "",
+        sample: Sample | None = None,
     ) -> Iterator[Updates]:
         """Read, then swap: until the new scan is ready, and if it cannot be read, the old one stays."""
         before = self.store.find(key)
@@ -104,7 +108,7 @@ class Handlers:
         try:
             with self.store.room(key) as room:  # whose scan is too much is told so before it is read
                 ct, title = read(room.claim)
-                session = CaseSession(ct, self.model.open(ct), title, shared_ct=shared)
+                session = CaseSession(ct, self.model.open(ct), title, sample.id if sample else None)
             session.tab = before.tab if before else session.tab
             self.store.open(key, session)
         except Exception as error:
@@ -113,7 +117,7 @@ class Handlers:
             return
         yield {
             "viewer": viewer_value(session.board),
-            "facts": panel.facts_value(session, about),
+            "facts": panel.facts_value(session, sample.about if sample else ""),
             "masks": panel.masks_value(session),
             "export": panel.export_value(session),
             "chat": chat_value(session),

@@ -76,6 +76,7 @@ class Talk:
         mask_id = str(data.get("id"))
         if mask_id not in session.case.masks:
             raise PromptError("This mask does not exist any more. Ask for it again.")
+        _open_eye(session, mask_id)
         edits.LOOKS["jump"](session, mask_id, data)
         return page(session, busy=session.busy)
 
@@ -99,7 +100,7 @@ class Talk:
                 if turn.state == "done" and turn.report and conversation.report is not None:
                     turn.summarise(conversation.report)
                 if not session.closed:
-                    _reconcile(session)
+                    _reconcile(session, visible=turn.report)
                     yield page(session, busy=session.has_pending) | {"chat": chat_value(session)}
                 if turn.state == "done" and turn.report:
                     # The answer has found everything already, so this only puts it together.
@@ -232,11 +233,16 @@ def _bring(session: CaseSession, mask_id: str, first: bool) -> None:
     """
     new = mask_id not in session.board.mask_ids
     _show(session, mask_id)
-    if not session.styles.get(mask_id, {}).get("visible", True):
-        edits.LOOKS["eye"](session, mask_id, {"visible": True})  # who asks about a structure wants to see it
+    _open_eye(session, mask_id)
     session.activate(mask_id)
     if first and new:
         edits.focus(session, mask_id)
+
+
+def _open_eye(session: CaseSession, mask_id: str) -> None:
+    """Who asks about a structure, or goes to it, wants to see it."""
+    if not session.styles.get(mask_id, {}).get("visible", True):
+        edits.LOOKS["eye"](session, mask_id, {"visible": True})
 
 
 def _change_view(session: CaseSession, change: View) -> None:
@@ -261,8 +267,12 @@ def _change_view(session: CaseSession, change: View) -> None:
         edits.LOOKS["jump"](session, change.mask_ids[0], {})
 
 
-def _reconcile(session: CaseSession) -> bool:
+def _reconcile(session: CaseSession, visible: bool = True) -> bool:
     """Make the board show the case's masks: an answer may find or remove some beside those it names.
+
+    Args:
+        session: the visitor's.
+        visible: whether new ones are seen; those that an answer only measured against are listed with the eye closed.
 
     Returns:
         True if something changed.
@@ -273,6 +283,8 @@ def _reconcile(session: CaseSession) -> bool:
         edits.forget(session, mask_id)
     for mask_id in sorted(new, key=list(session.case.masks).index):
         _show(session, mask_id)
+        if not visible:
+            edits.LOOKS["eye"](session, mask_id, {"visible": False})
     return bool(gone or new)
 
 

@@ -40,6 +40,8 @@ TABS = {  # in the order of work
     "Report": "report",
     "Export": "export",
 }
+# A list as the only input has to be in a list of its own, or Gradio takes it for the inputs.
+KEPT_IF_REFUSED = "(chosen) => [(window.medvlViewer?.mayGo(chosen) ?? true) ? chosen : null]"
 QUIET = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
 
 
@@ -143,10 +145,16 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         def on_load(request: gr.Request) -> Iterator[dict]:
             yield from map(updates, _guarded_stream(handlers.open_default(request.session_hash)))
 
-        def on_sample(sample_id: str, request: gr.Request) -> Iterator[dict]:
+        def on_sample(sample_id: str | None, request: gr.Request) -> Iterator[dict]:
+            if sample_id is None:  # the visitor would rather keep the masks
+                yield updates(handlers.keep_scan(request.session_hash))
+                return
             yield from map(updates, _guarded_stream(handlers.open_sample(request.session_hash, sample_id)))
 
-        def on_upload(paths: list[str], request: gr.Request) -> Iterator[dict]:
+        def on_upload(paths: list[str] | None, request: gr.Request) -> Iterator[dict]:
+            if paths is None:
+                yield updates(handlers.keep_scan(request.session_hash) | {"upload": None})
+                return
             for given in _guarded_stream(handlers.open_upload(request.session_hash, paths)):
                 opened = {"sample": None} if "facts" in given else {}
                 yield updates(given | {"upload": None} | opened)
@@ -160,8 +168,9 @@ def build(handlers: Handlers, preset: str) -> gr.Blocks:
         demo.load(lambda: footer(handlers.model, preset), None, foot, queue=False, **QUIET)  # the memory of now
         about.look(on_look, None, about, queue=False, **QUIET)
         tabs.select(on_tab, None, outputs, **QUIET, **many)
-        sample.input(on_sample, sample, outputs, **QUIET, **many)
-        upload.upload(on_upload, upload, outputs, **QUIET, **many)
+        # What the visitor does not want to lose is asked in the browser, which knows what is in no export.
+        sample.input(on_sample, sample, outputs, js=KEPT_IF_REFUSED, **QUIET, **many)
+        upload.upload(on_upload, upload, outputs, js=KEPT_IF_REFUSED, **QUIET, **many)
         demo.load(on_load, None, outputs, show_progress="hidden", api_visibility="private", **many)
         demo.unload(on_leave)
         api.add_endpoints(handlers.model, handlers.store)

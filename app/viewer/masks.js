@@ -58,9 +58,9 @@ class MaskStore {
     return { focus, window: preset };
   }
 
-  /** @returns {boolean} whether leaving the page would lose a mask that no export holds as it is now */
+  /** @returns {number} masks that no export holds as they are now: they would be lost with the page or the scan */
   get unsaved() {
-    return [...this.masks.values()].some((mask) => mask.voxels > 0 && !mask.saved);
+    return [...this.masks.values()].filter((mask) => mask.voxels > 0 && !mask.saved).length;
   }
 
   /**

@@ -1,9 +1,24 @@
-// Starts the viewer on the component's element, and opens a window on it for tests and benchmarks.
+// Starts the viewer on the component's element, and opens a window on it for the page, tests and benchmarks.
 
 const viewer = new Viewer(element.querySelector('.mv'));
 
-/** For tests and benchmarks. */
+let asked = null;
+
 window.medvlViewer = {
+  /**
+   * Asks before another scan takes the place of masks that no export holds.
+   * @param {*} chosen what would be opened @returns {boolean} whether it may
+   */
+  mayGo(chosen) {
+    const lost = viewer.store.unsaved;
+    if (!lost) return true;
+    // Gradio's list tells of one choice twice: the second time gets the same answer.
+    if (asked && asked.chosen === chosen && performance.now() - asked.at < 1000) return asked.answer;
+    const what = lost === 1 ? '1 mask that is in no export' : `${lost} masks that are in no export`;
+    const answer = window.confirm(`Another scan closes this one, with ${what}. Open it all the same?`);
+    asked = { chosen, answer, at: performance.now() };
+    return answer;
+  },
   /** @returns {object} what the viewer shows now */
   state() {
     const volume = viewer.volume;
@@ -26,7 +41,7 @@ window.medvlViewer = {
         voxels: m.voxels,
       })),
       pending: viewer.pending.length,
-      unsaved: viewer.store.unsaved,
+      unsaved: viewer.store.unsaved > 0,
       rulers: viewer.rulers.list.map((r) => ({ plane: r.plane.name, slice: r.index, mm: viewer.rulers.mm(r) })),
       crosshair: viewer.hairsShown,
       busy: viewer.busy,

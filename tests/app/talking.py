@@ -96,6 +96,8 @@ class TalkingCase(StandInCase):
             words = "I do not know this structure. It can be the liver or the spleen."
             yield from self._say([Sentence(words, "knowledge")], Intent.UNKNOWN, cancel, refused=True)
             return
+        if "against" in low:  # the last one is only measured against, and not announced
+            yield from self._unseen(names.pop(), cancel)
         sentences = yield from self._find_all(names, cancel)
         slices = f"The scan has {self.ct.shape[2]} axial slices."
         yield from self._say([*sentences, Sentence(slices, "scan")], Intent.SEGMENT, cancel)
@@ -129,6 +131,12 @@ class TalkingCase(StandInCase):
         for name in names:
             sentences += yield from self._find(name, cancel)
         return sentences
+
+    def _unseen(self, name, cancel):
+        """Find a structure and keep quiet about it."""
+        for piece in self._find(name, cancel):
+            if isinstance(piece, Step):
+                yield piece
 
     def _find(self, name, cancel):
         label = f"Segment {name}"

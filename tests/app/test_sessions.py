@@ -47,7 +47,7 @@ def make_ct(n: int = 10) -> CTVolume:
 
 
 def make_session(n: int = 10, extra: int = 0, shared: bool = False) -> CaseSession:
-    return CaseSession(make_ct(n), FakeCase(extra), "scan", shared_ct=shared)
+    return CaseSession(make_ct(n), FakeCase(extra), "scan", "sample" if shared else None)
 
 
 @pytest.fixture

@@ -169,6 +169,15 @@ class TestAsking:
         assert session.styles[ids["spleen"]]["visible"]
         assert len(session.case.masks) == 2
 
+    def test_what_was_only_measured_against_is_listed_and_not_drawn(self, talking):
+        page = ask(talking, "liver against spleen")
+        shown = {m["name"]: m["visible"] for m in page["masks"]["masks"]}
+        assert shown == {"Liver": True, "Spleen": False}
+        session = talking.store.get("a")
+        spleen = next(m.id for m in session.case.masks.values() if m.name == "Spleen")
+        act(talking, "jump", id=spleen)  # who goes to it wants to see it
+        assert session.styles[spleen]["visible"]
+
     def test_another_window(self, talking):
         board = talking.store.get("a").board
         before = board.revision

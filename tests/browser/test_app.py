@@ -1,4 +1,4 @@
-"""The whole page in a real Chromium: open, scroll, click, box, undo, stop, rename, 3-D, export, upload.
+"""The whole page in a real Chromium: open, scroll, click, box, undo, stop, rename, 3-D, export.
 
 ``MEDVL_SCREENSHOTS=folder`` keeps the pictures. Most tests use the stand-in model, so that they say something about
 the page; the last one clicks on the bundled weights.
@@ -6,146 +6,18 @@ the page; the last one clicks on the bundled weights.
 
 from __future__ import annotations
 
-import os
 import time
 import zipfile
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+from app.scans import SAMPLES
 
-from app.scans import SAMPLES, SampleShelf
-from app.sessions import SessionStore
-from app.ui import launch
-from tests import phantoms
-from tests.app.stand_in import StandInModel
+from .on_page import IDLE, NEEDS, READY, click, open_tab, row_volumes, serve, spot, state, tool
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-READY = "window.medvlViewer && window.medvlViewer.state().complete"
-DRAWN = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
-IDLE = "!medvlViewer.state().busy && !medvlViewer.state().pending && !document.querySelector('.is-running')"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium on this machine"),
-    pytest.mark.skipif(not (SAMPLES / "samples.json").exists(), reason="no samples in assets/samples"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = Path(os.environ.get("MEDVL_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def serve(model):
-    store = SessionStore(budget_bytes=4 * 10**9)
-    _, url, handlers, demo = launch(model, port=None, store=store, shelf=SampleShelf())
-    return url, handlers, demo
-
-
-@pytest.fixture(scope="module")
-def server():
-    url, handlers, demo = serve(StandInModel())
-    yield url, handlers
-    demo.close()
-    handlers.store.shutdown()
-
-
-@pytest.fixture
-def visit(server, browser):
-    """Open the page in a tab of its own, wait for the scan; complain at the end of errors in the console."""
-    url, handlers = server
-    handlers.model.slice_s = 0.0
-    tabs, complaints = [], []
-
-    def complain(message):
-        complaints.append((message.text, message.location.get("url", "")))
-
-    def of_a_closed_scan(address):
-        """A request that was on its way when its scan was closed is answered by 404: that is as it should be."""
-        token = address.partition("/medvl/")[2].partition("/")[0]
-        return bool(token) and handlers.store.find_board(token) is None
-
-    def open_tab(width=1280, height=800, address=url):
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.on("pageerror", lambda error: complaints.append((str(error), "")))
-        page.on("console", lambda message: complain(message) if message.type == "error" else None)
-        page.goto(address)
-        page.wait_for_function(READY, timeout=60_000)
-        tabs.append(page)
-        return page
-
-    yield open_tab
-    wrong = [f"{text} {address}" for text, address in complaints if not of_a_closed_scan(address)]
-    for page in tabs:
-        page.close()
-    assert wrong == []
-
-
-def state(page):
-    return page.evaluate("medvlViewer.state()")
-
-
-def spot(page, ijk, plane="axial"):
-    """Where a voxel is drawn, with its slice shown."""
-    page.evaluate("ijk => medvlViewer.setCrosshair(ijk)", list(ijk))
-    page.evaluate(DRAWN)
-    at = page.evaluate("([plane, ijk]) => medvlViewer.canvasPoint(plane, ijk)", [plane, list(ijk)])
-    return at["x"], at["y"]
-
-
-def tool(page, name):
-    page.locator(f"#viewer .mv-{name}").first.click()
-
-
-def click(page, ijk, name="positive", plane="axial", wait=True):
-    tool(page, name)
-    before = state(page)["revision"]
-    page.mouse.click(*spot(page, ijk, plane))
-    page.wait_for_function("before => medvlViewer.state().revision > before", arg=before, timeout=30_000)
-    if wait:
-        page.wait_for_function(IDLE, timeout=60_000)
-        page.wait_for_timeout(500)  # the panel and the picture come in messages of their own
-
-
-def open_tab(page, name):
-    page.get_by_role("tab", name=name).click()
-
-
-def row_volumes(page):
-    return [float(text.split()[0].replace(",", "")) for text in page.locator(".mp-size").all_inner_texts()]
-
-
-def upload(page, files):
-    open_tab(page, "Scan")
-    before = state(page)["token"]
-    page.locator("#upload input[type=file]").set_input_files([str(f) for f in files])
-    page.wait_for_function("before => medvlViewer.state().token !== before", arg=before, timeout=60_000)
-    page.wait_for_function(READY, timeout=60_000)
-    page.wait_for_timeout(300)
-
-
-@pytest.fixture(scope="module")
-def bladder():
-    """A voxel in the middle of the sample's bladder, and one of its spine."""
-    labels = np.asarray(nib.as_closest_canonical(nib.load(SAMPLES / "abdomen_labels.nii.gz")).dataobj)
-    return tuple(int(v) for v in np.argwhere(labels == 21).mean(axis=0).round())
+pytestmark = NEEDS
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1600, 900)])
@@ -346,54 +218,6 @@ def test_surface_and_export(visit, bladder, pictures, tmp_path):
     np.testing.assert_allclose(labels.affine, source.affine, atol=1e-3)
 
 
-def leave(page, answer):
-    """Reload; the kinds of questions that the browser asked meanwhile, each answered with ``accept`` or ``dismiss``."""
-    asked = []
-
-    def respond(dialog):
-        asked.append(dialog.type)
-        getattr(dialog, answer)()
-
-    page.on("dialog", respond)
-    page.evaluate("window.stayed = true; setTimeout(() => location.reload(), 0)")
-    if answer == "accept":
-        page.wait_for_function(f"!window.stayed && {READY}", timeout=60_000)
-    deadline = time.monotonic() + 30
-    while answer == "dismiss" and not asked and time.monotonic() < deadline:
-        page.wait_for_timeout(20)
-    page.remove_listener("dialog", respond)
-    return asked
-
-
-def test_leaving_asks_only_for_masks_in_no_export(visit, bladder):
-    page = visit()
-    tool(page, "positive")  # without a click on the page the browser never asks
-    assert leave(page, "accept") == []
-    click(page, bladder)
-    assert state(page)["unsaved"]
-    assert leave(page, "dismiss") == ["beforeunload"]
-    click(page, (bladder[0] + 2, bladder[1], bladder[2]))  # who stays goes on with the same masks
-    assert page.evaluate("window.stayed")
-    assert len(state(page)["masks"]) == 1
-    open_tab(page, "Export")
-    page.get_by_label("Label map").uncheck()
-    with page.expect_download(timeout=30_000):
-        page.locator(".ep-go").click()
-    assert state(page)["unsaved"]  # measurements alone hold no mask
-    page.get_by_label("Label map").check()
-    with page.expect_download(timeout=30_000):
-        page.locator(".ep-go").click()
-    page.wait_for_function("!medvlViewer.state().unsaved")
-    page.wait_for_function("!document.querySelector('.ep-go').disabled")
-    page.keyboard.press("Escape")
-    open_tab(page, "Masks")
-    page.fill(".mp-name", "Another name")
-    page.keyboard.press("Enter")
-    page.wait_for_function("medvlViewer.state().unsaved")
-    assert leave(page, "accept") == ["beforeunload"]
-    assert state(page)["masks"] == []
-
-
 def test_a_row_of_the_list_shows_its_mask(visit, bladder):
     page = visit()
     click(page, bladder)
@@ -410,57 +234,6 @@ def test_a_row_of_the_list_shows_its_mask(visit, bladder):
     page.wait_for_function("medvlViewer.state().ijk.join() !== '5,5,5'")
     first, last = map(int, page.inner_text('[data-fact="slices"]').split(" to "))
     assert first <= state(page)["ijk"][2] + 1 <= last  # both count from 1, like the viewer
-
-
-def test_upload_nifti(visit, tmp_path, pictures):
-    phantom = phantoms.phantom((64, 56, 40), spacing=(4.0, 4.0, 6.0), noise=0)
-    path = phantoms.write_nifti(tmp_path / "mine.nii.gz", *phantoms.reorient(phantom.hu, phantom.affine, "LPS"))
-    page = visit()
-    upload(page, [path])
-    assert page.locator(".fp-title").inner_text() == "mine.nii.gz"
-    assert page.locator("#sample input").input_value() == ""
-    assert state(page)["shape"] == [64, 56, 40]
-    click(page, phantom.centre("liver"))
-    (volume,) = row_volumes(page)
-    assert volume == pytest.approx(phantom.organ("liver").sum() * 0.096, rel=0.05)
-    page.screenshot(path=pictures / "nifti.png")
-
-
-def test_upload_zipped_dicom_and_export_seg(visit, tmp_path, pictures):
-    phantom = phantoms.phantom((64, 56, 24), spacing=(4.0, 4.0, 8.0), noise=0)
-    folder = phantoms.write_dicom_series(tmp_path / "series", phantom.hu, phantom.affine)
-    page = visit()
-    upload(page, [phantoms.zip_folder(folder, tmp_path / "series.zip")])
-    assert state(page)["shape"] == [64, 56, 24]
-    assert "DICOM" in page.locator(".fp-rows").inner_text()
-    assert phantoms.PATIENT_NAME not in page.content()
-    click(page, phantom.centre("liver"))
-    open_tab(page, "Export")
-    with page.expect_download(timeout=30_000) as waiting:
-        page.locator(".ep-go").click()
-    with zipfile.ZipFile(waiting.value.path()) as archive:
-        name = next(n for n in archive.namelist() if n.endswith(".dcm"))
-        archive.extract(name, tmp_path)
-    seg = pydicom.dcmread(tmp_path / name)
-    assert seg.Modality == "SEG"
-    page.screenshot(path=pictures / "dicom.png")
-
-
-def test_a_bad_upload_is_a_toast(visit, bladder, tmp_path, pictures):
-    path = tmp_path / "bad.nii.gz"
-    path.write_bytes(b"this is not a scan")
-    page = visit()
-    click(page, bladder)
-    before = state(page)
-    open_tab(page, "Scan")
-    page.locator("#upload input[type=file]").set_input_files(str(path))
-    page.wait_for_selector(".toast-body", timeout=30_000)
-    page.wait_for_timeout(400)
-    page.screenshot(path=pictures / "toast.png")
-    after = state(page)
-    assert after["token"] == before["token"]
-    assert len(after["masks"]) == 1
-    assert page.locator(".fp-title").inner_text() == "Abdomen and pelvis"
 
 
 def test_two_tabs_do_not_meet_and_closing_frees(visit, server, bladder):

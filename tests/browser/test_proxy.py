@@ -21,7 +21,7 @@ from app.sessions import SessionStore
 from app.ui import launch
 from tests import phantoms
 from tests.app.stand_in import StandInModel
-from tests.browser.test_app import ARGS, CHROMIUM, READY
+from tests.browser.on_page import ARGS, CHROMIUM, READY
 
 PREFIX = "/ct"
 
