@@ -85,7 +85,7 @@ def _rebuild_rotary(model: nn.Module, name: str, device: torch.device) -> None:
     if buffer is None or not buffer.is_meta:  # made together with another
         return
     config = getattr(module, "config", None)
-    if config is not None:
+    if config is not None and not any(True for _ in module.parameters()):  # what has weights has got them already
         parent, _, own = path.rpartition(".")
         setattr(model.get_submodule(parent), own, type(module)(config=config).to(device))
     elif not list(module.parameters(recurse=False)) and hasattr(model, "_init_weights"):
