@@ -48,6 +48,7 @@ class Fusion:
     corrected_prior_weight: float = 0.25  # the same once a person has corrected the object
     correction_reach_mm: float = 40.0  # how far a corrected slice speaks towards the next anchor
     candidate_weights: tuple[float, ...] = (2.0, 1.8, 0.3, 0.1, 1.0, 0.75)  # see SliceSegmenter._candidates
+    leak_weight: float = 1.5  # against a candidate that adds much tissue of other HU
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,10 @@ class SliceSegmenter:
         where both speak of the same thing.
         """
         logits, features = self._candidates(state, index, old, prompts)
-        best = int((features @ np.array(self.fusion.candidate_weights)).argmax())
+        hu, before = to_plane(self.ct.hu, state.axis, index), old.full_mask(logits.shape[1:])
+        leaks = [_leaked(mask > 0, before, hu, state.statistics, prompts) for mask in logits]
+        score = features @ np.array(self.fusion.candidate_weights) - self.fusion.leak_weight * np.array(leaks)
+        best = int(score.argmax())
         limit, learned = self.fusion.logit_limit, logits[-1]
         chosen = np.clip(logits[best], -limit, limit)
         if iou_of(chosen > 0, learned > 0) < 0.7:
@@ -315,6 +319,28 @@ class SliceSegmenter:
         weight = self.fusion.sam_weight * (agreement - self.fusion.min_agreement) / (1 - self.fusion.min_agreement)
         limit = self.fusion.logit_limit
         return (1 - weight) * learned + weight * np.clip(logits[best], -limit, limit)
+
+
+def _leaked(
+    mask: np.ndarray,
+    before: np.ndarray,
+    hu: np.ndarray,
+    statistics: tuple[float, float],
+    prompts: SlicePrompts,
+) -> float:
+    """How much a corrected slice gains that is like neither the object nor the newest positive click: 0 to 1, its size
+    in terms of the slice before. A click on what is missing of a vessel does not mean the heart round it.
+    """
+    added = mask & ~before
+    if not added.any() or not before.any():
+        return 0.0
+    values = hu[added]
+    unlike = np.abs(values - statistics[0]) > max(2.5 * statistics[1], 60.0)
+    newest = next((p for p in reversed(prompts.points) if p[2]), None)
+    if newest is not None:
+        here = prompted_hu(hu, SlicePrompts((newest,)))
+        unlike &= np.abs(values - np.median(here)) > max(2.5 * float(here.std()), 40.0)
+    return min(1.0, float(unlike.sum()) / float(before.sum()))
 
 
 def prompted_hu(hu: np.ndarray, prompts: SlicePrompts) -> np.ndarray:
