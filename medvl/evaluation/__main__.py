@@ -1,4 +1,4 @@
-"""``python -m medvl.evaluation interactive | text | vqa | report | reading | speed``: tables on screen, JSON beside."""
+"""``python -m medvl.evaluation interactive | click | text | vqa | report | reading | speed``: tables, and JSON beside."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     box.add_argument("--clicks", type=int, help="of plain; 3 if not given")
     box.add_argument("--peers", action="store_true", help="also the naive recipe and LiteMedSAM")
+
+    click = command("click", commands.clicks, "one positive click: the mask of its slice, and of the volume")
+    click.add_argument("--structure", nargs="*", metavar="NAME", help="names; twelve organs if not given")
+    click.add_argument("--per-slice", type=int, default=3, help="clicks on each of two slices")
+    click.add_argument("--volume", action="store_true", help="follow the first click of each through the volume")
+    click.add_argument("--seed", type=int, default=0, help="of the clicks")
 
     text = command("text", commands.text_requests, "structures by name, by description, and absent ones")
     text.add_argument(
@@ -85,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     speed = command("speed", commands.speed, "seconds from a click to its mask, on the bundled abdomen", cases=False)
     speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
 
-    for sub in (box, text, report, reading, speed):
+    for sub in (box, click, text, report, reading, speed):
         sub.add_argument("--model", default="nano", help="nano, 7b, a folder, or owner/name of the hub")
         sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
         sub.add_argument("--quantization", default="auto", choices=MODES, help="of the language model, if there is one")

@@ -11,16 +11,17 @@ from ..answering.intent import parse
 from ..answering.reading import CombinedReader, ModelReader, RequestReader
 from ..errors import MedVLError, WeightsError
 from ..model import MedVLSAM2, load
-from . import cvpr25, reading, report_scores, text
+from . import cvpr25, one_click, reading, report_scores, text
 from .answers import AnswerScore, score_answers
 from .bert_score import BertScore
 from .cases import LabelledCase, abdomen_as_structures, abdomen_sample, labelled_cases
 from .interactive import PLAIN, Method, Ours, Result, run_case, structures_of
+from .one_click import ClickResult
 from .peers import LiteMedSAM, NaiveSam2
 from .question_set import load_questions, score
 from .segmentation_metrics import EMPTY_RULE, tolerances
 from .speed import measure
-from .tables import about, mean, save_json, table
+from .tables import about, cell, mean, save_json, table
 from .text import TextResult
 
 
@@ -121,6 +122,31 @@ def plain_table(results: Sequence[Result]) -> list[str]:
     last = f"{clicks} clicks" if clicks else "box"
     header = ("method", "case", "structure", "Dice box", "NSD box", f"Dice {last}", f"NSD {last}", "tol. mm", "s/click")
     return [*table(header, rows + means), f"Empty masks: {EMPTY_RULE}."]
+
+
+def clicks(options: argparse.Namespace) -> int:
+    """One positive click, on a slice and through the volume; one row a structure."""
+    model = _model(options)
+    results: list[ClickResult] = []
+
+    def show(r: ClickResult) -> None:
+        results.append(r)
+        dices, whole = (" ".join(f"{v:.2f}" for v in r.slice_dice)), cell(r.volume_dice)
+        print(f"{r.case:14s} {r.structure:18s} slice {dices}   volume {whole}", flush=True)
+        save_json(options.json, about=about(seed=options.seed), results=results)
+
+    for case in _cases(options, abdomen_as_structures()):
+        one_click.run_case(
+            model, case, options.structure or list(one_click.STRUCTURES), options.per_slice, options.volume, show,
+            options.seed,
+        )  # fmt: skip
+    rows = [(r.case, r.structure, len(r.slice_dice), mean(r.slice_dice), r.volume_dice) for r in results]
+    dices = [v for r in results for v in r.slice_dice]
+    rows.append(("all", "", len(dices), mean(dices), mean([r.volume_dice for r in results])))
+    print()
+    _show(table(("case", "structure", "clicks", "Dice slice", "Dice volume"), rows))
+    save_json(options.json, about=about(seed=options.seed), results=results)
+    return 0
 
 
 def text_requests(options: argparse.Namespace) -> int:
