@@ -1,4 +1,4 @@
-"""``python -m medvl.evaluation interactive | click | text | vqa | report | reading | speed``: tables, and JSON beside."""
+"""``python -m medvl.evaluation interactive | click | text | vqa | report | reading | speed``: tables, JSON beside."""
 
 from __future__ import annotations
 
