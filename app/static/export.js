@@ -55,7 +55,8 @@ go.addEventListener('click', () => {
   go.disabled = true;
   state.textContent = 'Writing the files';
   timer = setTimeout(() => idle(''), 120000);
-  trigger('export', { include: [...kinds.querySelectorAll('input:checked')].map((box) => box.value) });
+  const include = [...kinds.querySelectorAll('input:checked')].map((box) => box.value);
+  trigger('export', { include, lengths: window.medvlViewer ? window.medvlViewer.lengths() : null });
 });
 watch('value', render);
 render();

@@ -214,7 +214,7 @@ def _slice(
         int(ds.get("InstanceNumber") or 0) if frame is None else frame,
         int(ds.get("AcquisitionNumber") or 0),
         rescale,
-        clean_header(ds),
+        clean_header(ds, *(() if frame is None else (place, plane, measure))),
         str(ds.get("PhotometricInterpretation", "")) == "MONOCHROME1",
     )
 

@@ -1,0 +1,338 @@
+"""DICOM Segmentations: opened by pydicom and highdicom, every pixel on the source slice that it refers to."""
+
+import zipfile
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
+
+import medvl.export as export
+from medvl.dicom_seg import property_codes
+from medvl.errors import ExportError
+from medvl.geometry import to_canonical
+from medvl.masks import Mask
+from medvl.readers import read_ct
+from medvl.volume import CTVolume, DicomReference
+from tests.medvl.export_grids import blob, check_segmentation, volume, world
+from tests.phantoms import PATIENT_ID, PATIENT_NAME, phantom, reorient, write_dicom_series, write_enhanced_ct
+
+
+def seg_world(segmentation):
+    """Places of the first segment's voxels in RAS mm, as highdicom sees them, in the order of ``world``."""
+    volume = segmentation.get_volume(segment_numbers=[1], combine_segments=True)
+    return world(volume.array > 0, np.diag([-1, -1, 1, 1]) @ volume.affine)
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+@pytest.mark.parametrize("degrees", [0.0, 14.0])
+@pytest.mark.parametrize("axcodes", ["LPS", "LPI", "PSL", "LSA"])
+def test_dicom_seg_refers_to_the_right_slices(tmp_path, axcodes, degrees, overlapping):
+    ct = volume(axcodes, degrees=degrees, dicom=True)
+    masks = [blob(ct, 1, name="Left kidney", color="#ff0000"), blob(ct, 2, name="Läsion / 左", color="#00ff00")]
+    if not overlapping:
+        masks[1] = masks[1].with_array(masks[1].array & ~masks[0].array)
+    export.save_dicom_seg(masks, ct, tmp_path / "s.dcm")
+    ds = check_segmentation(tmp_path / "s.dcm", ct, masks)
+    assert ds.SegmentsOverlap == ("YES" if overlapping else "NO")
+    assert ds.StudyInstanceUID == ct.dicom.headers[0].StudyInstanceUID
+    assert ds.FrameOfReferenceUID == ct.dicom.headers[0].FrameOfReferenceUID
+    assert ds.SeriesInstanceUID != ct.dicom.headers[0].SeriesInstanceUID
+    assert [s.SegmentLabel for s in ds.SegmentSequence] == ["Left kidney", "Läsion / 左"]
+    assert {s.SegmentAlgorithmType for s in ds.SegmentSequence} == {"SEMIAUTOMATIC"}
+    lab = np.array(ds.SegmentSequence[0].RecommendedDisplayCIELabValue) / 65535 * (100, 255, 255) - (0, 128, 128)
+    np.testing.assert_allclose(lab, (53.2, 80.1, 67.2), atol=0.5)  # pure red
+    kidney = ds.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0]
+    assert kidney.CodeMeaning == "Kidney"
+    assert kidney.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Left"
+    assert ds.SegmentSequence[1].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Tissue"
+    assert len(hd.seg.segread(tmp_path / "s.dcm").segment_numbers) == 2
+
+
+def test_dicom_seg_names_nobody(tmp_path):
+    ct = volume("LPS", dicom=True)
+    export.save_dicom_seg([blob(ct)], ct, tmp_path / "s.dcm")
+    content = (tmp_path / "s.dcm").read_bytes()
+    assert b"Secret" not in content
+    assert b"4711" not in content
+    ds = pydicom.dcmread(tmp_path / "s.dcm")
+    assert str(ds.PatientName) == ""
+    assert not ds.PatientID
+
+
+def test_dicom_seg_only_holds_slices_with_voxels(tmp_path):
+    ct = volume("LPS", dicom=True)
+    array = np.zeros(ct.shape, bool)
+    array[2:5, 3, 4:6] = True
+    export.save_dicom_seg([Mask.from_array(array)], ct, tmp_path / "s.dcm")
+    assert pydicom.dcmread(tmp_path / "s.dcm").NumberOfFrames == 2
+
+
+def test_dicom_seg_refuses_headers_of_another_grid(tmp_path):
+    ct = volume("LPS", dicom=True)
+    given = list(ct.dicom.headers)
+
+    def with_headers(changed):
+        return CTVolume(ct.hu, ct.affine, ct.source, "DICOM", (), DicomReference(tuple(changed)))
+
+    for changed, words in (
+        (given[:-1], "9 slices but 8"),
+        (given[::-1], "resampled"),
+        ([*given[:4], given[5], given[4], *given[6:]], "resampled"),
+    ):
+        with pytest.raises(ExportError, match=words):
+            export.save_dicom_seg([blob(ct)], with_headers(changed), tmp_path / "s.dcm")
+    bare = [Dataset(h) for h in given]
+    del bare[3].FrameOfReferenceUID
+    with pytest.raises(ExportError, match="FrameOfReferenceUID, which slice 3 lacks"):
+        export.save_dicom_seg([blob(ct)], with_headers(bare), tmp_path / "s.dcm")
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning", "side"),
+    [
+        ("Liver", "Liver", None),
+        ("kidney_right", "Kidney", "Right"),
+        ("LEFT lung 2", "Lung", "Left"),
+        ("urinary_bladder", "Bladder", None),
+        ("Tumour 3", "Neoplasm", None),
+        ("left liver", "Tissue", None),
+        ("Object 1", "Tissue", None),
+        ("", "Tissue", None),
+    ],
+)
+def test_codes_of_names(name, meaning, side):
+    _, kind, modifier = property_codes(name)
+    assert kind.meaning == meaning
+    assert (modifier.meaning if modifier else None) == side
+
+
+def test_filled_in_slices_have_no_frame_and_the_others_refer_to_theirs(tmp_path):
+    made = phantom()
+    write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, "LPS"), drop=(5, 11))
+    ct = read_ct(tmp_path / "series")
+    only_filled = np.zeros(ct.shape, bool)
+    only_filled[4:9, 4:9, 5] = True
+    masks = [Mask.from_array(ct.hu > 150, name="Bone"), Mask.from_array(only_filled, name="Nowhere")]
+    export.save_dicom_seg(masks, ct, tmp_path / "s.dcm")
+    segmentation = hd.seg.segread(tmp_path / "s.dcm")
+    assert [s.SegmentLabel for s in segmentation.SegmentSequence] == ["Bone"]
+    assert not {h.SOPInstanceUID for h in ct.dicom.headers}.isdisjoint(
+        i.ReferencedSOPInstanceUID for i in segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    )
+    there = [k for k in range(ct.shape[2]) if k not in (5, 11)]
+    kept = np.zeros(ct.shape, bool)
+    kept[:, :, there] = masks[0].array[:, :, there]
+    np.testing.assert_allclose(*(seg_world(segmentation), world(kept, ct.affine)), atol=1e-2)
+    with pytest.raises(ExportError, match="on no slice"):
+        export.save_dicom_seg(masks[1:], ct, tmp_path / "s.dcm")
+
+
+@pytest.mark.parametrize("degrees", [12.0, -17.0])
+def test_a_tilted_series_gets_its_segments_on_its_own_slices(tmp_path, degrees):
+    made = phantom(noise=0)
+    stored, affine = reorient(made.hu, made.affine, "LPS")
+    write_dicom_series(tmp_path / "series", stored, affine, tilt_degrees=degrees)
+    ct = read_ct(tmp_path / "series")
+    export.save_dicom_seg([Mask.from_array(ct.hu > 150)], ct, tmp_path / "s.dcm")
+    ds = pydicom.dcmread(tmp_path / "s.dcm")
+    source = {h.SOPInstanceUID: h for h in (pydicom.dcmread(f) for f in (tmp_path / "series").iterdir())}
+    wrong = right = 0
+    for frame, group in zip(ds.pixel_array, ds.PerFrameFunctionalGroupsSequence, strict=True):
+        of = source[group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID]
+        np.testing.assert_allclose(
+            group.PlanePositionSequence[0].ImagePositionPatient, of.ImagePositionPatient, atol=1e-3
+        )
+        there = of.pixel_array.astype(int) + int(of.RescaleIntercept) > 150
+        right += int((there & (frame > 0)).sum())
+        wrong += int((there != (frame > 0)).sum())
+    assert wrong < 0.12 * right  # half a pixel of the shift, and what its interpolation blurs
+
+
+@pytest.mark.parametrize("axcodes", ["LPS", "LPI", "PSL"])
+def test_a_dicom_series_that_was_read_gives_segments_on_its_slices(tmp_path, axcodes):
+    made = phantom(degrees=(5, -7, 9))
+    write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, axcodes), duplicate=(3,))
+    ct = read_ct(tmp_path / "series")
+    masks = [Mask.from_array(ct.hu > 150, name="Aorta"), Mask.from_array(ct.hu > 350, name="Spine")]
+    export.export_zip(tmp_path / "e.zip", ct, masks)
+    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
+        archive.extractall(tmp_path / "out")
+    ds = check_segmentation(tmp_path / "out" / "segmentation.dcm", ct, masks)
+    read = {pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID for f in (tmp_path / "series").iterdir()}
+    referenced = {i.ReferencedSOPInstanceUID for i in ds.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+    assert referenced <= read
+    for file in (tmp_path / "out").rglob("*.*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert PATIENT_NAME.encode() not in content
+        assert b"SECRET" not in content
+
+
+def source_frames(folder):
+    """Of every slice in the files: (SOP instance, frame or None) -> its class, its position and its HU."""
+    found = {}
+    for file in Path(folder).iterdir():
+        ds = pydicom.dcmread(file)
+        if "PerFrameFunctionalGroupsSequence" not in ds:
+            hu = ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
+            found[ds.SOPInstanceUID, None] = ds.SOPClassUID, ds.ImagePositionPatient, hu
+            continue
+        frames = zip(ds.pixel_array, ds.PerFrameFunctionalGroupsSequence, strict=True)
+        for number, (stored, group) in enumerate(frames, start=1):
+            value = group.PixelValueTransformationSequence[0]
+            hu = stored * float(value.RescaleSlope) + float(value.RescaleIntercept)
+            position = group.PlanePositionSequence[0].ImagePositionPatient
+            found[ds.SOPInstanceUID, number] = ds.SOPClassUID, position, hu
+    return found
+
+
+def segments_on_source(path, folder):
+    """Checks each frame's place and references; gives (SOP instance, frame) -> pixels, one dictionary a segment."""
+    ds, sources = pydicom.dcmread(path), source_frames(folder)
+    content = Path(path).read_bytes()
+    for secret in (PATIENT_NAME, PATIENT_ID, "Secret", "19500101", "ACC-SECRET"):
+        assert secret.encode() not in content
+    assert str(ds.PatientName) == ds.PatientID == ds.PatientBirthDate == ds.AccessionNumber == ""
+    (series,) = ds.ReferencedSeriesSequence
+    listed = {(i.ReferencedSOPClassUID, i.ReferencedSOPInstanceUID) for i in series.ReferencedInstanceSequence}
+    found = [{} for _ in ds.SegmentSequence]
+    for pixels, group in zip(
+        ds.pixel_array.reshape(-1, ds.Rows, ds.Columns), ds.PerFrameFunctionalGroupsSequence, strict=True
+    ):
+        (source,) = group.DerivationImageSequence[0].SourceImageSequence
+        key = source.ReferencedSOPInstanceUID, source.get("ReferencedFrameNumber")
+        sop_class, position, _ = sources[key]
+        assert source.ReferencedSOPClassUID == sop_class
+        assert (sop_class, key[0]) in listed
+        np.testing.assert_allclose(group.PlanePositionSequence[0].ImagePositionPatient, position, atol=1e-3)
+        holder = group if "SegmentIdentificationSequence" in group else ds.SharedFunctionalGroupsSequence[0]
+        found[holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber - 1][key] = pixels > 0
+    files = {uid for uid, _ in sources}
+    assert {uid for _, uid in listed} == {uid for frames in found for uid, _ in frames} <= files
+    return found, sources
+
+
+def assert_masks_are_thresholds(path, folder, thresholds):
+    """Every source slice above a threshold has its frame, and the frame is exactly that."""
+    found, sources = segments_on_source(path, folder)
+    for frames, low in zip(found, thresholds, strict=True):
+        assert set(frames) == {key for key, (_, _, hu) in sources.items() if (hu > low).any()}
+        for key, pixels in frames.items():
+            np.testing.assert_array_equal(pixels, sources[key][2] > low)
+
+
+def shuffled(n, seed=3):
+    return np.random.default_rng(seed).permutation(n).tolist()
+
+
+@pytest.mark.parametrize(
+    ("axcodes", "degrees"), [("LPS", 0), ("LPI", 0), ("PSL", 0), ("LSA", 0), ("LPS", 14), ("PSR", 9)]
+)
+@pytest.mark.parametrize("sop_class", [EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage])
+def test_a_multi_frame_file_gets_each_mask_on_its_frames(tmp_path, axcodes, degrees, sop_class):
+    made = phantom((24, 20, 18), degrees=(degrees, -degrees / 2, degrees), noise=0)
+    stored, affine = reorient(made.hu, made.affine, axcodes)
+    (tmp_path / "in").mkdir()
+    order = shuffled(stored.shape[2])
+    write_enhanced_ct(tmp_path / "in" / "ct.dcm", stored, affine, order=order, sop_class=sop_class)
+    ct = read_ct(tmp_path / "in" / "ct.dcm")
+    assert ct.notes == ()
+    masks = [Mask.from_array(ct.hu > 50, name="Body"), Mask.from_array(ct.hu > 150, name="Aorta")]  # one in the other
+    assert export.save_dicom_seg(masks, ct, tmp_path / "s.dcm") == []
+    assert_masks_are_thresholds(tmp_path / "s.dcm", tmp_path / "in", (50, 150))
+    segmentation = hd.seg.segread(tmp_path / "s.dcm")
+    (source,) = {uid for uid, _ in source_frames(tmp_path / "in")}
+    assert {uid for _, _, uid in segmentation.get_source_image_uids()} == {source}
+    pixels = segmentation.get_pixels_by_source_frame(
+        source, range(1, len(order) + 1), segment_numbers=[2], assert_missing_frames_are_empty=True
+    )[..., 0]
+    for frame, k in enumerate(order):
+        np.testing.assert_array_equal(pixels[frame] > 0, stored[:, :, k].T > 150)
+    np.testing.assert_allclose(seg_world(segmentation), world(masks[0].array, ct.affine), atol=1e-2)
+
+
+def test_frames_at_the_place_of_others_are_not_referred_to(tmp_path):
+    made = phantom((24, 20, 18), noise=0)
+    stored, affine = reorient(made.hu, made.affine, "LPS")
+    order = [5, *shuffled(18), 9]  # the first of a place is read
+    (tmp_path / "in").mkdir()
+    write_enhanced_ct(tmp_path / "in" / "ct.dcm", stored, affine, order=order)
+    ct = read_ct(tmp_path / "in")
+    export.save_dicom_seg([Mask.from_array(ct.hu > 50)], ct, tmp_path / "s.dcm")
+    (frames,), sources = segments_on_source(tmp_path / "s.dcm", tmp_path / "in")
+    numbers = {number for _, number in frames}
+    assert 1 in numbers
+    assert numbers.isdisjoint({order.index(5, 1) + 1, len(order)})
+    assert len(numbers) == sum((stored[:, :, k] > 50).any() for k in range(18))
+    for key, pixels in frames.items():
+        np.testing.assert_array_equal(pixels, sources[key][2] > 50)
+
+
+def test_a_series_of_several_multi_frame_files(tmp_path):
+    made = phantom((24, 20, 18), noise=0)
+    stored, affine = reorient(made.hu, made.affine, "LPS")
+    (tmp_path / "in").mkdir()
+    write_enhanced_ct(tmp_path / "in" / "a.dcm", stored, affine, order=shuffled(18)[:10], part=1)
+    write_enhanced_ct(tmp_path / "in" / "b.dcm", stored, affine, order=shuffled(18)[10:], part=2)
+    ct = read_ct(tmp_path / "in")
+    assert ct.shape == made.hu.shape
+    export.save_dicom_seg([Mask.from_array(ct.hu > 50), Mask.from_array(ct.hu > 150)], ct, tmp_path / "s.dcm")
+    assert_masks_are_thresholds(tmp_path / "s.dcm", tmp_path / "in", (50, 150))
+    assert len(hd.seg.segread(tmp_path / "s.dcm").segment_numbers) == 2
+
+
+UNEVEN = np.cumsum([0] + [3.0] * 8 + [4.2] * 6 + [2.5] * 3)
+
+
+@pytest.mark.parametrize("axcodes", ["LPS", "PSL"])
+@pytest.mark.parametrize("multi_frame", [False, True])
+def test_unevenly_spaced_slices_take_the_nearest_plane(tmp_path, axcodes, multi_frame):
+    made = phantom((18, 20, 18) if axcodes == "PSL" else (24, 20, 18), degrees=(6, 0, 4), noise=0)
+    stored, affine = reorient(made.hu, made.affine, axcodes)
+    if multi_frame:
+        (tmp_path / "in").mkdir()
+        write_enhanced_ct(tmp_path / "in" / "ct.dcm", stored, affine, order=shuffled(18), positions_mm=UNEVEN)
+    else:
+        write_dicom_series(tmp_path / "in", stored, affine, positions_mm=UNEVEN)
+    ct = read_ct(tmp_path / "in")
+    assert ct.dicom.uneven
+    masks = [Mask.from_array(ct.hu > 50, name="Body"), Mask.from_array(ct.hu > 150, name="Aorta")]
+    export.export_zip(tmp_path / "e.zip", ct, masks)
+    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
+        archive.extract("segmentation.dcm", tmp_path)
+        assert "unevenly spaced" in archive.read("README.txt").decode("utf-8")
+    found, sources = segments_on_source(tmp_path / "segmentation.dcm", tmp_path / "in")
+    assert "nearest" in pydicom.dcmread(tmp_path / "segmentation.dcm").ContentDescription
+    assert len(hd.seg.segread(tmp_path / "segmentation.dcm").segment_numbers) == 2
+    # Each pixel of each source slice, put into the scan by its own header: the mask of the voxel that holds it.
+    columns, rows = (n.astype(float) for n in np.meshgrid(*map(np.arange, stored.shape[:2])))
+    steps = (np.diag([-1, -1, 1]) @ affine[:3, :2]).T  # LPS
+    for frames, mask in zip(found, masks, strict=True):
+        for key, (_, position, _) in sources.items():
+            lps = np.array(position, float) + columns[..., None] * steps[0] + rows[..., None] * steps[1]
+            i, j, k = np.moveaxis(np.rint(ct.ras_mm_to_ijk(lps * (-1, -1, 1))).astype(int), -1, 0)
+            expected = mask.array[i, j, k]  # beyond the last voxel this fails: every slice lies in the grid
+            np.testing.assert_array_equal(frames.get(key, np.zeros_like(expected)), expected)
+            assert (key in frames) == expected.any()
+    on_source = sum(int((frames > 0).sum()) for frames in found[1].values())
+    there = sum(int((hu > 150).sum()) for _, _, hu in sources.values())
+    assert on_source == pytest.approx(there, rel=0.15)
+
+
+def test_a_mask_between_the_slices_is_told_to_be_missing(tmp_path):
+    made = phantom((24, 20, 18), noise=0)
+    at = np.delete(UNEVEN, 12)  # a wide gap among uneven ones: a plane next to no slice
+    write_dicom_series(tmp_path / "in", *reorient(made.hu[:, :, :17], made.affine, "LPS"), positions_mm=at)
+    ct = read_ct(tmp_path / "in")
+    free = sorted(set(range(ct.source.shape[2])) - set(ct.dicom.planes))
+    assert ct.dicom.uneven
+    assert free
+    array = np.zeros(ct.source.shape, bool)
+    array[4:9, 4:9, free[0]] = True
+    lost = Mask.from_array(to_canonical(array, ct.source.affine)[0], name="Between")
+    notes = export.save_dicom_seg([lost, Mask.from_array(ct.hu > 50, name="Body")], ct, tmp_path / "s.dcm")
+    assert any("on no slice of the series: Between" in note for note in notes)
+    assert [s.SegmentLabel for s in pydicom.dcmread(tmp_path / "s.dcm").SegmentSequence] == ["Body"]
