@@ -287,16 +287,18 @@ def test_a_series_of_several_multi_frame_files(tmp_path):
 UNEVEN = np.cumsum([0] + [3.0] * 8 + [4.2] * 6 + [2.5] * 3)
 
 
-@pytest.mark.parametrize("axcodes", ["LPS", "PSL"])
-@pytest.mark.parametrize("multi_frame", [False, True])
-def test_unevenly_spaced_slices_take_the_nearest_plane(tmp_path, axcodes, multi_frame):
+@pytest.mark.parametrize(
+    ("axcodes", "multi_frame", "tilt"),
+    [("LPS", False, 0), ("PSL", False, 0), ("LPS", True, 0), ("PSL", True, 0), ("LPS", False, 12)],
+)
+def test_unevenly_spaced_slices_take_the_nearest_plane(tmp_path, axcodes, multi_frame, tilt):
     made = phantom((18, 20, 18) if axcodes == "PSL" else (24, 20, 18), degrees=(6, 0, 4), noise=0)
     stored, affine = reorient(made.hu, made.affine, axcodes)
     if multi_frame:
         (tmp_path / "in").mkdir()
         write_enhanced_ct(tmp_path / "in" / "ct.dcm", stored, affine, order=shuffled(18), positions_mm=UNEVEN)
     else:
-        write_dicom_series(tmp_path / "in", stored, affine, positions_mm=UNEVEN)
+        write_dicom_series(tmp_path / "in", stored, affine, positions_mm=UNEVEN, tilt_degrees=tilt)
     ct = read_ct(tmp_path / "in")
     assert ct.dicom.uneven
     masks = [Mask.from_array(ct.hu > 50, name="Body"), Mask.from_array(ct.hu > 150, name="Aorta")]

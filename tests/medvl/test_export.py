@@ -13,6 +13,7 @@ import trimesh
 import medvl.export as export
 from medvl.errors import ExportError
 from medvl.geometry import SourceGeometry
+from medvl.lengths import Length
 from medvl.masks import Mask
 from medvl.measure import measure
 from medvl.readers import read_ct
@@ -123,6 +124,8 @@ def test_other_grid_wrong_suffix_and_nothing_to_write(tmp_path):
     for masks in ([], [empty]):
         with pytest.raises(ExportError, match="no mask"):
             export.export_zip(tmp_path / "e.zip", ct, masks)
+        with pytest.raises(ExportError, match="no mask"):
+            export.export_zip(tmp_path / "e.zip", ct, masks, ("labels",), [Length("axial", 2, (1, 1, 2), (4, 5, 2))])
     with pytest.raises(ExportError, match="Unknown export format obj"):
         export.export_zip(tmp_path / "e.zip", ct, [blob(ct)], formats=("obj",))
     with pytest.raises(ExportError, match="DICOM"):
@@ -240,3 +243,22 @@ def test_zip_of_a_nifti_says_why_there_is_no_dicom_seg(tmp_path):
     with zipfile.ZipFile(tmp_path / "e.zip") as archive:
         assert "was read from NIfTI" in archive.read("README.txt").decode()
     assert export.export_zip(tmp_path / "f.zip", ct, [blob(ct)], formats=("csv",)) == ["README.txt", "measurements.csv"]
+
+
+@pytest.mark.parametrize("formats", [export.FORMATS, ("csv",)])
+def test_lengths_go_with_the_measurements_and_without_masks(tmp_path, formats):
+    ct = volume("PIR", degrees=9)
+    lengths = [Length("axial", 2, (1.0, 1.0, 2.0), (4.5, 5.0, 2.0)), Length("coronal", 0, (0, 0, 0), (3, 0, 3))]
+    assert "lengths.csv" in export.export_zip(tmp_path / "e.zip", ct, [blob(ct)], formats, lengths)
+    assert "lengths.csv" not in export.export_zip(tmp_path / "f.zip", ct, [blob(ct)], ("labels",), lengths)
+    assert "lengths.csv" not in export.export_zip(tmp_path / "g.zip", ct, [blob(ct)], formats)
+    names = export.export_zip(tmp_path / "h.zip", ct, [], formats, lengths)
+    assert names == ["README.txt", "lengths.csv", "measurements.csv"]
+    with zipfile.ZipFile(tmp_path / "h.zip") as archive:
+        rows = list(csv.DictReader(archive.read("lengths.csv").decode().splitlines()))
+        assert archive.read("measurements.csv").decode().splitlines() == [",".join(export.CSV_COLUMNS)]
+        assert "only the lengths were written" in archive.read("README.txt").decode()
+    assert [(row["plane"], row["slice_from_1"]) for row in rows] == [("axial", "3"), ("coronal", "1")]
+    with pytest.raises(ExportError, match="out of the scan"):
+        export.export_zip(tmp_path / "i.zip", ct, [], formats, [Length("axial", 2, (1, 1, 2), (400, 5, 2))])
+    assert not (tmp_path / "i.zip").exists()
