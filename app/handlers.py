@@ -293,7 +293,7 @@ class Handlers:
         if VOXEL_KINDS.intersection(include):
             session.board.mark_saved(chosen)
         return {
-            "export": panel.export_value(session, path),
+            "export": panel.export_value(session, path, "" if chosen else "No masks: only the lengths were written."),
             "viewer": viewer_value(session.board, busy=session.busy),
         }
 

@@ -129,8 +129,8 @@ def export_kinds(session: CaseSession) -> list[str]:
     return [kind for kind, _, _ in EXPORTS if kind != "dicom_seg" or session.ct.dicom is not None]
 
 
-def export_value(session: CaseSession, path: Path | None = None) -> dict[str, Any]:
-    """The choices, and the file that is ready."""
+def export_value(session: CaseSession, path: Path | None = None, note: str = "") -> dict[str, Any]:
+    """The choices, the file that is ready, and what there is to say of it."""
     possible = export_kinds(session)
     kinds = [
         {
@@ -149,4 +149,4 @@ def export_value(session: CaseSession, path: Path | None = None) -> dict[str, An
             "name": path.name,
             "size_mb": round(stat.st_size / 1e6, 2),
         }
-    return {"kinds": kinds, "file": file}
+    return {"kinds": kinds, "file": file, "note": note}

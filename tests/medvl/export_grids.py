@@ -88,3 +88,9 @@ def check_segmentation(path, ct, masks):
     for mask, array in zip(masks, found, strict=True):
         np.testing.assert_allclose(world(array, ct.source.affine), world(mask.array, ct.affine), atol=1e-3)
     return ds
+
+
+def seg_world(segmentation):
+    """Places of the first segment's voxels in RAS mm, as highdicom sees them, in the order of ``world``."""
+    volume = segmentation.get_volume(segment_numbers=[1], combine_segments=True)
+    return world(volume.array > 0, np.diag([-1, -1, 1, 1]) @ volume.affine)

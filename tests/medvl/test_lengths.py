@@ -33,11 +33,11 @@ def test_a_length_in_mm_with_both_ends_in_ras(tmp_path):
     ]
     expected = [math.hypot(4 * 0.9, 5 * 1.3), 8 * 2.5, math.hypot(11 * 1.3, 9 * 2.5)]
     assert [float(r["length_mm"]) for r in found] == pytest.approx(expected, abs=0.006)
-    origin = np.array([-71.5, 43.25, -310.125])
+    origin = -71.5, 43.25, -310.125
     start = [float(found[0][f"start_{axis}_mm"]) for axis in "ras"]
     end = [float(found[0][f"end_{axis}_mm"]) for axis in "ras"]
-    np.testing.assert_allclose(start, origin + (1.5 * 0.9, 2 * 1.3, 4 * 2.5), atol=0.006)
-    np.testing.assert_allclose(end, origin + (5.5 * 0.9, 7 * 1.3, 4 * 2.5), atol=0.006)
+    np.testing.assert_allclose(start, np.add(origin, (1.5 * 0.9, 2 * 1.3, 4 * 2.5)), atol=0.006)
+    np.testing.assert_allclose(end, np.add(origin, (5.5 * 0.9, 7 * 1.3, 4 * 2.5)), atol=0.006)
 
 
 def test_an_oblique_scan_keeps_the_length(tmp_path):
