@@ -106,7 +106,7 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
     builder = HounsfieldBuilder(shape)
     _fill(builder, slices, grid, offsets if shifted else None, job)
     builder.check()
-    frames = None if first.frame is None else tuple((s.frame or 0) + 1 for s in slices)
+    frames = None if first.frame is None else tuple(s.frame + 1 for s in slices)
     dicom = DicomReference(tuple(s.header for s in slices), tuple(grid.planes.tolist()), frames, grid.uneven)
     expect_hu = job.expect == "CT" and chosen.modality == "CT"
     return Loaded(builder.array, affine, "DICOM", notes + builder.notes(expect_hu), dicom)

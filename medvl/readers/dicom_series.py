@@ -75,9 +75,10 @@ class Slice:
         return np.cross(self.orientation[0], self.orientation[1])
 
     def like(self, other: Slice) -> bool:
-        """True if both fit into one volume: size, spacing and orientation."""
+        """True if both fit into one volume: size, spacing, orientation; and both or none are frames of a file."""
         return (
             self.size == other.size
+            and (self.frame is None) == (other.frame is None)
             and np.allclose(self.spacing, other.spacing, rtol=1e-3)
             and np.allclose(self.orientation, other.orientation, atol=2e-3)
         )
@@ -274,8 +275,8 @@ def in_order(series: Series) -> tuple[list[Slice], list[str]]:
     slices = max(groups, key=len)
     if len(groups) > 1:
         notes.append(
-            f"{len(series.slices) - len(slices)} slices of the series have another size, spacing or direction and were "
-            "left out."
+            f"{len(series.slices) - len(slices)} slices of the series have another size, spacing, direction or kind of "
+            "file and were left out."
         )
     seen = {(s.header.get("SOPInstanceUID"), s.frame): s for s in reversed(slices)}
     copies = len(slices) - len(seen)

@@ -334,6 +334,16 @@ def test_enhanced_multiframe(slope, rle, ct, stored, tmp_path):
         assert "secret" not in str(header).lower()
 
 
+def test_single_slices_beside_a_multi_frame_file(ct, stored, tmp_path):
+    volume, affine = stored
+    write_dicom_series(tmp_path / "d", volume[:, :, :5], affine, series=9)
+    write_enhanced_ct(tmp_path / "d" / "ct.dcm", *stored)
+    read = read_ct(tmp_path / "d")
+    np.testing.assert_allclose(read.hu, ct.hu, atol=1)
+    assert len(read.dicom.frames) == 18
+    note(read, "5 slices", "kind of file")
+
+
 @pytest.mark.parametrize(
     ("faults", "match"),
     [
