@@ -105,7 +105,11 @@ def test_a_multi_frame_file_gets_each_mask_on_its_frames(tmp_path, axcodes, degr
 
 def test_a_series_that_another_program_made_into_one_file(tmp_path):
     made = phantom((24, 20, 18), noise=0)
-    folder = write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, "LPI"))
+
+    def edit(ds, k):
+        ds.Manufacturer = "None"  # some releases of highdicom ask for it
+
+    folder = write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, "LPI"), edit=edit)
     series = [pydicom.dcmread(file) for file in folder.iterdir()]
     (tmp_path / "in").mkdir()
     converted = hd.legacy.LegacyConvertedEnhancedCTImage(series, "1.2.3.4", 55, "1.2.3.5", 1)
