@@ -26,7 +26,7 @@ from medvl.volume import CTVolume
 from . import edits, panel, surface
 from .case_session import CaseSession
 from .chat_panel import chat_value
-from .inputs import read_prompt
+from .inputs import read_lengths, read_prompt
 from .report_panel import report_value
 from .scans import Sample, SampleShelf, read_upload
 from .sessions import SessionStore
@@ -281,14 +281,19 @@ class Handlers:
         if not include:
             raise ExportError("Choose at least one kind of file to export.")
         chosen = [mask for mask in session.case.masks.values() if not mask.empty]
-        if not chosen:
-            raise ExportError("There is no mask to export. Click a structure or draw a box round it first.")
+        lengths = read_lengths(data.get("lengths"), session.token, session.ct)
+        if not chosen and not (lengths and "csv" in include):
+            raise ExportError(
+                "There is no mask to export. Choose Measurements to export the lengths alone."
+                if lengths
+                else "There is no mask to export. Click a structure or draw a box round it first."
+            )
         path = session.folder / EXPORT_NAME
-        export_zip(path, session.ct, chosen, formats=include)
+        export_zip(path, session.ct, chosen, formats=include, lengths=lengths)
         if VOXEL_KINDS.intersection(include):
             session.board.mark_saved(chosen)
         return {
-            "export": panel.export_value(session, path),
+            "export": panel.export_value(session, path, "" if chosen else "No masks: only the lengths were written."),
             "viewer": viewer_value(session.board, busy=session.busy),
         }
 

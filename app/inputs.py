@@ -1,16 +1,18 @@
-"""What the browser sends, checked: prompts and names. Anything may arrive here."""
+"""What the browser sends, checked: prompts, lengths and names. Anything may arrive here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from medvl.errors import PromptError
+from medvl.errors import ExportError, PromptError
+from medvl.lengths import Length
 from medvl.prompts import Box, Point
 from medvl.volume import CTVolume
 
 NAME_LENGTH = 60
 QUESTION_LENGTH = 1000
 SENTENCE_LENGTH = 2000
+MAX_LENGTHS = 500
 
 
 def read_prompt(data: Any, ct: CTVolume) -> Point | Box:
@@ -34,6 +36,48 @@ def _index(value: Any) -> tuple[int, int, int]:
     if any(isinstance(v, bool) or not isinstance(v, int | float) or v % 1 != 0 for v in value):
         raise PromptError("Voxel indices are whole numbers.")
     return tuple(int(v) for v in value)
+
+
+def read_lengths(data: Any, token: str, ct: CTVolume) -> list[Length]:
+    """The lengths of the viewer's ruler, for an export.
+
+    Args:
+        data: ``{"scan": token, "list": [{"plane", "slice", "ends": [[i, j, k], [i, j, k]]}, ...]}``, or None.
+        token: of the open scan.
+        ct: the open scan.
+
+    Raises:
+        ExportError: they are of another scan, too many, or one of them is none.
+    """
+    if data is None:
+        return []
+    listed = data.get("list") if isinstance(data, dict) else None
+    if not isinstance(listed, list):
+        raise ExportError("The lengths came in a form that cannot be read. Reload the page.")
+    if not listed:
+        return []
+    if data.get("scan") != token:
+        raise ExportError("The lengths were drawn on another scan. Wait until the new one is shown, then export again.")
+    if len(listed) > MAX_LENGTHS:
+        raise ExportError(f"At most {MAX_LENGTHS} lengths are exported; these are {len(listed)}. Remove some.")
+    return [_length(one).check(ct) for one in listed]
+
+
+def _length(data: Any) -> Length:
+    data = data if isinstance(data, dict) else {}
+    plane, number, ends = data.get("plane"), data.get("slice"), data.get("ends")
+    places = ends if isinstance(ends, list) and len(ends) == 2 else [None, None]
+    if not isinstance(plane, str) or isinstance(number, bool) or not isinstance(number, int):
+        raise ExportError("A length has a plane and the index of a slice; one of these has not.")
+    for place in places:
+        if not isinstance(place, list) or len(place) != 3 or not all(map(_is_number, place)):
+            raise ExportError("A length has two ends of three numbers each; one of these has not.")
+    start, end = (tuple(float(n) for n in place) for place in places)
+    return Length(plane, number, start, end)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6  # not NaN, not endless
 
 
 def clean_name(value: Any) -> str:

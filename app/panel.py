@@ -23,7 +23,7 @@ EXPORTS = (
     ("masks", "Single masks", "NIfTI, one file each"),
     ("dicom_seg", "DICOM-SEG", "refers to the source slices"),
     ("stl", "Surfaces", "STL in mm"),
-    ("csv", "Measurements", "CSV"),
+    ("csv", "Measurements", "CSV of masks and lengths"),
 )
 
 
@@ -38,7 +38,7 @@ def facts_html() -> gr.HTML:
 
 
 def export_html() -> gr.HTML:
-    """Choice of files and the download; event ``export`` with ``{"include": [...]}``."""
+    """Choice of files and the download; event ``export`` with ``{"include": [...], "lengths": ...}``."""
     return panel_html("export", {"kinds": [], "masks": 0, "file": None})
 
 
@@ -129,16 +129,14 @@ def export_kinds(session: CaseSession) -> list[str]:
     return [kind for kind, _, _ in EXPORTS if kind != "dicom_seg" or session.ct.dicom is not None]
 
 
-def export_value(session: CaseSession, path: Path | None = None) -> dict[str, Any]:
-    """The choices, and the file that is ready."""
+def export_value(session: CaseSession, path: Path | None = None, note: str = "") -> dict[str, Any]:
+    """The choices, the file that is ready, and what there is to say of it."""
     possible = export_kinds(session)
-    came = session.ct.file_format == "DICOM"
-    never = "not for multi-frame or uneven DICOM" if came else "only for scans that came as DICOM"
     kinds = [
         {
             "id": kind,
             "label": label,
-            "hint": hint if kind in possible else never,
+            "hint": hint if kind in possible else "only for scans that came as DICOM",
             "possible": kind in possible,
         }
         for kind, label, hint in EXPORTS
@@ -151,4 +149,4 @@ def export_value(session: CaseSession, path: Path | None = None) -> dict[str, An
             "name": path.name,
             "size_mb": round(stat.st_size / 1e6, 2),
         }
-    return {"kinds": kinds, "file": file}
+    return {"kinds": kinds, "file": file, "note": note}

@@ -9,12 +9,12 @@ from os import PathLike
 
 import highdicom as hd
 import numpy as np
-from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from skimage.color import rgb2lab
 
+from .dicom_sources import Place, places, refer_to_frames, source_images
 from .errors import ExportError
 from .geometry import restore
 from .masks import Mask
@@ -46,16 +46,6 @@ FINDINGS: dict[str, Code] = {
 # Paired organs; DICOM says the side by a modifier of the property type.
 SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
 _PAIRED = {"kidney", "lung", "adrenal gland", "adrenal", "rib", "femur", "scapula", "clavicle", "humerus"}
-# What may go on from the source headers: identifiers of study and slice, geometry. Nothing about a person.
-_KEPT = (
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
-    "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "SliceThickness",
-    "SpacingBetweenSlices", "ImageType", "InstanceNumber",
-)  # fmt: skip
-_NEEDED = (
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Rows", "Columns",
-    "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
-)  # fmt: skip
 
 
 def property_codes(name: str) -> tuple[Code, Code, Code | None]:
@@ -73,71 +63,21 @@ def property_codes(name: str) -> tuple[Code, Code, Code | None]:
     return codes.SCT.Tissue, codes.SCT.Tissue, None
 
 
-def places(ct: CTVolume) -> dict[int, tuple[int, int]]:
-    """Where the source slices lie on the grid the masks go back to.
-
-    Returns:
-        Source slice -> first column and first row of the grid that it covers: (0, 0), but for a tilted series, whose
-        slices were shifted within their planes. Slices that were filled in are left out.
-
-    Raises:
-        ExportError: the CT was no DICOM series, was resampled, or its headers are incomplete.
-    """
-    if ct.dicom is None:
-        why = (
-            "this one is a multi-frame file, or was interpolated at reading (unevenly spaced slices)"
-            if ct.file_format == "DICOM"
-            else f"this scan was read from {ct.file_format}"
-        )
-        raise ExportError(f"DICOM-SEG refers to the slices of a DICOM series, but {why}. Export NIfTI instead.")
-    headers, shape = ct.dicom.headers, tuple(ct.source.shape)
-    if len(headers) != shape[2]:
-        raise ExportError(
-            f"The scan has {shape[2]} slices but {len(headers)} DICOM headers, so slices were dropped or filled in at "
-            "reading. Export NIfTI instead of DICOM-SEG."
-        )
-    return {index: _place(header, index, ct) for index, header in enumerate(headers) if header is not None}
-
-
-def _place(header: Dataset, index: int, ct: CTVolume) -> tuple[int, int]:
-    """First column and row of the grid's plane ``index`` that the slice covers."""
-    missing = [key for key in _NEEDED if header.get(key) in (None, "")]
-    if missing:
-        raise ExportError(f"DICOM-SEG needs {', '.join(missing)}, which slice {index} lacks. Export NIfTI instead.")
-    affine = ct.source.affine
-    position = np.array([float(v) for v in header.ImagePositionPatient]) * (-1, -1, 1)  # LPS -> RAS
-    steps = np.array([float(v) for v in header.ImageOrientationPatient]).reshape(2, 3) * (-1, -1, 1)
-    row_mm, column_mm = (float(v) for v in header.PixelSpacing)
-    in_plane = np.stack([steps[0] * column_mm, steps[1] * row_mm], axis=1)
-    # Columns, rows and slices from the plane's corner; an upright grid of a tilted series is met to half a pixel.
-    apart = np.linalg.solve(affine[:3, :3], position - affine[:3, 3] - affine[:3, 2] * index)
-    first = np.rint(apart[:2]).astype(int)
-    last = first + np.array([int(header.Columns), int(header.Rows)])
-    off_mm = abs(apart[2]) * np.linalg.norm(affine[:3, 2])
-    if (
-        not np.allclose(in_plane, affine[:3, :2], atol=1e-3)
-        or off_mm > max(0.05, 0.1 * np.linalg.norm(affine[:3, 2]))
-        or (first < 0).any()
-        or (last > ct.source.shape[:2]).any()
-    ):
-        raise ExportError(
-            f"The grid of the scan is not that of its DICOM slices (slice {index} differs): it was resampled at "
-            "reading. Export NIfTI instead of DICOM-SEG."
-        )
-    return int(first[0]), int(first[1])
-
-
-def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) -> None:
+def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) -> list[str]:
     """Write masks as one binary DICOM Segmentation, a segment each; masks may overlap.
 
-    Only slices with voxels become frames; each refers to its source slice. Study, frame of reference and slice UIDs
-    are those of the source; patient fields are empty. What lies on a slice that was filled in at reading, or beside
-    the slices of a tilted series, has no source and is left out.
+    Only slices with voxels become frames; each refers to its source slice, or to its frame of a multi-frame file.
+    Study, frame of reference and slice UIDs are those of the source; patient fields are empty. What lies on a slice
+    that was filled in at reading, or beside the slices of a tilted series, has no source and is left out. Where the
+    slices were interpolated to even spacing, each takes the mask of the grid's nearest plane.
 
     Args:
         masks: the objects; empty ones are left out.
         ct: the scan they were drawn on, read from DICOM.
         path: file to write, usually ``.dcm``.
+
+    Returns:
+        Notes for a person: what was left out, what is approximate.
 
     Raises:
         ExportError: nothing to write, another grid, or no usable DICOM source.
@@ -148,17 +88,28 @@ def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
     if any(tuple(m.shape) != tuple(ct.shape) for m in masks):
         raise ExportError("A mask lies on another grid than the scan. Export it with the scan it was drawn on.")
     placed = places(ct)
-    if len(placed) < ct.source.shape[2]:
-        real = list(placed)
-        masks = [m for m in masks if restore(m.array, ct.affine, ct.source)[:, :, real].any()]
+    notes = []
+    real = sorted({place.plane for place in placed})
+    if len(real) < ct.source.shape[2]:
+        there = [restore(m.array, ct.affine, ct.source)[:, :, real].any() for m in masks]
+        lost = [m.name for m, on_slice in zip(masks, there, strict=True) if not on_slice]
+        notes = [f"Not in the DICOM-SEG, because on no slice of the series: {name}" for name in lost]
+        masks = [m for m, on_slice in zip(masks, there, strict=True) if on_slice]
     used, pixels = _pixels(masks, ct, placed)
     if not used:
         raise ExportError("The masks lie on no slice of the DICOM series. Export NIfTI instead.")
-    sources = [_clean_header(ct.dicom.headers[s]) for s in used]
+    about = "Research use only, not for diagnosis"
+    if ct.dicom.uneven:
+        about += "; nearest interpolated plane"  # 64 characters at most
+        notes.append(
+            "The slices of the series are unevenly spaced. In the DICOM-SEG each has the masks of the nearest plane of "
+            f"the even grid, at most {max(placed[n].off_mm for n in used):.2f} mm away; the other files lie on that "
+            "grid."
+        )
     described = [_describe(number, mask) for number, mask in enumerate(masks, start=1)]
     try:
         segmentation = hd.seg.Segmentation(
-            source_images=sources,
+            source_images=source_images(ct, used),
             pixel_array=pixels,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=described,
@@ -172,7 +123,7 @@ def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
             device_serial_number="0",
             series_description="MedVL-SAM2, research use only",
             content_label="SEGMENTATION",
-            content_description="Research use only, not for diagnosis",
+            content_description=about,
             transfer_syntax_uid=ExplicitVRLittleEndian,
             omit_empty_frames=True,
         )
@@ -180,28 +131,29 @@ def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) ->
         raise ExportError(
             "The headers of the DICOM series do not allow a DICOM-SEG that refers to it. Export NIfTI instead."
         ) from error
+    refer_to_frames(segmentation, ct, used)
     segmentation.SpecificCharacterSet = "ISO_IR 192"  # UTF-8, for the names
     segmentation.save_as(path)
+    return notes
 
 
-def _pixels(masks: Sequence[Mask], ct: CTVolume, placed: dict[int, tuple[int, int]]) -> tuple[list[int], np.ndarray]:
+def _pixels(masks: Sequence[Mask], ct: CTVolume, placed: Sequence[Place]) -> tuple[list[int], np.ndarray]:
     """Source slices that hold voxels, and their pixels: label map ``[s, row, column]``, or one more axis on overlap."""
-    size = next((int(h.Rows), int(h.Columns)) for h in ct.dicom.headers if h is not None)
+    size = int(ct.dicom.headers[0].Rows), int(ct.dicom.headers[0].Columns)
 
     def frames(array: np.ndarray, slices: Sequence[int]) -> np.ndarray:
         """The source slices' parts of a canonical bool array, ``[slice, row, column]``."""
         planes = restore(array, ct.affine, ct.source).transpose(2, 1, 0)
         out = np.zeros((len(slices), *size), bool)
-        for n, k in enumerate(slices):
-            column, row = placed[k]
-            out[n] = planes[k, row : row + size[0], column : column + size[1]]
+        for n, index in enumerate(slices):
+            plane, column, row, _ = placed[index]
+            out[n] = planes[plane, row : row + size[0], column : column + size[1]]
         return out
 
     anywhere = np.zeros(ct.shape, bool)
     for mask in masks:
         anywhere[mask.box.slices] |= mask.block
-    hold = frames(anywhere, list(placed)).any(axis=(1, 2))
-    keep = [k for k, held in zip(placed, hold.tolist(), strict=True) if held]
+    keep = np.flatnonzero(frames(anywhere, range(len(placed))).any(axis=(1, 2))).tolist()
     shape = (len(keep), *size)
     overlap = any((a.block & b.region(a.box)).any() for n, a in enumerate(masks) for b in masks[n + 1 :])
     if overlap:
@@ -215,20 +167,6 @@ def _pixels(masks: Sequence[Mask], ct: CTVolume, placed: dict[int, tuple[int, in
         else:
             pixels[inside] = n + 1
     return keep, pixels
-
-
-def _clean_header(header: Dataset) -> Dataset:
-    """A copy with the allowed fields only, and the empty fields that highdicom expects to find."""
-    clean = Dataset()
-    for keyword in _KEPT:
-        if header.get(keyword) not in (None, ""):
-            setattr(clean, keyword, header.get(keyword))
-    clean.Modality = header.get("Modality") or "CT"
-    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
-        setattr(clean, keyword, "")
-    clean.StudyDate = clean.StudyTime = None
-    clean.SliceThickness = header.get("SliceThickness") or None
-    return clean
 
 
 def _describe(number: int, mask: Mask) -> hd.seg.SegmentDescription:

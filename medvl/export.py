@@ -21,18 +21,20 @@ import nibabel as nib
 import numpy as np
 
 from .errors import ExportError
+from .export_readme import NOTICE, readme
 from .geometry import restore
+from .lengths import Length, save_lengths_csv
 from .masks import Mask
 from .measure import Measurement, measure
 from .surfaces import surface
 from .volume import CTVolume
 
 FORMATS = ("labels", "masks", "stl", "csv", "dicom_seg")
-NOTICE = "Research use only, not for diagnosis."
 STL_TRIANGLES = 300_000
 CSV_COLUMNS = (
     "label", "name", "voxels", "volume_ml", "mean_hu", "sd_hu", "longest_diameter_mm",
-    "centroid_r_mm", "centroid_a_mm", "centroid_s_mm", "slice_first", "slice_last",
+    "centroid_r_mm", "centroid_a_mm", "centroid_s_mm", "first_axial_slice_from_1",
+    "last_axial_slice_from_1",
 )  # fmt: skip
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 _STL_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -142,7 +144,8 @@ def save_measurements_csv(
 ) -> None:
     """Write one row a mask, UTF-8, units in the column names; what an empty mask does not have is left blank.
 
-    ``slice_first`` and ``slice_last`` count the axial slices of the canonical volume from the feet, from 0.
+    ``first_axial_slice_from_1`` and ``last_axial_slice_from_1`` count the axial slices from the feet and from 1, as the
+    viewer and the chat do; both are part of the mask. (``Measurement.slice_range`` is the same as indices, from 0.)
 
     Args:
         masks: the objects, in the order of the label map.
@@ -157,16 +160,15 @@ def save_measurements_csv(
         for value, (mask, m) in enumerate(zip(masks, measurements, strict=True), start=1):
             numbers = [m.mean_hu, m.sd_hu, m.longest_diameter_mm, *(m.centroid_ras_mm or (None,) * 3)]
             shown = ["" if n is None else f"{n:.2f}" for n in numbers]
-            writer.writerow(
-                [value, _cell(mask.name), m.voxels, f"{m.volume_ml:.4f}", *shown, *(m.slice_range or ("", ""))]
-            )
+            slices = [k + 1 for k in m.slice_range] if m.slice_range else ["", ""]
+            writer.writerow([value, _cell(mask.name), m.voxels, f"{m.volume_ml:.4f}", *shown, *slices])
 
 
-def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) -> None:
-    """Write masks as a DICOM Segmentation; see ``medvl.dicom_seg.save_dicom_seg``."""
+def save_dicom_seg(masks: Sequence[Mask], ct: CTVolume, path: str | PathLike) -> list[str]:
+    """Write masks as a DICOM Segmentation, and return notes; see ``medvl.dicom_seg.save_dicom_seg``."""
     from .dicom_seg import save_dicom_seg as save  # highdicom takes a second to import
 
-    save(masks, ct, path)
+    return save(masks, ct, path)
 
 
 def safe_name(name: str, taken: set[str] | None = None) -> str:
@@ -191,47 +193,63 @@ def safe_name(name: str, taken: set[str] | None = None) -> str:
 
 
 def export_zip(
-    path: str | PathLike, ct: CTVolume, masks: Sequence[Mask], formats: Sequence[str] = FORMATS
+    path: str | PathLike,
+    ct: CTVolume,
+    masks: Sequence[Mask],
+    formats: Sequence[str] = FORMATS,
+    lengths: Sequence[Length] = (),
 ) -> list[str]:
     """Write the masks in several formats into one zip with a README.txt.
 
-    ``labels`` label map and its list, ``masks`` one NIfTI a mask, ``stl`` one surface a mask, ``csv`` measurements,
-    ``dicom_seg`` a DICOM Segmentation. With the default formats, DICOM-SEG is left out when the scan did not come as
-    DICOM, and the voxel files when the scan was resampled at reading; README.txt says so. Empty masks are left out.
+    ``labels`` label map and its list, ``masks`` one NIfTI a mask, ``stl`` one surface a mask, ``csv`` measurements and
+    lengths, ``dicom_seg`` a DICOM Segmentation. With the default formats, DICOM-SEG is left out when the scan did not
+    come as DICOM, and the voxel files when the scan was resampled at reading; README.txt says so. Empty masks are left
+    out. Lengths without masks give the two CSV files only, that of the measurements without rows.
 
     Args:
         path: zip to write; appears only when complete.
         ct: the scan the masks were drawn on.
         masks: the objects.
         formats: any of ``FORMATS``.
+        lengths: drawn on the same scan.
 
     Returns:
         Names in the zip.
 
     Raises:
-        ExportError: no mask with voxels, an unknown format, or none of the formats can be written.
+        ExportError: no mask with voxels and no length that is asked for, an unknown format, a length beside the scan,
+            or none of the formats can be written.
     """
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise ExportError(f"Unknown export format {', '.join(unknown) or '(none)'}: choose from {', '.join(FORMATS)}.")
+    lengths = [length.check(ct) for length in lengths] if "csv" in formats else []
     full = [m for m in masks if not m.empty]
-    if not full:
+    if not full and not lengths:
         raise ExportError("There is no mask with voxels to export. Segment something first.")
     notes = [f"Left out, because empty: {m.name}" for m in masks if m.empty]
+    if not full:
+        formats = ["csv"]
+        notes.append("There is no mask with voxels: only the lengths were written.")
     with tempfile.TemporaryDirectory(prefix="medvl-export-") as scratch:
         folder = Path(scratch)
-        failures = _write_formats(folder, ct, full, formats)
+        failures, more = _write_formats(folder, ct, full, formats)
         if len(failures) == len(set(formats)):
             raise failures[0]
-        notes += [str(failure) for failure in failures]
-        (folder / "README.txt").write_text(_readme(ct, full, notes), encoding="utf-8")
+        notes += [str(failure) for failure in failures] + more
+        if lengths:
+            save_lengths_csv(lengths, ct, folder / "lengths.csv")
+        (folder / "README.txt").write_text(readme(ct, full, notes), encoding="utf-8")
         return _zip(folder, Path(path))
 
 
-def _write_formats(folder: Path, ct: CTVolume, masks: list[Mask], formats: Sequence[str]) -> list[ExportError]:
+def _write_formats(
+    folder: Path, ct: CTVolume, masks: list[Mask], formats: Sequence[str]
+) -> tuple[list[ExportError], list[str]]:
+    """Write what can be written; also why some could not, and notes on those that could."""
     taken: set[str] = set()
     stems = [safe_name(mask.name, taken) for mask in masks]
-    failures = []
+    failures, notes = [], []
     for kind in (f for f in FORMATS if f in formats):
         try:
             if kind == "labels":
@@ -239,7 +257,7 @@ def _write_formats(folder: Path, ct: CTVolume, masks: list[Mask], formats: Seque
             elif kind == "csv":
                 save_measurements_csv(masks, ct, folder / "measurements.csv")
             elif kind == "dicom_seg":
-                save_dicom_seg(masks, ct, folder / "segmentation.dcm")
+                notes += save_dicom_seg(masks, ct, folder / "segmentation.dcm")
             else:
                 save, suffix = (save_mask, ".nii.gz") if kind == "masks" else (save_stl, ".stl")
                 (folder / kind).mkdir()
@@ -247,7 +265,7 @@ def _write_formats(folder: Path, ct: CTVolume, masks: list[Mask], formats: Seque
                     save(mask, ct, folder / kind / (stem + suffix))
         except ExportError as error:
             failures.append(error)
-    return failures
+    return failures, notes
 
 
 def _zip(folder: Path, path: Path) -> list[str]:
@@ -260,31 +278,6 @@ def _zip(folder: Path, path: Path) -> list[str]:
             archive.write(file, file.relative_to(folder).as_posix(), compress_type=method)
     shutil.move(packed, path)
     return [f.relative_to(folder).as_posix() for f in files]
-
-
-def _readme(ct: CTVolume, masks: Sequence[Mask], notes: Sequence[str]) -> str:
-    spacing = " x ".join(f"{s:.4g}" for s in np.linalg.norm(ct.source.affine[:3, :3], axis=0))
-    shape = " x ".join(str(n) for n in ct.source.shape)
-    lines = [
-        "Segmentations made with MedVL-SAM2",
-        NOTICE.upper(),
-        "",
-        f"Scan: {ct.file_format}, {shape} voxels of {spacing} mm, axes growing to {ct.source.orientation}.",
-        "",
-        "labels.nii.gz     one label map in the grid and affine of the scan's file; labels.json lists the labels.",
-        "                  Where masks overlap, the later label wins; the single masks keep every voxel.",
-        "masks/*.nii.gz    single masks, 0 and 1, uint8, in the grid and affine of the scan's file.",
-        "stl/*.stl         surfaces in mm, LPS coordinates (the DICOM convention: x left, y posterior, z superior);",
-        "                  smoothed and, when large, coarsened: measure volumes on the masks, not on them.",
-        "measurements.csv  volume in mL, Hounsfield units (mean, population SD), longest 3-D diameter in mm,",
-        "                  centroid in RAS mm, first and last axial slice counted from the feet from 0.",
-        "segmentation.dcm  DICOM Segmentation that refers to the slices of the source series; no patient fields.",
-        "A file that is not in this zip was not asked for, or see the notes.",
-        "",
-        "Labels:",
-        *(f"  {value}  {mask.name}" for value, mask in enumerate(masks, start=1)),
-    ]
-    return "\n".join([*lines, *(["", "Notes:", *(f"  {note}" for note in notes)] if notes else []), ""])
 
 
 def _write_nifti(array: np.ndarray, ct: CTVolume, path: str | PathLike) -> None:

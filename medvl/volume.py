@@ -15,12 +15,20 @@ class DicomReference:
     """What DICOM-SEG needs of the source series, and nothing that names a person.
 
     Attributes:
-        headers: one minimal, de-identified ``pydicom.Dataset`` a slice (UIDs, geometry, no pixels), in the order of
-            the *source* slice axis (the last axis of ``SourceGeometry.shape``); None for a slice that was filled in.
-            A slice of a tilted series covers only a part of its plane; its header says which.
+        headers: one minimal, de-identified ``pydicom.Dataset`` a source slice (UIDs, geometry, no pixels), in the order
+            of the *source* slice axis (the last axis of ``SourceGeometry.shape``). The header of a multi-frame file's
+            frame holds the geometry of its functional groups. A slice of a tilted series covers only a part of its
+            plane; its header says which.
+        planes: index along that axis of the plane that each slice is, or lies next to; a plane that was filled in has
+            no slice. None where slice ``n`` is plane ``n``.
+        frames: the frame of each slice, from 1, in the multi-frame file that its header names; None for single slices.
+        uneven: the slices were interpolated to even spacing, so they lie up to half a step beside their planes.
     """
 
     headers: tuple
+    planes: tuple[int, ...] | None = None
+    frames: tuple[int, ...] | None = None
+    uneven: bool = False
 
 
 @dataclass(frozen=True)

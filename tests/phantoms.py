@@ -324,11 +324,30 @@ def write_enhanced_ct(
     series: int = 9,
     slope: float | Callable[[int], float] = 1.0,
     rle: bool = False,
+    order: Sequence[int] | None = None,
+    positions_mm: Sequence[float] | None = None,
+    sop_class: str = EnhancedCTImageStorage,
+    part: int = 0,
 ) -> Path:
-    """Write one multi-frame Enhanced CT file, slices along the third axis of ``volume``."""
+    """Write one multi-frame Enhanced CT file, slices along the third axis of ``volume``.
+
+    Args:
+        path: file to write.
+        volume: int16 HU ``(columns, rows, slices)``.
+        affine: ``(4, 4)`` voxel -> RAS mm.
+        series: SeriesNumber.
+        slope: RescaleSlope, or a function of the slice index.
+        rle: compress.
+        order: slice index of each frame; by default from the last slice to the first.
+        positions_mm: distance of each slice from the first along the normal, instead of uniform.
+        sop_class: SOP class UID.
+        part: another number is another file of the same series.
+    """
     lps = LPS @ np.asarray(affine, dtype=np.float64)
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    ds = _dicom_header(series, "CT", EnhancedCTImageStorage, uid("enhanced", series), PATIENT_NAME)
+    ds = _dicom_header(series, "CT", sop_class, uid("enhanced", series, *([part] if part else [])), PATIENT_NAME)
+    step = lps[:3, 2] / spacing[2]
+    distance = np.arange(volume.shape[2]) * spacing[2] if positions_mm is None else positions_mm
     orientation, measures = Dataset(), Dataset()
     orientation.ImageOrientationPatient = [round(float(v), 10) for v in (lps[:3, :2] / spacing[:2]).T.ravel()]
     measures.PixelSpacing = [float(spacing[1]), float(spacing[0])]
@@ -337,9 +356,9 @@ def write_enhanced_ct(
     shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
     ds.SharedFunctionalGroupsSequence = [shared]
     frames, stored = [], []
-    for k in reversed(range(volume.shape[2])):
+    for k in reversed(range(volume.shape[2])) if order is None else order:
         place, value, frame = Dataset(), Dataset(), Dataset()
-        place.ImagePositionPatient = [round(float(v), 6) for v in lps[:3, 3] + k * lps[:3, 2]]
+        place.ImagePositionPatient = [round(float(v), 6) for v in lps[:3, 3] + distance[k] * step]
         m = slope(k) if callable(slope) else slope
         value.RescaleSlope, value.RescaleIntercept, value.RescaleType = f"{m:g}", "-1024", "HU"
         frame.PlanePositionSequence, frame.PixelValueTransformationSequence = [place], [value]

@@ -43,7 +43,7 @@ function render() {
   link.textContent = `${file.name} (${file.size_mb < 0.1 ? '< 0.1' : file.size_mb.toFixed(1)} MB)`;
   if (file.href !== fetched) {
     fetched = file.href;
-    idle('Ready. If the download did not start, use the link.');
+    idle(['Ready.', value.note, 'If the download did not start, use the link.'].filter(Boolean).join(' '));
     link.click();
   }
 }
@@ -55,7 +55,8 @@ go.addEventListener('click', () => {
   go.disabled = true;
   state.textContent = 'Writing the files';
   timer = setTimeout(() => idle(''), 120000);
-  trigger('export', { include: [...kinds.querySelectorAll('input:checked')].map((box) => box.value) });
+  const include = [...kinds.querySelectorAll('input:checked')].map((box) => box.value);
+  trigger('export', { include, lengths: window.medvlViewer ? window.medvlViewer.lengths() : null });
 });
 watch('value', render);
 render();

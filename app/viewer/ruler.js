@@ -1,4 +1,5 @@
-// Lengths in mm, drawn in a plane. They stay in the browser and with their slice, and go with the scan.
+// Lengths in mm, drawn in a plane. They stay in the browser and with their slice, and go with the scan; an export takes
+// them along.
 
 const RULER = '#ffe08a';
 const GRIP = 10; // CSS pixels from which an end or a line is caught
@@ -54,6 +55,12 @@ class Rulers {
     return lengthMm(this.viewer.volume.info.affine, ...ruler.ends);
   }
 
+  /** What an export takes along. @returns {{scan: string, list: object[]}} slices and voxel coordinates from 0 */
+  get exported() {
+    const list = this.list.map(({ plane, index, ends }) => ({ plane: plane.name, slice: index, ends }));
+    return { scan: this.viewer.volume ? this.viewer.volume.token : '', list };
+  }
+
   /** What is to be read of the selected length, if its slice is shown. @returns {string} */
   get text() {
     const ruler = this.selected;
@@ -72,7 +79,7 @@ class Rulers {
         return this._changed();
       }
     }
-    const place = view.toVoxel(x, y);
+    const place = this._place(view, x, y);
     const ruler = { plane: view.plane, index: this.viewer.ijk[view.plane.axis], ends: [place, place] };
     this.list.push(ruler);
     this.held = { ruler, end: 1, fresh: true, from: [x, y] };
@@ -83,7 +90,7 @@ class Rulers {
   /** The pointer moves. @param {PlaneView} view */
   drag(view, x, y) {
     if (!this.held) return;
-    this.held.ruler.ends[this.held.end] = view.toVoxel(x, y);
+    this.held.ruler.ends[this.held.end] = this._place(view, x, y);
     this._changed();
   }
 
@@ -113,6 +120,12 @@ class Rulers {
     this._drop(ruler);
     this._changed();
     return true;
+  }
+
+  /** Continuous voxel coordinates, held in the scan. */
+  _place(view, x, y) {
+    const { shape } = this.viewer.volume;
+    return view.toVoxel(x, y).map((n, axis) => clamp(n, -0.5, shape[axis] - 0.5));
   }
 
   _drop(ruler) {

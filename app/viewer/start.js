@@ -49,6 +49,10 @@ window.medvlViewer = {
       firstPicture: viewer.firstPicture ?? null,
     };
   },
+  /** @returns {object} the lengths that an export takes along */
+  lengths() {
+    return viewer.rulers.exported;
+  },
   /** Where a voxel lies on the page's view. @param {string} plane @param {number[]} ijk @returns {{x: number, y: number}} */
   canvasPoint(plane, ijk) {
     const view = viewer.views.find((v) => v.plane.name === plane);

@@ -7,8 +7,9 @@ Decisions:
 * Gantry tilt: the slices keep their planes and are shifted within them (linear interpolation), so that the grid is
   upright to its slices. A sheared grid would be exact too, but sagittal and coronal planes would be drawn slanted.
 * In both cases positions in mm stay true, and NIfTI exports lie on the new grid.
-* The headers of the slices go along for DICOM-SEG, which goes back to them; a slice that was filled in has none. Where
-  the slices were interpolated to even spacing, and for multi-frame files, there are no headers and no DICOM-SEG.
+* The headers of the slices, or of a multi-frame file's frames, go along for DICOM-SEG, which goes back to them, and
+  with them which plane of the grid each slice is. A slice that was filled in has none; where the slices were
+  interpolated to even spacing, each has the plane next to it.
 """
 
 from __future__ import annotations
@@ -37,17 +38,17 @@ _TILT_DEGREES = 0.3
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where each output slice comes from: between source slices ``low`` and ``low + 1``, by ``weight``."""
+    """Where each output slice comes from: between source slices ``low`` and ``low + 1``, by ``weight``.
+
+    ``planes``: the output slice that each source slice is, or lies next to if the spacing was ``uneven``.
+    """
 
     low: np.ndarray
     weight: np.ndarray
     step_mm: float
     notes: list[str]
-    placed: bool = True  # every source slice lies on the grid
-
-    @property
-    def regular(self) -> bool:
-        return not self.notes
+    planes: np.ndarray
+    uneven: bool = False
 
 
 def read_dicom(paths: list[str], job: Job) -> Loaded:
@@ -95,8 +96,9 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
     affine[:3, 0] = first.orientation[0] * first.spacing[0]
     affine[:3, 1] = first.orientation[1] * first.spacing[1]
     affine[:3, 2] = first.normal * grid.step_mm
-    if not shifted and grid.regular:
-        affine[:3, 2] = (slices[-1].position - first.position) / (len(slices) - 1)
+    if not shifted:  # then all lie on one line, which may lean a little
+        whole = slices[-1].position - first.position
+        affine[:3, 2] = whole * (grid.step_mm / float(whole @ first.normal))
     affine[:3, 3] = origin
     affine = LPS_TO_RAS @ affine
     notes += grid.notes + check_affine(affine, "DICOM")
@@ -104,12 +106,8 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
     builder = HounsfieldBuilder(shape)
     _fill(builder, slices, grid, offsets if shifted else None, job)
     builder.check()
-    dicom = None
-    if first.frame is not None:
-        notes.append("This is a multi-frame DICOM file: DICOM-SEG export is off for it; NIfTI export works.")
-    elif grid.placed:
-        sources = zip(grid.low.tolist(), grid.weight.tolist(), strict=True)
-        dicom = DicomReference(tuple(None if weight else slices[low].header for low, weight in sources))
+    frames = None if first.frame is None else tuple(s.frame + 1 for s in slices)
+    dicom = DicomReference(tuple(s.header for s in slices), tuple(grid.planes.tolist()), frames, grid.uneven)
     expect_hu = job.expect == "CT" and chosen.modality == "CT"
     return Loaded(builder.array, affine, "DICOM", notes + builder.notes(expect_hu), dicom)
 
@@ -127,7 +125,7 @@ def _grid(slices: list[Slice]) -> _Grid:
     even = at[-1] * np.arange(n) / (n - 1)
     step = at[-1] / (n - 1)
     if np.abs(at - even).max() <= max(0.05, 0.02 * step):
-        return _Grid(np.arange(n), np.zeros(n), step, [])
+        return _Grid(np.arange(n), np.zeros(n), step, [], np.arange(n))
     step = float(np.sort(gaps)[(n - 2) // 2])
     steps = np.maximum(np.rint(gaps / step), 1)
     missing = int((steps - 1).sum())
@@ -145,9 +143,10 @@ def _grid(slices: list[Slice]) -> _Grid:
             f"them {where(worst)}. Too many to fill in: upload the whole series."
         )
     exact = np.abs(gaps - steps * step) <= max(0.1, 0.1 * step)
-    if exact.all() and missing:
+    uneven = not (exact.all() and missing)
+    if not uneven:
         index = np.concatenate([[0], np.cumsum(steps)]).astype(int)
-        step = float(at[-1] / index[-1])
+        step, planes = float(at[-1] / index[-1]), index
         target = np.interp(np.arange(index[-1] + 1), index, at)
         holes = "; ".join(where(i) for i in np.flatnonzero(steps > 1)[:5])
         notes = [
@@ -155,16 +154,17 @@ def _grid(slices: list[Slice]) -> _Grid:
             "A DICOM-SEG leaves out what lies there."
         ]
     else:
-        target = np.arange(int(np.floor(at[-1] / step + 1e-6)) + 1) * step
+        planes = np.rint(at / step).astype(int)  # the last plane may lie a little beyond the last slice
+        target = np.arange(planes[-1] + 1) * step
         notes = [
             f"The slices are unevenly spaced ({gaps.min():.2f} to {gaps.max():.2f} mm) and were interpolated to "
-            f"{step:.2f} mm. DICOM-SEG export is off for this scan."
+            f"{step:.2f} mm. A DICOM-SEG gives each slice the mask of the plane next to it."
         ]
     low = np.clip(np.searchsorted(at, target + 1e-6, side="right") - 1, 0, n - 1)
     following = np.minimum(low + 1, n - 1)
     weight = np.divide(target - at[low], at[following] - at[low], out=np.zeros(len(target)), where=following > low)
     weight[weight < 1e-4] = 0
-    return _Grid(low, weight, step, notes, placed=bool(exact.all() and missing))
+    return _Grid(low, weight, step, notes, planes, uneven)
 
 
 def _in_plane(slices: list[Slice]) -> tuple[np.ndarray, bool]:

@@ -33,18 +33,23 @@ def coded(value: object) -> str:
     return str(value) if value and re.fullmatch(r"[A-Z]{2,4}", str(value)) else UNKNOWN
 
 
-def clean_header(ds: Dataset) -> Dataset:
+def clean_header(ds: Dataset, *groups: Dataset) -> Dataset:
     """A data set with ``KEPT`` only, the patient's fields present and empty.
 
     Values are parsed and written anew: a damaged header can hold a name inside of a UID or a number.
+
+    Args:
+        ds: a slice, or a multi-frame file.
+        groups: functional groups of one frame of that file; what they hold goes before what the file holds.
 
     Raises:
         ValueError: a value is not what its field holds.
     """
     clean = Dataset()
     for keyword in KEPT:
-        value = ds.get(keyword)
-        if value is None or value == "":
+        found = (group.get(keyword) for group in (*groups, ds))
+        value = next((v for v in found if v is not None and v != ""), None)
+        if value is None:
             continue
         if keyword.endswith("UID"):
             value = _uid(value)

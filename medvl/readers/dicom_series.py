@@ -75,9 +75,10 @@ class Slice:
         return np.cross(self.orientation[0], self.orientation[1])
 
     def like(self, other: Slice) -> bool:
-        """True if both fit into one volume: size, spacing and orientation."""
+        """True if both fit into one volume: size, spacing, orientation; and both or none are frames of a file."""
         return (
             self.size == other.size
+            and (self.frame is None) == (other.frame is None)
             and np.allclose(self.spacing, other.spacing, rtol=1e-3)
             and np.allclose(self.orientation, other.orientation, atol=2e-3)
         )
@@ -214,7 +215,7 @@ def _slice(
         int(ds.get("InstanceNumber") or 0) if frame is None else frame,
         int(ds.get("AcquisitionNumber") or 0),
         rescale,
-        clean_header(ds),
+        clean_header(ds, *(() if frame is None else (place, plane, measure))),
         str(ds.get("PhotometricInterpretation", "")) == "MONOCHROME1",
     )
 
@@ -274,8 +275,8 @@ def in_order(series: Series) -> tuple[list[Slice], list[str]]:
     slices = max(groups, key=len)
     if len(groups) > 1:
         notes.append(
-            f"{len(series.slices) - len(slices)} slices of the series have another size, spacing or direction and were "
-            "left out."
+            f"{len(series.slices) - len(slices)} slices of the series have another size, spacing, direction or kind of "
+            "file and were left out."
         )
     seen = {(s.header.get("SOPInstanceUID"), s.frame): s for s in reversed(slices)}
     copies = len(slices) - len(seen)

@@ -212,3 +212,21 @@ class TestExport:
         page = opened.export("a", {"include": ["labels"]})
         assert "no mask" in page["toast"]
         assert page["export"]["file"] is None
+
+    def test_lengths_alone_and_a_bad_list(self, opened, phantom):
+        session = opened.store.get("a")
+        one = {"plane": "axial", "slice": 5, "ends": [[1, 2, 5], [11, 2, 5]]}
+        lengths = {"scan": session.token, "list": [one]}
+        page = opened.export("a", {"include": ["labels", "csv"], "lengths": lengths})
+        assert "toast" not in page
+        with zipfile.ZipFile(opened.download(session.token)) as archive:
+            assert archive.namelist() == ["README.txt", "lengths.csv", "measurements.csv"]
+            assert archive.read("lengths.csv").decode().splitlines()[1].startswith("1,axial,6,")
+        page = opened.export("a", {"include": ["labels"], "lengths": lengths})
+        assert "Choose Measurements" in page["toast"]
+        click(opened, "a", phantom, "liver")
+        lengths["list"].append({**one, "slice": 4000})
+        page = opened.export("a", {"include": ["labels", "csv"], "lengths": lengths})
+        assert "length" in page["toast"]
+        assert page["export"]["file"] is None
+        assert "toast" not in opened.export("a", {"include": ["labels", "csv"]})  # a page without a viewer sends none

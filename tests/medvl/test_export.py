@@ -4,86 +4,24 @@ import csv
 import json
 import zipfile
 
-import highdicom as hd
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK
 import trimesh
-from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, generate_uid
 
 import medvl.export as export
-from medvl.dicom_seg import property_codes
 from medvl.errors import ExportError
-from medvl.geometry import SourceGeometry, to_canonical
+from medvl.geometry import SourceGeometry
+from medvl.lengths import Length
 from medvl.masks import Mask
 from medvl.measure import measure
 from medvl.readers import read_ct
-from medvl.volume import CTVolume, DicomReference
-from tests.phantoms import PATIENT_NAME, phantom, reorient, write_dicom_series
+from medvl.volume import CTVolume
+from tests.medvl.export_grids import blob, check_segmentation, volume, world
+from tests.phantoms import phantom, reorient, write_dicom_series
 
 ORIENTATIONS = ["RAS", "LPS", "LAS", "PIR", "SAL", "ILA", "ARI", "RSP"]
-SECRET = "Secret^Person"
-
-
-def volume(axcodes="LPS", shape=(14, 11, 9), spacing=(0.9, 1.3, 2.5), degrees=0.0, dicom=False, shear=0.0):
-    """A CT stored along ``axcodes``; also the affine of its file. Oblique by ``degrees`` about all axes."""
-    signs = nib.orientations.axcodes2ornt(axcodes)
-    affine = np.eye(4)
-    affine[:3, :3] = 0
-    for axis, (world, sign) in enumerate(signs):
-        affine[int(world), axis] = sign * spacing[axis]
-    turn = np.eye(3)
-    for axis in range(3):
-        a, b, angle = (axis + 1) % 3, (axis + 2) % 3, np.deg2rad(degrees)
-        step = np.eye(3)
-        step[a, a] = step[b, b] = np.cos(angle)
-        step[a, b], step[b, a] = -np.sin(angle), np.sin(angle)
-        turn = step @ turn
-    affine[:3, :3] = turn @ affine[:3, :3]
-    affine[:3, 2] += shear * affine[:3, 1]
-    affine[:3, 3] = (-71.5, 43.25, -310.125)
-    stored = np.random.default_rng(0).integers(-200, 300, shape).astype(np.int16)
-    hu, canonical = to_canonical(stored, affine)
-    reference = DicomReference(tuple(headers(shape, affine))) if dicom else None
-    return CTVolume(hu, canonical, SourceGeometry(shape, affine), "DICOM" if dicom else "NIfTI", (), reference)
-
-
-def headers(shape, affine):
-    """Minimal headers of a series stored (column, row, slice), as the readers keep them, plus a name to be dropped."""
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    study, series, frame = (generate_uid() for _ in range(3))
-    for k in range(shape[2]):
-        header = Dataset()
-        header.SOPClassUID, header.SOPInstanceUID = CTImageStorage, generate_uid()
-        header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = study, series, frame
-        header.Columns, header.Rows = shape[0], shape[1]
-        header.PixelSpacing = [float(spacing[1]), float(spacing[0])]
-        header.ImageOrientationPatient = [round(float(v), 10) for v in (lps[:3, :2] / spacing[:2]).T.ravel()]
-        header.ImagePositionPatient = [round(float(v), 6) for v in lps[:3, 3] + k * lps[:3, 2]]
-        header.SliceThickness = float(spacing[2])
-        header.PatientName, header.PatientID = SECRET, "ID-4711"
-        yield header
-
-
-def blob(ct, seed=0, **labels):
-    """An asymmetric object in canonical voxels."""
-    rng = np.random.default_rng(seed)
-    array = np.zeros(ct.shape, bool)
-    lo = [int(rng.integers(0, n // 2)) for n in ct.shape]
-    hi = [int(rng.integers(l + 2, n + 1)) for l, n in zip(lo, ct.shape, strict=True)]
-    span = tuple(slice(l, h) for l, h in zip(lo, hi, strict=True))
-    array[span] = rng.random(array[span].shape) > 0.3
-    return Mask.from_array(array, **labels)
-
-
-def world(array, affine):
-    """Sorted RAS mm of the set voxels."""
-    mm = np.argwhere(array) @ affine[:3, :3].T + affine[:3, 3]
-    return mm[np.lexsort(np.round(mm, 3).T)]
 
 
 @pytest.mark.parametrize("degrees", [0.0, 17.0])
@@ -186,6 +124,8 @@ def test_other_grid_wrong_suffix_and_nothing_to_write(tmp_path):
     for masks in ([], [empty]):
         with pytest.raises(ExportError, match="no mask"):
             export.export_zip(tmp_path / "e.zip", ct, masks)
+        with pytest.raises(ExportError, match="no mask"):
+            export.export_zip(tmp_path / "e.zip", ct, masks, ("labels",), [Length("axial", 2, (1, 1, 2), (4, 5, 2))])
     with pytest.raises(ExportError, match="Unknown export format obj"):
         export.export_zip(tmp_path / "e.zip", ct, [blob(ct)], formats=("obj",))
     with pytest.raises(ExportError, match="DICOM"):
@@ -224,8 +164,11 @@ def test_csv_has_units_and_blanks_for_an_empty_mask(tmp_path):
     assert float(rows[0]["volume_ml"]) == pytest.approx(m.volume_ml, abs=1e-4)
     assert float(rows[0]["longest_diameter_mm"]) == pytest.approx(m.longest_diameter_mm, abs=0.006)
     assert float(rows[0]["centroid_a_mm"]) == pytest.approx(m.centroid_ras_mm[1], abs=0.006)
+    first, last = (int(rows[0][f"{end}_axial_slice_from_1"]) for end in ("first", "last"))
+    held = np.flatnonzero(masks[0].array.any(axis=(0, 1)))
+    assert (first, last) == (held[0] + 1, held[-1] + 1)  # the lowest slice of the scan is number 1, as in the viewer
     assert rows[1]["name"].startswith("'=")
-    assert (rows[1]["voxels"], rows[1]["mean_hu"], rows[1]["slice_first"]) == ("0", "", "")
+    assert (rows[1]["voxels"], rows[1]["mean_hu"], rows[1]["first_axial_slice_from_1"]) == ("0", "", "")
 
 
 @pytest.mark.parametrize(
@@ -255,114 +198,6 @@ def test_safe_names_are_unique_and_short():
     assert max(len(n.encode()) for n in names) <= 110
 
 
-def seg_world(segmentation):
-    """Places of the first segment's voxels in RAS mm, as highdicom sees them, in the order of ``world``."""
-    volume = segmentation.get_volume(segment_numbers=[1], combine_segments=True)
-    return world(volume.array > 0, np.diag([-1, -1, 1, 1]) @ volume.affine)
-
-
-def check_segmentation(path, ct, masks):
-    """Every pixel of every frame is where its mask is, and the frame refers to that very slice."""
-    ds = pydicom.dcmread(path)
-    found = [np.zeros(ct.source.shape, bool) for _ in masks]
-    slice_of = {h.SOPInstanceUID: (k, h) for k, h in enumerate(ct.dicom.headers)}
-    frames = ds.pixel_array.reshape(-1, ds.Rows, ds.Columns)
-    for frame, group in zip(frames, ds.PerFrameFunctionalGroupsSequence, strict=True):
-        source = group.DerivationImageSequence[0].SourceImageSequence[0]
-        k, header = slice_of[source.ReferencedSOPInstanceUID]
-        position = group.PlanePositionSequence[0].ImagePositionPatient
-        np.testing.assert_allclose(position, header.ImagePositionPatient, atol=1e-3)
-        holder = group if "SegmentIdentificationSequence" in group else ds.SharedFunctionalGroupsSequence[0]
-        number = holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        found[number - 1][:, :, k] = frame.T  # (row, column) -> (column, row)
-    for mask, array in zip(masks, found, strict=True):
-        np.testing.assert_allclose(world(array, ct.source.affine), world(mask.array, ct.affine), atol=1e-3)
-    return ds
-
-
-@pytest.mark.parametrize("overlapping", [False, True])
-@pytest.mark.parametrize("degrees", [0.0, 14.0])
-@pytest.mark.parametrize("axcodes", ["LPS", "LPI", "PSL", "LSA"])
-def test_dicom_seg_refers_to_the_right_slices(tmp_path, axcodes, degrees, overlapping):
-    ct = volume(axcodes, degrees=degrees, dicom=True)
-    masks = [blob(ct, 1, name="Left kidney", color="#ff0000"), blob(ct, 2, name="Läsion / 左", color="#00ff00")]
-    if not overlapping:
-        masks[1] = masks[1].with_array(masks[1].array & ~masks[0].array)
-    export.save_dicom_seg(masks, ct, tmp_path / "s.dcm")
-    ds = check_segmentation(tmp_path / "s.dcm", ct, masks)
-    assert ds.SegmentsOverlap == ("YES" if overlapping else "NO")
-    assert ds.StudyInstanceUID == ct.dicom.headers[0].StudyInstanceUID
-    assert ds.FrameOfReferenceUID == ct.dicom.headers[0].FrameOfReferenceUID
-    assert ds.SeriesInstanceUID != ct.dicom.headers[0].SeriesInstanceUID
-    assert [s.SegmentLabel for s in ds.SegmentSequence] == ["Left kidney", "Läsion / 左"]
-    assert {s.SegmentAlgorithmType for s in ds.SegmentSequence} == {"SEMIAUTOMATIC"}
-    lab = np.array(ds.SegmentSequence[0].RecommendedDisplayCIELabValue) / 65535 * (100, 255, 255) - (0, 128, 128)
-    np.testing.assert_allclose(lab, (53.2, 80.1, 67.2), atol=0.5)  # pure red
-    kidney = ds.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0]
-    assert kidney.CodeMeaning == "Kidney"
-    assert kidney.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Left"
-    assert ds.SegmentSequence[1].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Tissue"
-    assert len(hd.seg.segread(tmp_path / "s.dcm").segment_numbers) == 2
-
-
-def test_dicom_seg_names_nobody(tmp_path):
-    ct = volume("LPS", dicom=True)
-    export.save_dicom_seg([blob(ct)], ct, tmp_path / "s.dcm")
-    content = (tmp_path / "s.dcm").read_bytes()
-    assert b"Secret" not in content
-    assert b"4711" not in content
-    ds = pydicom.dcmread(tmp_path / "s.dcm")
-    assert str(ds.PatientName) == ""
-    assert not ds.PatientID
-
-
-def test_dicom_seg_only_holds_slices_with_voxels(tmp_path):
-    ct = volume("LPS", dicom=True)
-    array = np.zeros(ct.shape, bool)
-    array[2:5, 3, 4:6] = True
-    export.save_dicom_seg([Mask.from_array(array)], ct, tmp_path / "s.dcm")
-    assert pydicom.dcmread(tmp_path / "s.dcm").NumberOfFrames == 2
-
-
-def test_dicom_seg_refuses_headers_of_another_grid(tmp_path):
-    ct = volume("LPS", dicom=True)
-    given = list(ct.dicom.headers)
-
-    def with_headers(changed):
-        return CTVolume(ct.hu, ct.affine, ct.source, "DICOM", (), DicomReference(tuple(changed)))
-
-    for changed, words in (
-        (given[:-1], "9 slices but 8"),
-        (given[::-1], "resampled"),
-        ([*given[:4], given[5], given[4], *given[6:]], "resampled"),
-    ):
-        with pytest.raises(ExportError, match=words):
-            export.save_dicom_seg([blob(ct)], with_headers(changed), tmp_path / "s.dcm")
-    bare = [Dataset(h) for h in given]
-    del bare[3].FrameOfReferenceUID
-    with pytest.raises(ExportError, match="FrameOfReferenceUID, which slice 3 lacks"):
-        export.save_dicom_seg([blob(ct)], with_headers(bare), tmp_path / "s.dcm")
-
-
-@pytest.mark.parametrize(
-    ("name", "meaning", "side"),
-    [
-        ("Liver", "Liver", None),
-        ("kidney_right", "Kidney", "Right"),
-        ("LEFT lung 2", "Lung", "Left"),
-        ("urinary_bladder", "Bladder", None),
-        ("Tumour 3", "Neoplasm", None),
-        ("left liver", "Tissue", None),
-        ("Object 1", "Tissue", None),
-        ("", "Tissue", None),
-    ],
-)
-def test_codes_of_names(name, meaning, side):
-    _, kind, modifier = property_codes(name)
-    assert kind.meaning == meaning
-    assert (modifier.meaning if modifier else None) == side
-
-
 def test_zip_holds_everything_under_safe_names(tmp_path):
     ct = volume("LPS", dicom=True)
     masks = [
@@ -389,67 +224,6 @@ def test_zip_holds_everything_under_safe_names(tmp_path):
     )
 
 
-@pytest.mark.parametrize("axcodes", ["LPS", "LPI", "PSL"])
-def test_a_dicom_series_that_was_read_gives_segments_on_its_slices(tmp_path, axcodes):
-    made = phantom(degrees=(5, -7, 9))
-    write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, axcodes), duplicate=(3,))
-    ct = read_ct(tmp_path / "series")
-    masks = [Mask.from_array(ct.hu > 150, name="Aorta"), Mask.from_array(ct.hu > 350, name="Spine")]
-    export.export_zip(tmp_path / "e.zip", ct, masks)
-    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
-        archive.extractall(tmp_path / "out")
-    ds = check_segmentation(tmp_path / "out" / "segmentation.dcm", ct, masks)
-    read = {pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID for f in (tmp_path / "series").iterdir()}
-    referenced = {i.ReferencedSOPInstanceUID for i in ds.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
-    assert referenced <= read
-    for file in (tmp_path / "out").rglob("*.*"):
-        content = file.read_bytes() if file.is_file() else b""
-        assert PATIENT_NAME.encode() not in content
-        assert b"SECRET" not in content
-
-
-def test_filled_in_slices_have_no_frame_and_the_others_refer_to_theirs(tmp_path):
-    made = phantom()
-    write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, "LPS"), drop=(5, 11))
-    ct = read_ct(tmp_path / "series")
-    only_filled = np.zeros(ct.shape, bool)
-    only_filled[4:9, 4:9, 5] = True
-    masks = [Mask.from_array(ct.hu > 150, name="Bone"), Mask.from_array(only_filled, name="Nowhere")]
-    export.save_dicom_seg(masks, ct, tmp_path / "s.dcm")
-    segmentation = hd.seg.segread(tmp_path / "s.dcm")
-    assert [s.SegmentLabel for s in segmentation.SegmentSequence] == ["Bone"]
-    assert not {h.SOPInstanceUID for h in ct.dicom.headers if h}.isdisjoint(
-        i.ReferencedSOPInstanceUID for i in segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence
-    )
-    there = [k for k in range(ct.shape[2]) if k not in (5, 11)]
-    kept = np.zeros(ct.shape, bool)
-    kept[:, :, there] = masks[0].array[:, :, there]
-    np.testing.assert_allclose(*(seg_world(segmentation), world(kept, ct.affine)), atol=1e-2)
-    with pytest.raises(ExportError, match="on no slice"):
-        export.save_dicom_seg(masks[1:], ct, tmp_path / "s.dcm")
-
-
-@pytest.mark.parametrize("degrees", [12.0, -17.0])
-def test_a_tilted_series_gets_its_segments_on_its_own_slices(tmp_path, degrees):
-    made = phantom(noise=0)
-    stored, affine = reorient(made.hu, made.affine, "LPS")
-    write_dicom_series(tmp_path / "series", stored, affine, tilt_degrees=degrees)
-    ct = read_ct(tmp_path / "series")
-    export.save_dicom_seg([Mask.from_array(ct.hu > 150)], ct, tmp_path / "s.dcm")
-    ds = pydicom.dcmread(tmp_path / "s.dcm")
-    source = {h.SOPInstanceUID: h for h in (pydicom.dcmread(f) for f in (tmp_path / "series").iterdir())}
-    wrong = right = 0
-    for frame, group in zip(ds.pixel_array, ds.PerFrameFunctionalGroupsSequence, strict=True):
-        of = source[group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID]
-        np.testing.assert_allclose(
-            group.PlanePositionSequence[0].ImagePositionPatient, of.ImagePositionPatient, atol=1e-3
-        )
-        there = of.pixel_array.astype(int) + int(of.RescaleIntercept) > 150
-        right += int((there & (frame > 0)).sum())
-        wrong += int((there != (frame > 0)).sum())
-    assert wrong < 0.12 * right  # half a pixel of the shift, and what its interpolation blurs
-
-
 def test_a_repaired_dicom_series_gives_nifti_on_the_repaired_grid(tmp_path):
     made = phantom()
     write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, "LPS"), tilt_degrees=12.0)
@@ -462,16 +236,6 @@ def test_a_repaired_dicom_series_gives_nifti_on_the_repaired_grid(tmp_path):
     np.testing.assert_allclose(world(image.get_fdata() == 1, image.affine), world(mask.array, ct.affine), atol=1e-3)
 
 
-def test_an_interpolated_series_gives_no_segmentation_and_says_why(tmp_path):
-    made = phantom()
-    at = np.cumsum([0] + [3.0] * 20 + [4.2] * 15)
-    write_dicom_series(tmp_path / "series", *reorient(made.hu, made.affine, "LPS"), positions_mm=at)
-    ct = read_ct(tmp_path / "series")
-    assert "segmentation.dcm" not in export.export_zip(tmp_path / "e.zip", ct, [Mask.from_array(ct.hu > 150)])
-    with zipfile.ZipFile(tmp_path / "e.zip") as archive:
-        assert "interpolated at reading" in archive.read("README.txt").decode("utf-8")
-
-
 def test_zip_of_a_nifti_says_why_there_is_no_dicom_seg(tmp_path):
     ct = volume("RAS")
     names = export.export_zip(tmp_path / "e.zip", ct, [blob(ct)])
@@ -479,3 +243,22 @@ def test_zip_of_a_nifti_says_why_there_is_no_dicom_seg(tmp_path):
     with zipfile.ZipFile(tmp_path / "e.zip") as archive:
         assert "was read from NIfTI" in archive.read("README.txt").decode()
     assert export.export_zip(tmp_path / "f.zip", ct, [blob(ct)], formats=("csv",)) == ["README.txt", "measurements.csv"]
+
+
+@pytest.mark.parametrize("formats", [export.FORMATS, ("csv",)])
+def test_lengths_go_with_the_measurements_and_without_masks(tmp_path, formats):
+    ct = volume("PIR", degrees=9)
+    lengths = [Length("axial", 2, (1.0, 1.0, 2.0), (4.5, 5.0, 2.0)), Length("coronal", 0, (0, 0, 0), (3, 0, 3))]
+    assert "lengths.csv" in export.export_zip(tmp_path / "e.zip", ct, [blob(ct)], formats, lengths)
+    assert "lengths.csv" not in export.export_zip(tmp_path / "f.zip", ct, [blob(ct)], ("labels",), lengths)
+    assert "lengths.csv" not in export.export_zip(tmp_path / "g.zip", ct, [blob(ct)], formats)
+    names = export.export_zip(tmp_path / "h.zip", ct, [], formats, lengths)
+    assert names == ["README.txt", "lengths.csv", "measurements.csv"]
+    with zipfile.ZipFile(tmp_path / "h.zip") as archive:
+        rows = list(csv.DictReader(archive.read("lengths.csv").decode().splitlines()))
+        assert archive.read("measurements.csv").decode().splitlines() == [",".join(export.CSV_COLUMNS)]
+        assert "only the lengths were written" in archive.read("README.txt").decode()
+    assert [(row["plane"], row["slice_from_1"]) for row in rows] == [("axial", "3"), ("coronal", "1")]
+    with pytest.raises(ExportError, match="out of the scan"):
+        export.export_zip(tmp_path / "i.zip", ct, [], formats, [Length("axial", 2, (1, 1, 2), (400, 5, 2))])
+    assert not (tmp_path / "i.zip").exists()

@@ -182,9 +182,9 @@ def test_missing_slices_are_filled_and_told(drop, ct, stored, tmp_path):
     assert np.abs(read.hu[:, :, first] - between).max() <= 0.51
     z = ct.affine[2, 3] + 3.0 * low
     assert f"{z:.1f}" in note(read, f"{len(drop)} slice", "missing")
-    assert [h.SOPInstanceUID if h else None for h in read.dicom.headers] == [
-        None if k in drop else uid(4, 0, k) for k in range(18)
-    ]
+    assert [h.SOPInstanceUID for h in read.dicom.headers] == [uid(4, 0, k) for k in kept]
+    assert read.dicom.planes == tuple(kept)
+    assert not read.dicom.uneven
 
 
 @pytest.mark.parametrize("drop", [[4, 5, 6, 7], [2, 4, 6, 8, 10]])
@@ -208,7 +208,10 @@ def test_uneven_spacing(ct, stored, tmp_path):
     np.testing.assert_allclose(read.spacing_mm, (2, 2.5, 3), rtol=1e-4)
     expected = np.interp(np.arange(read.shape[2]) * 3.0, at, np.arange(18) * 10)
     np.testing.assert_allclose(read.hu[5, 5], expected, atol=0.51)
-    assert read.dicom is None
+    assert read.dicom.uneven
+    planes = np.array(read.dicom.planes)
+    assert np.abs(planes * 3.0 - at).max() <= 1.5 + 1e-6  # half a step: each slice lies in the grid, the last one too
+    assert planes[-1] == read.shape[2] - 1
 
 
 def test_positions_rounded_by_the_scanner_stay_regular(ct, stored, tmp_path):
@@ -323,8 +326,22 @@ def test_enhanced_multiframe(slope, rle, ct, stored, tmp_path):
     read = read_ct(write_enhanced_ct(tmp_path / "ct.dcm", *stored, slope=slope, rle=rle))
     np.testing.assert_allclose(read.hu, ct.hu, atol=1)
     np.testing.assert_allclose(read.affine, ct.affine, atol=1e-4)
-    assert read.dicom is None
-    note(read, "multi-frame")
+    assert read.notes == ()
+    assert read.dicom.frames == tuple(range(18, 0, -1))  # written from the last slice to the first
+    for k, header in enumerate(read.dicom.headers):
+        position = np.array(header.ImagePositionPatient, float) * (-1, -1, 1)
+        np.testing.assert_allclose(position, read.source.affine[:3, 3] + k * read.source.affine[:3, 2], atol=1e-4)
+        assert "secret" not in str(header).lower()
+
+
+def test_single_slices_beside_a_multi_frame_file(ct, stored, tmp_path):
+    volume, affine = stored
+    write_dicom_series(tmp_path / "d", volume[:, :, :5], affine, series=9)
+    write_enhanced_ct(tmp_path / "d" / "ct.dcm", *stored)
+    read = read_ct(tmp_path / "d")
+    np.testing.assert_allclose(read.hu, ct.hu, atol=1)
+    assert len(read.dicom.frames) == 18
+    note(read, "5 slices", "kind of file")
 
 
 @pytest.mark.parametrize(
