@@ -172,8 +172,10 @@ def _heights(coarse: CoarseMap, kind: str) -> np.ndarray:
 
 
 def _slices_with(coarse: CoarseMap, names: tuple[str, ...]) -> np.ndarray:
-    """Indices of the axial slices in which one of the structures is seen."""
-    areas = [(coarse.of(n) > 0.5).sum((0, 1)) for n in names if n in coarse.structures]
+    """Indices of the axial slices in which one of the structures is seen, each in its largest piece: a sinus of the
+    skull may be taken for a bit of lung.
+    """
+    areas = [largest(coarse.of(n) > 0.5, n).sum((0, 1)) for n in names if n in coarse.structures]
     return np.flatnonzero(np.sum(areas, axis=0) > 4) if areas else np.zeros(0, int)
 
 

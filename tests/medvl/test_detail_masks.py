@@ -152,6 +152,7 @@ def test_the_skull_has_no_ribs_and_the_shoulder_no_psoas():
     shape = (*SHAPE[:2], 40)
     stack = np.zeros((3, *shape), np.float16)
     stack[1, ..., :12], stack[2, ..., :12] = coarse.probability[1], lung
+    stack[2, 4:7, 4:7, 30:34] = 0.9  # a sinus of the skull, taken for lung
     tall = CoarseMap(("vertebral_column", "left_lung"), stack, np.ones(shape, bool), (4.0, 4.0, 4.0))
     for kind, side in (("ribs", "left"), ("iliopsoas", "left")):
         word = np.zeros((2, *shape), np.float16)
