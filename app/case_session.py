@@ -62,6 +62,7 @@ class CaseSession:
         target: the object that prompts go to.
         last_id: the mask that was changed last; undo and redo fall back on it.
         tab: the tab of the page that is open.
+        unasked: masks that an answer only measured against, listed with the eye closed.
         chat: the conversation about this scan.
         report: its report, as far as it has come.
     """
@@ -77,6 +78,7 @@ class CaseSession:
         self.chat, self.report = Chat(), ReportState()
         self._revisions = itertools.count(1)
         self.styles: dict[str, dict[str, object]] = {}
+        self.unasked: set[str] = set()
         self.lock = threading.RLock()
         self.last_seen = time.monotonic()
         self.left_at: float | None = None

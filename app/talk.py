@@ -241,6 +241,7 @@ def _bring(session: CaseSession, mask_id: str, first: bool) -> None:
 
 def _open_eye(session: CaseSession, mask_id: str) -> None:
     """Who asks about a structure, or goes to it, wants to see it."""
+    session.unasked.discard(mask_id)
     if not session.styles.get(mask_id, {}).get("visible", True):
         edits.LOOKS["eye"](session, mask_id, {"visible": True})
 
@@ -285,6 +286,10 @@ def _reconcile(session: CaseSession, visible: bool = True) -> bool:
         _show(session, mask_id)
         if not visible:
             edits.LOOKS["eye"](session, mask_id, {"visible": False})
+            session.unasked.add(mask_id)
+    if visible:  # a report speaks of these too
+        for mask_id in session.unasked & now:
+            _open_eye(session, mask_id)
     return bool(gone or new)
 
 

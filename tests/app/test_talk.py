@@ -178,6 +178,11 @@ class TestAsking:
         act(talking, "jump", id=spleen)  # who goes to it wants to see it
         assert session.styles[spleen]["visible"]
 
+    def test_a_report_shows_what_was_only_measured_against(self, talking):
+        ask(talking, "liver against spleen")
+        page = last(talking.talk.write_report("a"))
+        assert all(m["visible"] for m in page["masks"]["masks"])
+
     def test_another_window(self, talking):
         board = talking.store.get("a").board
         before = board.revision
