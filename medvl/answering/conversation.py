@@ -204,6 +204,8 @@ class Conversation:
         told += [modifiers.styled(said, request) for said in self._tell(request, structures)]
         if request.unknown:
             told.append(sentences.unknown(request))
+        if request.topic == "aorta_parts" and request.intent in _DIRECT and structures == ("aorta",):
+            told.append(Sentence(self._text(request.topic), "knowledge"))
         if request.intent in _DIRECT:
             told += plausible.rough(self.scene, structures)
         return replace(request, structures=structures), told
@@ -221,7 +223,7 @@ class Conversation:
                 return tuple(id for ids in REGIONS.values() for id in ids if id in known)
         every = tuple(id for id in EVERYTHING if id in known)
         if request.intent is Intent.LIST:
-            return listed(request.attribute, every)
+            return () if request.attribute == "made" else listed(request.attribute, every)
         if request.intent is Intent.RELATION and request.relation in ("nearest", "between") and request.structures:
             return request.structures + every
         if request.attribute == "diameter" and "aorta" in request.structures and "heart" in known:
@@ -242,6 +244,8 @@ class Conversation:
         if intent is Intent.FINDING and request.finding in FINDINGS:
             return told_scan.finding(scene, request.finding)
         if intent is Intent.LIST:
+            if request.attribute == "made":
+                return [told_scan.made_list(scene)]
             if request.attribute in KINDS:
                 return [told_scan.kind_list(request.attribute, [id for id in STRUCTURES if id in self.finder.known])]
             every = listed(request.attribute, [id for id in EVERYTHING if id in self.finder.known])

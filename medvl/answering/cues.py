@@ -179,6 +179,14 @@ PRESENCE = cue(
     "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|"
     "image|picture|images|ct|study|volume)|make out|have|has|here|there"
 )
+PRESENCE_ALONE = cue(
+    "reach(es)?|extends?|beyond|outside|goes on|(is|are|was) there|(do|can|could) (you|we|i|one) (see|find|detect|"
+    "identify|make out|spot|recogni*)|visible|seen|present|presence|absent|missing|exist*|included?|contain*|"
+    "field of view|fov|removed|(take|took|taken|cut) out|resected|excised|still|complete*|whole|entire*|"
+    "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|image|picture|"
+    "images|ct|study|volume)|make out|there"
+)
+"""Of ``PRESENCE`` what asks for nothing else: "has the liver shrunk" asks for a quality."""
 REMOVED_ORGAN = {
     "cholecystectomy": "gallbladder",
     "splenectomy": "spleen",
@@ -208,7 +216,7 @@ SCAN: dict[str, re.Pattern[str]] = {
         "(how many|number of|count|total|amount of)( (axial|total))? (slices|images|sections|cuts)|slice count"
     ),
     "size": cue(
-        "matrix( size)?|how many voxels|number of voxels|(image |scan |volume )?dimensions|shape|"
+        "how (tall|wide|long|high|deep) is (the|this) (scan|image|volume|ct)|matrix( size)?|how many voxels|number of voxels|(image |scan |volume )?dimensions|shape|"
         "(size|big|large) (of |is )?(the |this )(scan|image|volume|ct|dataset|array)|in voxels"
     ),
     "orientation": cue(
@@ -236,7 +244,8 @@ SCAN: dict[str, re.Pattern[str]] = {
 # ---- whole tasks
 
 REPORT = cue(
-    "impression|conclusions?|"
+    "impression|conclusions?|what (do|would|can|could|did) you (think|say|make|see|conclude)( overall)? (of|about|on|from|in) "
+    "(this|the|my) (scan|ct|image|study|picture|case)|"
     "(tell|show)( me)? everything( about (this|the|my) (scan|ct|image))?|"
     "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
     "picture)|summar*|overview|"
@@ -244,14 +253,15 @@ REPORT = cue(
     "show)( me)? about (this|the|my) "
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|what stands out|(anything|something) (notable|noteworthy|"
     "remarkable|special)|most (notable|noteworthy|important|interesting|remarkable|striking|relevant)( _){0,2}|"
-    "(anything|something) ("
-    "interesting|remarkable|special)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |"
+    "(anything|something|any findings?|everything)( else)?( that)?( _){0,3} ("
+    "interesting|remarkable|special|striking|unusual|odd|strange|weird|strikes? you)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |"
     "you can )?"
     "(tell|say)( me)?( something| anything)? (about|of|on) (this|the|my) (scan|ct|image|study)|"
     "tell me (something|anything|more|a bit) about (this|the|my) (scan|ct|image|study)|interpret*( this| the| "
     "my) (scan|ct|image)|findings"
 )
 LIST = cue(
+    "how many (different )?(organs|structures|things|parts)( _){0,5}|"
     "names? of (all |the )*(organs|structures)|(organs|structures) (that )?(you|i can)|supported (organs|structures)|"
     "what (you|i|we|one) (can|could) (segment|find|see|ask)|what (can|could) be (segmented|found|seen|asked)|"
     "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$|"
@@ -261,7 +271,7 @@ LIST = cue(
     "(can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|"
     "what is (visible|(in|on) (this|the|my) (scan|image|picture|ct))|"
-    "what am i (looking at|seeing)|what (does|do) (this|the) (scan|ct|image|picture)s? (show|contain)|"
+    "what (am i|i am|are we|we are) (looking at|seeing)|what (do|can) we (have|see)( here)?|what (does|do) (this|the) (scan|ct|image|picture)s? (show|contain)|"
     "name (one|some|the|all|a few)?( _)? ?(organs?|structures?)|list( (me|all|the|every|of))*( (organs|"
     "structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
 )
@@ -368,7 +378,8 @@ ACQUISITION = cue(
     "reconstruction kernel|scan protocol"
 )
 PATIENT = cue(
-    "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) "
+    "(his|her|their|patients?|patient ?'?s) (first |last |full |real )?(age|name|sex|gender|birthday|date of birth|id|"
+    "identity|address|weight|height|bmi)|patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) "
     "(patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
     "(age|sex|gender|birthday|date of birth|address|weight|height) of (the|this) (patient|person)|patient "
     "(weight|height)|bmi|(female|male|woman|man) "
@@ -391,6 +402,12 @@ DISEASE = cue(
     "\\w{3,}itis|\\w{3,}oma|failure|insufficien*|hydroneph*|ileus|ascites|atelectas*|pneumothorax|suffer*|"
     "syndrome"
 )
+LESIONS = cue(
+    "pneumothorax|cancer*|tumou?rs?|metasta*|mets|pneumonia|fractur*|broken|embol*|nodules?|mass|masses|lesions?|cysts?|"
+    "clots?|thromb*|infect*|dissect*|ascites|hernia*|bleed*|h(a)?emorrhag*|consolidat*|atelectas*|inflam*|obstruct*|"
+    "hydroneph*|cirrho*|fibrosis|free (fluid|air|gas)|ruptur*|\\w{4,}itis|pneumoperitoneum"
+)
+"""Of ``DISEASE`` what is looked for as a thing of its own."""
 HEALTH = cue("@ (is |are |looks? |seems? )?(still |all )?(ok|okay|fine|good|all right|alright)")
 MODALITY = cue(
     "modality|(kind|type|sort) of (image|scan|imaging|picture)|(is|was) this (a|an) (ct|mri|mr|x ray|pet|"

@@ -108,7 +108,8 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(trust|rely)( _)*|you made a mistake|trust you|"
         "(is it |would it be )?(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|count)( _)*|"
         "really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
-        "mistakes?|errors?|confident)|i do not (believe|trust) you"),
+        "mistakes?|errors?|confident)|i do not (believe|trust) you|i (do not agree|disagree)( _)*|(that|this|it) "
+        "(can|could|does|do) not (be|look|seem|sound) (right|correct|true|possible|plausible)|no way|nonsense|impossible"),
     "limits": cue(
         "what (can|could|do|will|would) ((you|it|this) not|not (you|it|this))( _){0,4}|what (are )?your (limits|"
         "limitations|weaknesses)|(what (is|are) )?(you|it|this) (not able to|unable to|not good at|bad at|"
@@ -126,7 +127,7 @@ CHAT: dict[str, re.Pattern[str]] = {
         "can|does|should) (i|we|this|it) "
         "(use|work|start)( _)*|"
         "what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
-        "instructions|what now|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
+        "instructions|what now|menu|commands?|options?|tutorial|manual|usage|how to use( (this|it|you))?|what else can you do|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
     "export": cue(
         "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
     "sources": cue(
@@ -166,6 +167,11 @@ CHAT: dict[str, re.Pattern[str]] = {
         "ok|okay|sorry|stop|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
         "right|oh"),
 }  # fmt: skip
+INSULT = cue(
+    "stupid|idiot(ic)?|moron(ic)?|dumb(ass)?|useless|worthless|crap(py)?|rubbish|garbage|sucks?|shit(ty)?|fuck*|damn|"
+    "wtf|bullshit|i hate (you|this|it)|shut up|pathetic|(you are|this is|that is|it is) (so |really |just |very )?"
+    "(terrible|horrible|awful|bad|annoying|nonsense|a joke|unhelpful|boring)|not helpful|that did not help|silly bot"
+)
 FILLERS = word_set(
     """
     is a lot so very much there again you for the that this it to me my friend and please , . ! ? : today all help
@@ -187,6 +193,9 @@ DOUBT = cue(
     "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
     "trustworthy)( ?[?])?$|"
     "@ (_ )?(is|are|looks?|seems?) (_ )?(wrong|off|incorrect|inaccurate|bad|not right|not correct)( ?[?.!])?$|"
+    "(that|this|it) is not (the |a |an |my |his |her )?@( [?.!])?$|(masks?|outlines?|contours?|segmentations?|"
+    "measurements?|numbers?|values?|results?|answers?|borders?)( _){0,2} (is|are|looks?|seems?) (totally |completely |all |"
+    "a bit |clearly |just |so )?(wrong|off|incorrect|inaccurate|bad|not right|not correct|rubbish|too (big|small|large))|"
     "do you trust|(can|should) i trust|(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|"
     "count)|you (missed|got)( _)* wrong"
 )
@@ -210,7 +219,10 @@ ABLE = cue(
 HOW_TO_MEND = cue(
     "(how (do|can|could|to|should)|can|could)( i| we| you| one)? (correct|fix|edit|refine|improve|adjust|repair)"
 )
-TO_FILE = cue("export*|save|download*")
+TO_FILE = cue(
+    "export*|save|download*|(as|to|into|in) (an? )?(pdf|html|docx?|word|json|markdown|csv|excel|xlsx|stl|nifti|dicom( seg)?)|"
+    "(e ?mail|send|copy|share)( me)?( (the|this|my|it|a))+ ?(report|masks?|results?|measurements?|segmentations?|numbers?)?"
+)
 IN_REGION = cue(
     "(what|which) (other )?(organs|structures|parts)( of| in| inside| within)( the| this)? "
     "(abdomen|belly|chest|thorax|pelvis|neck|head)",

@@ -15,6 +15,9 @@ from .mentions import Mention
 from .vocabulary import STRUCTURES
 
 
+_OR = cues.cue("or|and|,|nor")
+
+
 def finding(clause: Clause) -> list[Request] | None:
     """Signs with a published rule: named, or made of a word and an organ."""
     strong = clause.ordered
@@ -27,7 +30,13 @@ def finding(clause: Clause) -> list[Request] | None:
         found = []
     else:
         found += [f for f in _finding_of(clause, ids) if f not in found]
-    return [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found] or None
+    told = [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found]
+    rest = clause.text
+    for pattern in (cues.FINDING_NAMES[f] for f in found if f in cues.FINDING_NAMES):
+        rest = pattern.sub(" ", rest)
+    if told and clause.has(_OR) and cues.LESIONS.search(rest):
+        told.append(Request(Intent.REFUSE, topic="diagnosis"))  # "effusion or pneumothorax": of the second, nothing
+    return told or None
 
 
 def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
@@ -141,6 +150,9 @@ def _lead(sentence: list[str], mention: Mention) -> str:
     return sentence[i - 1] if i else ""
 
 
+_SLICES_OF_IT = cues.cue("(slices|images|sections|cuts)( (does|do|is|are|show|shows|cover|contain|hold|with|of|has|have))+ @")
+
+
 def scan(clause: Clause) -> list[Request] | None:
     """The volume itself: spacing, size, contrast, region, orientation."""
     found = [(m.start(), name) for name, p in cues.SCAN.items() if (m := p.search(clause.masked))]
@@ -157,6 +169,8 @@ def scan(clause: Clause) -> list[Request] | None:
         if clause.unknown and "contrast" not in clause.words:
             return None
     names = [name for _, name in sorted(found)]
+    if names and clause.known and clause.has(_SLICES_OF_IT):
+        return None
     if (
         "size" in names
         and "spacing" in names

@@ -9,7 +9,7 @@ import difflib
 from dataclasses import replace
 
 from . import cues
-from .asking import WHICH_ONE, about, imperative, referral_of
+from .asking import WHICH_ONE, about, imperative, plain, referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
@@ -96,8 +96,27 @@ def presence(clause: Clause) -> list[Request] | None:
         return None
     if clause.has(cues.cue("(can|could) (i|we) (have|get)|(find|show|give|get) (me|us)")):
         return None
+    if _unjudged(clause):
+        return [plain(clause, Intent.UNKNOWN, topic="unjudged")]
     claim = "absent" if clause.has(_ABSENT) else ""
     return [about(clause, Intent.PRESENCE, claim=claim)]
+
+
+_THERE = cues.cue(
+    "found|detect(ed|able)|identif(ied|iable)|recogni(z|s)(ed|able)|available|shown|displayed|depicted|covered|captured|"
+    "outlined|intact|marked|pictured|segment(ed|able)|segmentation|known|supported|real|on|part|parts|inside|within|"
+    "missing|gone|lost|partially|partly|fully|all|off|full|empty|separate|single|one|two|both|only|also|normal|mask"
+)
+
+
+def _unjudged(clause: Clause) -> bool:
+    """Whether a question for yes or no asks for a quality, "is its wall thickened", and not whether it is there."""
+    if not clause.yes_no or not clause.known or clause.says(cues.CALCIUM):
+        return False
+    if clause.has(cues.PRESENCE_ALONE) or clause.has(_ABSENT) or clause.has(_THERE):
+        return False
+    end = max(m.end for m in clause.known)
+    return any(w.isalpha() and w not in cues.FUNCTION_WORDS for w in clause.words[end:])
 
 
 def segment(clause: Clause) -> list[Request] | None:
@@ -145,7 +164,7 @@ def segment(clause: Clause) -> list[Request] | None:
             return [about(clause, Intent.SEGMENT)]  # "which is the left one": shown, it is told
         if "between" in clause.words:
             return None  # "what is between the lungs" describes something
-        return [Request(Intent.UNKNOWN, topic="beyond")] if clause.known else None
+        return [plain(clause, Intent.UNKNOWN, topic="unjudged")] if clause.known else None
     if clause.known and not clause.explicit and not verb and all(m.number == 1 and not m.concept for m in clause.known):
         return [Request(Intent.UNKNOWN, topic="beyond")]  # "that is small": nothing is asked
     if clause.known or clause.unknown or referral_of(clause) is not None:

@@ -84,6 +84,7 @@ _CENTRE = cues.cue(
 _SLICE = re.compile(
     r"\b(go|jump|scroll|move|take me|bring me|navigate|show|open|display|see|view)\b( me)?( back)?( to)?"
     r"( the)?( (?P<plane>axial|coronal|sagittal))? (slice|image|cut)( number| no| #)* (?P<number>\d{1,4})(?!\S*\d)"
+    r"( (in|of|on|from)( the)?)?( (?P<behind>axial|coronal|sagittal))?"
 )
 _COLOUR_VERB = cues.cue("make|colou?r*|paint*|turn|change|recolou?r*|draw|render|in|give")
 _COLOUR = cues.cue("|".join(COLOURS))
@@ -104,7 +105,7 @@ def view(clause: Clause) -> list[Request] | None:
         return [place]
     slice_ = _SLICE.search(clause.text)
     if slice_:
-        return [Request(Intent.VIEW, attribute="slice", topic=f"{slice_['plane'] or 'axial'} {slice_['number']}")]
+        return [Request(Intent.VIEW, attribute="slice", topic=f"{slice_['plane'] or slice_['behind'] or 'axial'} {slice_['number']}")]
     colour = _COLOUR.search(clause.masked)
     if colour and clause.has(_COLOUR_VERB) and clause.structures:
         return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
@@ -154,6 +155,11 @@ def _wanted(clause: Clause) -> Clause:
     return replace(clause, mentions=kept) if any(m.kind == "known" for m in kept) else clause
 
 
+_THROUGH = cues.cue(
+    "(show|see|display|open|view|give|go to|jump to|take me to)( me)? (a|an|the|some|one)( (axial|coronal|sagittal|good|nice|"
+    "middle|central))* (slices?|planes?|sections?|cuts?|views?|images?|pictures?) (through|of|at|with|containing|across)"
+    "( (the|my|both|his|her))* @"
+)
 _TO_SEE = word_set("go jump take bring scroll move navigate show open display")
 
 
@@ -165,8 +171,11 @@ def _place(clause: Clause) -> Request | None:
         if widest and not last.unknown:
             return Request(Intent.VIEW, last.structures, attribute="slice", topic="largest")
         return Request(Intent.VIEW, last.structures, attribute="centre")
+    if clause.has(_THROUGH) and clause.structures and not clause.has(_LARGEST) and not clause.which:
+        return _of(clause, "centre")
     ordered = clause.words[0] in _TO_SEE
-    section = clause.has(cues.ATTRIBUTES["largest_slice"]) or (clause.has(_CENTRE) and clause.has(_LARGEST))
+    sliced = clause.has(_CENTRE) or clause.has(cues.cue("slices?|levels?|sections?|cuts?"))
+    section = clause.has(cues.ATTRIBUTES["largest_slice"]) or (sliced and clause.has(_LARGEST))
     if ordered and section and clause.structures and not clause.unknown:
         return about(clause, Intent.VIEW, attribute="slice", topic="largest")
     return None

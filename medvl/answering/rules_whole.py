@@ -21,6 +21,9 @@ _RANK = cues.cue(
     "everything|it|them|all)"
     "( (you|found|visible|here|in|this|scan|from|largest|smallest|big|small|to))* (by|in order of|according to)|"
     "(order|rank|sort|arrange)( (them|it|all|everything|the|organs|structures|masks))* by|"
+    "(volumes?|sizes?|densit(y|ies)|hu|attenuations?|measurements?) of (everything|all( (of )?(them|it|these))?)( [?.!])?$|"
+    "(list|table|overview|all|every|organs?|structures?|masks?)( (me|all|of|the|every|a|organs?|structures?|masks?))* "
+    "(volumes|sizes|densities|attenuations|hu values|measurements|measures|dimensions)( (please|in a table))?( [?.!])?$|"
     "(organs|structures|masks) (by|ranked by|sorted by|ordered by|in order of) (size|volume|density|hu|brightness)|"
     "(mean |average )?(volumes?|sizes?|densit(y|ies)|hu|attenuations?|values) (of|for|in) (all|every|each)( "
     "of)?( the)? "
@@ -95,12 +98,6 @@ def difference(clause: Clause) -> list[Request] | None:
     return [replace(last, claim="", which="")]
 
 
-_SIZE_RULES = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly", "aorta": "aortic_aneurysm"}
-_NORMAL = cues.cue(
-    "(is|are) (@|that|this|it|they|these) (still )?(a |of )?(normal|enlarged|too (big|large)|in the normal range)|"
-    "(@|that|this|it|they|these) (is|are) (still )?(normal|enlarged|too (big|large))|"
-    "(what is |is )?within (the )?normal (range|limits)"
-)
 _DETAILS = cues.cue(
     "more( details?| information| info| about (it|that|them|this))?|details?|go on|elaborate|tell me more|"
     "anything else|what else"
@@ -122,17 +119,13 @@ _ALL = ("volume", "mean_hu", "extent", "position")
 
 
 def follow_up(clause: Clause) -> list[Request] | None:
-    """Short words after an answer: is that normal, more details, why, the sum."""
+    """Short words after an answer: does that matter, more details, why, the sum."""
     before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
     if before is not None and before.intent is Intent.SCAN and clause.has(_HOW_MANY) and not clause.mentions:
         return [Request(Intent.SCAN, attribute="slices")]
     last = clause.context.last
     if last is None or not clause.context.turns[:-1] or clause.explicit or clause.unknown or len(clause.words) > 8:
         return None
-    if clause.has(_NORMAL) and last.intent is Intent.MEASURE and len(last.structures) == 1:
-        rule = _SIZE_RULES.get(last.structures[0])
-        if rule and last.attribute in ("volume", "extent", "diameter"):
-            return [Request(Intent.FINDING, last.structures, finding=rule)]
     kidneys = last.intent is Intent.COMPARE and set(last.structures) == set(cues.FINDING_STRUCTURES["kidney_asymmetry"])
     if kidneys and clause.has(_MATTERS):
         return [Request(Intent.FINDING, last.structures, finding="kidney_asymmetry")]

@@ -176,6 +176,18 @@ def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
     return told
 
 
+def made_list(scene: Scene) -> Sentence:
+    """Which structures have a mask so far, each with its volume; nothing is looked for."""
+    volumes = [facts.volume(scene, id)[0] for id in scene.present]
+    others = "masks made by clicks stand in the list on the page"
+    if not volumes:
+        return say(None, f"no structure has been segmented by name so far; {others}", source="program")
+    number = Fact("masks", len(volumes), structures=scene.present)
+    parts = [f"{the(v.structures[0])} ({'at least ' if v.note else ''}{shown(v)})" for v in volumes]
+    many = "structure has a mask" if len(volumes) == 1 else "structures have masks"
+    return say(scene, f"so far {shown(number)} {many}: {listing(parts)}; {others}", number, *volumes)
+
+
 def kind_list(kind: str, known: Iterable[str]) -> Sentence:
     """Which structures of a kind can be asked for; nothing is looked for."""
     ids = [id for id in known if STRUCTURES[id].kind == kind]
