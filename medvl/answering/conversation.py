@@ -27,7 +27,7 @@ from .facts import REGIONS
 from .findings import FINDINGS
 from .looking import look
 from .scene import Scene
-from .vocabulary import EVERYTHING, KINDS, STRUCTURES, listed
+from .vocabulary import EVERYTHING, listed
 from .words import all_the
 
 if TYPE_CHECKING:
@@ -182,6 +182,9 @@ class Conversation:
                 yield piece
         if request.intent is Intent.REPORT:
             return request, (yield from self._write_report(cancel))
+        if request.intent is Intent.VIEW and request.choose and len(request.structures) > 1:
+            one = choosing.choose(self.scene, request)
+            request = replace(request, structures=(one,), choose="") if one else request
         if request.intent is Intent.VIEW:
             change, told = views.change(self.scene, request)
             if change is not None:
@@ -244,14 +247,7 @@ class Conversation:
         if intent is Intent.FINDING and request.finding in FINDINGS:
             return told_scan.finding(scene, request.finding)
         if intent is Intent.LIST:
-            if request.attribute == "made":
-                return [told_scan.made_list(scene)]
-            if request.attribute in KINDS:
-                return [told_scan.kind_list(request.attribute, [id for id in STRUCTURES if id in self.finder.known])]
-            every = listed(request.attribute, [id for id in EVERYTHING if id in self.finder.known])
-            return (
-                told_scan.cut_list(scene, every) if request.attribute == "cut" else told_scan.known_list(scene, every)
-            )
+            return told_scan.listed(scene, request.attribute, self.finder.known)
         if intent is Intent.REMOVE:
             return self._take_out(structures)
         if not structures:

@@ -112,7 +112,8 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     ),
     "position": cue(
         "where|located?|location|positions?|positioned|(which|what) (side|half|quadrant)|midline|central|"
-        "centrally|deviated|whereabouts"
+        "centrally|deviated|whereabouts|in the (middle|center)|"
+        "(correct|wrong|usual|expected|proper|normal) (side|place|spot)|(in|at) the right (place|spot)"
     ),
 }
 SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
@@ -216,7 +217,8 @@ SCAN: dict[str, re.Pattern[str]] = {
         "(how many|number of|count|total|amount of)( (axial|total))? (slices|images|sections|cuts)|slice count"
     ),
     "size": cue(
-        "how (tall|wide|long|high|deep) is (the|this) (scan|image|volume|ct)|matrix( size)?|how many voxels|number of voxels|(image |scan |volume )?dimensions|shape|"
+        "how (tall|wide|long|high|deep) is (the|this) (scan|image|volume|ct)|matrix( size)?|how many voxels|number "
+        "of voxels|(image |scan |volume )?dimensions|shape|"
         "(size|big|large) (of |is )?(the |this )(scan|image|volume|ct|dataset|array)|in voxels"
     ),
     "orientation": cue(
@@ -244,7 +246,8 @@ SCAN: dict[str, re.Pattern[str]] = {
 # ---- whole tasks
 
 REPORT = cue(
-    "impression|conclusions?|what (do|would|can|could|did) you (think|say|make|see|conclude)( overall)? (of|about|on|from|in) "
+    "impression|conclusions?|what (do|would|can|could|did) you (think|say|make|see|conclude)( overall)? (of|about|on|"
+    "from|in) "
     "(this|the|my) (scan|ct|image|study|picture|case)|"
     "(tell|show)( me)? everything( about (this|the|my) (scan|ct|image))?|"
     "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
@@ -254,7 +257,8 @@ REPORT = cue(
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|what stands out|(anything|something) (notable|noteworthy|"
     "remarkable|special)|most (notable|noteworthy|important|interesting|remarkable|striking|relevant)( _){0,2}|"
     "(anything|something|any findings?|everything)( else)?( that)?( _){0,3} ("
-    "interesting|remarkable|special|striking|unusual|odd|strange|weird|strikes? you)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |"
+    "interesting|remarkable|special|striking|unusual|odd|strange|weird|strikes? you)|what (do|did|can) you (notice|"
+    "observe)|(what|anything|something) (can you |"
     "you can )?"
     "(tell|say)( me)?( something| anything)? (about|of|on) (this|the|my) (scan|ct|image|study)|"
     "tell me (something|anything|more|a bit) about (this|the|my) (scan|ct|image|study)|interpret*( this| the| "
@@ -271,7 +275,8 @@ LIST = cue(
     "(can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|"
     "what is (visible|(in|on) (this|the|my) (scan|image|picture|ct))|"
-    "what (am i|i am|are we|we are) (looking at|seeing)|what (do|can) we (have|see)( here)?|what (does|do) (this|the) (scan|ct|image|picture)s? (show|contain)|"
+    "what (am i|i am|are we|we are) (looking at|seeing)|what (do|can) we (have|see)( here)?|what (does|do) (this|"
+    "the) (scan|ct|image|picture)s? (show|contain)|"
     "name (one|some|the|all|a few)?( _)? ?(organs?|structures?)|list( (me|all|the|every|of))*( (organs|"
     "structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
 )
@@ -378,8 +383,15 @@ ACQUISITION = cue(
     "reconstruction kernel|scan protocol"
 )
 PATIENT = cue(
+    "(is|was) (it|this|he|she|the patient|that|this patient|the person) (a |an |from a |of a )*(male|female|man|"
+    "woman|boy|"
+    "girl|child|kid|adult|guy|lady|old|young)( _){0,2}|(does|did|is|was|has) (he|she|the patient|they|this person) "
+    "(ever )?"
+    "(a )?(heavy )?(smok\\w*|drink\\w*|drank|alcohol\\w*|diabetic|vegan)|(male|female) (chest|abdomen|body|patient|"
+    "scan)|"
     "(his|her|their|patients?|patient ?'?s) (first |last |full |real )?(age|name|sex|gender|birthday|date of birth|id|"
-    "identity|address|weight|height|bmi)|patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) "
+    "identity|address|weight|height|bmi)|patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is "
+    "(he|she|(the|this|that) "
     "(patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
     "(age|sex|gender|birthday|date of birth|address|weight|height) of (the|this) (patient|person)|patient "
     "(weight|height)|bmi|(female|male|woman|man) "
@@ -403,7 +415,8 @@ DISEASE = cue(
     "syndrome"
 )
 LESIONS = cue(
-    "pneumothorax|cancer*|tumou?rs?|metasta*|mets|pneumonia|fractur*|broken|embol*|nodules?|mass|masses|lesions?|cysts?|"
+    "pneumothorax|cancer*|tumou?rs?|metasta*|mets|pneumonia|fractur*|broken|embol*|nodules?|mass|masses|lesions?|"
+    "cysts?|"
     "clots?|thromb*|infect*|dissect*|ascites|hernia*|bleed*|h(a)?emorrhag*|consolidat*|atelectas*|inflam*|obstruct*|"
     "hydroneph*|cirrho*|fibrosis|free (fluid|air|gas)|ruptur*|\\w{4,}itis|pneumoperitoneum"
 )

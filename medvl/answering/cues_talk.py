@@ -29,7 +29,9 @@ UNKNOWN_FUNCTION = cue(
 )
 HOW_YOU_KNOW = cue(
     "how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|"
-    "derive)|(do|does|are|is) (you|this|it)( an?)? (use|using|based on|powered by|run on|running)?( _){0,2} "
+    "derive)|how (you|it|this) (segment*|find|found|measure*|calculate*|compute*|know|knew|made|make|did|do)( (this|"
+    "that|it|"
+    "them|these|all))*|(do|does|are|is) (you|this|it)( an?)? (use|using|based on|powered by|run on|running)?( _){0,2} "
     "(ai|neural|networks?|chatgpt|gpt|llm|machine learning|deep learning|language models?)"
 )
 DESCRIBE_ONE = cue(
@@ -109,7 +111,8 @@ CHAT: dict[str, re.Pattern[str]] = {
         "(is it |would it be )?(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|count)( _)*|"
         "really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
         "mistakes?|errors?|confident)|i do not (believe|trust) you|i (do not agree|disagree)( _)*|(that|this|it) "
-        "(can|could|does|do) not (be|look|seem|sound) (right|correct|true|possible|plausible)|no way|nonsense|impossible"),
+        "(can|could|does|do) not (be|look|seem|sound) (right|correct|true|possible|plausible)|no way|nonsense|"
+        "impossible"),
     "limits": cue(
         "what (can|could|do|will|would) ((you|it|this) not|not (you|it|this))( _){0,4}|what (are )?your (limits|"
         "limitations|weaknesses)|(what (is|are) )?(you|it|this) (not able to|unable to|not good at|bad at|"
@@ -127,7 +130,8 @@ CHAT: dict[str, re.Pattern[str]] = {
         "can|does|should) (i|we|this|it) "
         "(use|work|start)( _)*|"
         "what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
-        "instructions|what now|menu|commands?|options?|tutorial|manual|usage|how to use( (this|it|you))?|what else can you do|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
+        "instructions|what now|menu|commands?|options?|tutorial|manual|usage|how to use( (this|it|you))?|what else "
+        "can you do|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
     "export": cue(
         "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
     "sources": cue(
@@ -194,8 +198,10 @@ DOUBT = cue(
     "trustworthy)( ?[?])?$|"
     "@ (_ )?(is|are|looks?|seems?) (_ )?(wrong|off|incorrect|inaccurate|bad|not right|not correct)( ?[?.!])?$|"
     "(that|this|it) is not (the |a |an |my |his |her )?@( [?.!])?$|(masks?|outlines?|contours?|segmentations?|"
-    "measurements?|numbers?|values?|results?|answers?|borders?)( _){0,2} (is|are|looks?|seems?) (totally |completely |all |"
-    "a bit |clearly |just |so )?(wrong|off|incorrect|inaccurate|bad|not right|not correct|rubbish|too (big|small|large))|"
+    "measurements?|numbers?|values?|results?|answers?|borders?)( _){0,2} (is|are|looks?|seems?) (totally |completely "
+    "|all |"
+    "a bit |clearly |just |so )?(wrong|off|incorrect|inaccurate|bad|not right|not correct|rubbish|too (big|small|"
+    "large))|"
     "do you trust|(can|should) i trust|(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|"
     "count)|you (missed|got)( _)* wrong"
 )
@@ -217,11 +223,15 @@ ABLE = cue(
     "(segmented|found|measured|outlined|recogni(z|s)ed)"
 )
 HOW_TO_MEND = cue(
-    "(how (do|can|could|to|should)|can|could)( i| we| you| one)? (correct|fix|edit|refine|improve|adjust|repair)"
+    "(how (do|can|could|to|should)|can|could)( i| we| you| one)? (correct|fix|edit|refine|improve|adjust|repair)",
+    "how (do|can|could|to|should)( i| we| you| one)? (mark|add|draw|contour|segment|outline) "
+    "(it|them|this|that|one|these|those|(the|a|my|your) (masks?|outlines?|segmentations?|contours?))",
 )
 TO_FILE = cue(
-    "export*|save|download*|(as|to|into|in) (an? )?(pdf|html|docx?|word|json|markdown|csv|excel|xlsx|stl|nifti|dicom( seg)?)|"
-    "(e ?mail|send|copy|share)( me)?( (the|this|my|it|a))+ ?(report|masks?|results?|measurements?|segmentations?|numbers?)?"
+    "export*|save|download*|(as|to|into|in) (an? )?(pdf|html|docx?|word|json|markdown|csv|excel|xlsx|stl|nifti|"
+    "dicom( seg)?)|"
+    "(e ?mail|send|copy|share)( me)?( (the|this|my|it|a))+ ?(report|masks?|results?|measurements?|segmentations?|"
+    "numbers?)?"
 )
 IN_REGION = cue(
     "(what|which) (other )?(organs|structures|parts)( of| in| inside| within)( the| this)? "

@@ -27,7 +27,7 @@ _CARRIED = {
 
 def _is_carried(request: Request) -> bool:
     """Whether "it" may mean what a request was about, also where what was asked of it is not answered."""
-    return request.intent in _CARRIED or request.topic in ("diagnosis", "unjudged")
+    return request.intent in _CARRIED or request.topic in ("diagnosis", "unjudged", "cause")
 
 
 @dataclass

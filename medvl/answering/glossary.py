@@ -20,17 +20,21 @@ MEANINGS: dict[str, str] = {
         "An embolism is a vessel blocked by something that came with the blood, mostly a clot. A pulmonary embolism "
         "blocks an artery of the lung. I do not look for it.",
     "thrombus": "A thrombus is a blood clot inside a vessel or the heart. I do not look for it.",
-    "metastasis": "A metastasis is a tumour that has spread from where it began to another place. I do not look for it.",
+    "metastasis": "A metastasis is a tumour that has spread from where it began to another place. I do not look for "
+    "it.",
     "lesion":
         "A lesion is any spot of tissue that differs from what is around it; the word does not say whether it is "
         "harmless. I do not look for lesions.",
     "nodule": "A nodule is a small round spot of tissue, in the lung for instance. I do not look for nodules.",
-    "cyst": "A cyst is a closed pocket filled with fluid, mostly near the attenuation of water on CT. I do not look for it.",
+    "cyst": "A cyst is a closed pocket filled with fluid, mostly near the attenuation of water on CT. I do not look "
+    "for it.",
     "tumour": "A tumour is a growth of tissue, benign or malignant. I do not look for tumours.",
     "pneumonia": "Pneumonia is an infection of the lung. I do not look for it.",
     "consolidation": "A consolidation is lung whose air spaces are filled, by fluid or cells. I do not look for it.",
-    "atelectasis": "Atelectasis is a part of the lung that holds too little air and has collapsed. I do not look for it.",
-    "ground_glass": "Ground glass is a haze in the lung through which its vessels can still be seen. I do not look for it.",
+    "atelectasis": "Atelectasis is a part of the lung that holds too little air and has collapsed. I do not look for "
+    "it.",
+    "ground_glass": "Ground glass is a haze in the lung through which its vessels can still be seen. I do not look "
+    "for it.",
     "pancreatitis": "Pancreatitis is an inflammation of the pancreas. I do not judge it.",
     "appendicitis": "Appendicitis is an inflammation of the appendix. I do not judge it.",
     "diverticulitis": "Diverticulitis is an inflammation of small pouches of the bowel's wall. I do not judge it.",

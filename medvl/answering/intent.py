@@ -41,7 +41,7 @@ _MENDED = word_set(
     attenuation hounsfield contrast thickness slices which where compare larger smaller bigger brighter darker
     distance between touching nearest closest behind calcium calcification calcified aneurysm emphysema effusion
     pleural steatosis gallstones stones osteoporosis enlarged visible segmented measure please remove length
-    everything position located resolution orientation arterial venous organs average voxel
+    everything position located resolution orientation arterial venous organs average voxel window
     """
 )
 
@@ -81,6 +81,7 @@ _RULES: tuple[Rule, ...] = (
     rules_reply.shown,
     rules_reply.judged,
     rules_reply.refused_again,
+    rules_reply.unknown_again,
     rules_reply.reworded,
     rules_reply.nth,
     rules_reply.other_way,
@@ -117,6 +118,7 @@ _RULES: tuple[Rule, ...] = (
     rules_compare.compare,
     rules_measure.relation,
     rules_measure.scan,
+    rules_reply.cause,
     rules_measure.measure,
     rules_segment.presence,
     rules_segment.segment,

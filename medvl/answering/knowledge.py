@@ -233,11 +233,13 @@ _CHAT: dict[str, str] = {
     "page":
         "That is done on the page: open another scan, scroll to a slice, click or draw a box in a plane to mark "
         "or correct "
-        "a structure, measure with the ruler, set window and zoom, rename a mask or change its opacity in the list, and look at the masks in every plane "
+        "a structure, measure with the ruler, set window and zoom, rename a mask or change its opacity in the list, "
+        "and look at the masks in every plane "
         "and as surfaces. "
         "From here I can segment by name, hide, colour, measure and report.",
     "edit":
-        "Masks are edited on the page: select one in the list, then Largest piece, Fill holes, Smooth, Union, Subtract, "
+        "Masks are edited on the page: select one in the list, then Largest piece, Fill holes, Smooth, Union, "
+        "Subtract, "
         "Undo or Redo, or type another name; clicks and boxes in the viewer correct its outline. What I am asked next "
         "is measured on the mask as it is then.",
     "restart":
@@ -287,6 +289,9 @@ _UNKNOWN: dict[str, str] = {
     "beyond":
         "That I cannot tell from this volume. I can tell its voxel size, extent, contrast and region, and "
         "segment, measure and compare the structures I know: ask which organs are here.",
+    "cause":
+        "I measure what is in the scan and cannot say why it is so. That is for a radiologist to say, who knows the "
+        "whole case.",
     "unjudged":
         "That I do not judge. Of a structure I can tell whether it is in this scan, its volume, diameters, mean HU, "
         "position and neighbours, and a few published signs of its size or density.",

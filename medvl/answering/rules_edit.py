@@ -16,12 +16,14 @@ from .contract import Intent, Request
 from .lexicon import word_set
 
 _LEAD = (
-    "((and|now|then|ok|okay|please|also|just|can|could|would|will|you|we|i|want|to|like|need|let|us|me|it|how (do|can|to)|"
+    "((and|now|then|ok|okay|please|also|just|can|could|would|will|you|we|i|want|to|like|need|let|us|me|it|how (do|"
+    "can|to)|"
     "is it possible to|hey|hi|,|try|kindly) )*"
 )
 _VERBS = (
     "smooth(en|ing)?( out)?|fill( in| up)?|erod(e|ing)|dilate|grow|shrink|thicken|trim|crop|split( up)?|merg(e|ing)|"
-    "combin(e|ing)|unite|join|fuse|union|intersect|invert|duplicate|rename|relabel|renam(e|ing)|clean( it| them)?( up)?|"
+    "combin(e|ing)|unite|join|fuse|union|intersect|invert|duplicate|rename|relabel|renam(e|ing)|clean( it| them)?( "
+    "up)?|"
     "tidy( up)?|threshold|despeckle|denoise|expand|enlarge|inflate|subtract|crop|sharpen|cut (off|away|out)|"
     "keep (only )?the (largest|biggest)"
 )
@@ -32,7 +34,8 @@ _OF_MASKS = cues.cue(
     "(call|name) (it|that|this|them|the mask|this mask|that mask|that one|this one|the @|@|the #)( mask| one)?( as)? "
     "(?!a doctor).+|(change|edit|set|give)( _){0,3} name( _)*|(largest|biggest|main) (piece|component|connected "
     "component|part) only|only the (largest|biggest|main) (piece|component|connected component)|"
-    "(make|draw) (it|them|(the |its |their )?(@ |@ and @ )?(masks?|outlines?|edges?|borders?|contours?|surface)|(the )?@) (a (bit|little) )?"
+    "(make|draw) (it|them|(the |its |their )?(@ |@ and @ )?(masks?|outlines?|edges?|borders?|contours?|surface)|(the "
+    ")?@) (a (bit|little) )?"
     "(smooth(er)?|bigger|smaller|larger|thicker|thinner|tighter|rounder)"
 )
 _HOW_TO = cues.cue(
@@ -48,7 +51,7 @@ def edited(clause: Clause) -> list[Request] | None:
         return [Request(Intent.CHAT, topic="edit")]
     if clause.which:
         return None
-    if clause.has(_OF_MASKS) and not clause.words[0] in ("is", "are", "what", "why"):
+    if clause.has(_OF_MASKS) and clause.words[0] not in ("is", "are", "what", "why"):
         return [Request(Intent.CHAT, topic="edit")]
     if not _EDIT.match(clause.masked) or clause.has(_NOT_OF_A_MASK):
         return None
@@ -57,11 +60,13 @@ def edited(clause: Clause) -> list[Request] | None:
 
 _PAGE = cues.cue(
     "(transparen*|opaque|opacity|translucent)|(reset|restore|flip|mirror|rotate|spin|pan|tilt|turn|maximi(z|s)e|"
-    "full ?screen|enlarge|magnify|undock)( (the|this|my|it|to|picture|image|view|viewer|scan|slice|slices|screen|window|"
+    "full ?screen|enlarge|magnify|undock)( (the|this|my|it|to|picture|image|view|viewer|scan|slice|slices|screen|"
+    "window|"
     "3 ?d|model|surface|camera|degrees|around|by|left|right|up|down|\\d+))*|(increase|decrease|raise|lower|reduce|"
     "adjust|change|more|less|higher|improve)( the| image| picture)* (contrast|brightness|zoom)|"
     "(load|open|upload|import|drop|drag|switch to|use)( (my|a|an|the|another|other|own|new|different|next|previous|"
-    "sample|example|chest|abdomen|ct|dicom))+ (dicoms?|niftis?|files?|scans?|cts?|series|case|folder|images?|patient|study|sample|example|one)|"
+    "sample|example|chest|abdomen|ct|dicom))+ (dicoms?|niftis?|files?|scans?|cts?|series|case|folder|images?|patient|"
+    "study|sample|example|one)|"
     "(take |make |save )?(a )?screen ?shots?|(take|make|save) (a )?(snapshot|picture|photo)( _){0,5}|scroll( _){0,3}|"
     "(show|see|view|open|switch to|go to|give|display)( me)?( the| a| in)* (axial|coronal|sagittal|3 ?d)"
     "( (plane|view|slices?|image|picture|reconstruction|rendering|model|direction))*|(play|cine|animate)( _){0,3}|"
@@ -96,7 +101,8 @@ _POLITE = cues.cue("please|can|could|would|will|you|i|we|now|ok|okay|and|then|ju
 _MAKE = cues.cue("make|set|turn|it|them|that|this|more|less|the|masks?|outline|half|view|plane|for|me|,")
 
 _PLACE = cues.cue(
-    "(in|on|at|to|near)( the| my)? (left|right|top|bottom|middle|center|upper|lower|corner|edge|side)( (left|right|hand|"
+    "(in|on|at|to|near)( the| my)? (left|right|top|bottom|middle|center|upper|lower|corner|edge|side)( (left|right|"
+    "hand|"
     "side|corner|half|part))*( (of|in|on) (the|this|my) (picture|image|screen|scan|view|slice|ct|photo))?|"
     "(over|right|down|up) (there|here)|i (see|am seeing|clicked|point|am pointing|marked|circled)( _){0,3}|"
     "(in|on) (the|this|my) (picture|image|screen|view|slice)"
@@ -106,7 +112,8 @@ _THING = cues.cue(
     "something|object|shadow|ring|bean|part)s?"
 )
 _WHAT_THING = cues.cue(
-    "what( (thing|structure|part|stuff|spot))? (is|are|could|would|might)( be)? (this|that|these|those|it)|(identify|name|recogni(z|s)e) (this|"
+    "what( (thing|structure|part|stuff|spot))? (is|are|could|would|might)( be)? (this|that|these|those|it)|(identify|"
+    "name|recogni(z|s)e) (this|"
     "that)"
 )
 _SEEN = word_set(
@@ -146,7 +153,8 @@ _AORTIC = cues.cue(
     f"{_PART} (aorta|aortic)|{_PART} (and|or|versus|,) {_PART} aorta|aortic (arch|root)|arch of (the )?aorta"
 )
 _PART_ALONE = cues.cue(
-    f"((and|what|how|about|the|for|in|of|is|big|wide|ok|okay) )*({_PART}|arch|root)( (part|one|section|segment))?( ?[?.!])*"
+    f"((and|what|how|about|the|for|in|of|is|big|wide|ok|okay) )*({_PART}|arch|root)( (part|one|section|segment))?( "
+    f"?[?.!])*"
 )
 
 

@@ -5,6 +5,7 @@ Each rule gives the requests of a clause, or None for another rule to be asked.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from . import cues, cues_talk
@@ -13,7 +14,6 @@ from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
 from .vocabulary import STRUCTURES
-
 
 _OR = cues.cue("or|and|,|nor")
 
@@ -150,7 +150,9 @@ def _lead(sentence: list[str], mention: Mention) -> str:
     return sentence[i - 1] if i else ""
 
 
-_SLICES_OF_IT = cues.cue("(slices|images|sections|cuts)( (does|do|is|are|show|shows|cover|contain|hold|with|of|has|have))+ @")
+_SLICES_OF_IT = cues.cue(
+    "(slices|images|sections|cuts)( (does|do|is|are|show|shows|cover|contain|hold|with|of|has|have))+ @"
+)
 
 
 def scan(clause: Clause) -> list[Request] | None:
@@ -183,6 +185,7 @@ def scan(clause: Clause) -> list[Request] | None:
     return [Request(Intent.SCAN, attribute=name) for name in dict.fromkeys(names)] or None
 
 
+_PLEASE = re.compile(r"^((please|can|could|would|will|you|and|now|then|ok|okay|kindly|briefly|just|,) )+")
 _ADDED = cues.cue("(sum|total) of|add(ed)? up|(sum|total)|altogether")
 
 
@@ -197,7 +200,7 @@ def measure(clause: Clause) -> list[Request] | None:
         ):
             found.append((match.start(), name))
     names = [name for _, name in sorted(found)]
-    if not names and clause.known and cues_talk.DESCRIBE_ONE.match(clause.masked) and not strong_verb:
+    if not names and clause.known and cues_talk.DESCRIBE_ONE.match(_PLEASE.sub("", clause.masked)) and not strong_verb:
         return [about(clause, Intent.MEASURE, attribute=a) for a in ("volume", "mean_hu")]
     if not names and len(clause.structures) > 1 and clause.has(_ADDED) and not strong_verb:
         return [about(clause, Intent.MEASURE, attribute="volume", which="total")]
@@ -224,6 +227,8 @@ def measure(clause: Clause) -> list[Request] | None:
         ):
             ids = clause.context.last.structures
             last = clause.context.last
+            if names == ["slices"] and (last.finding == "aortic_aneurysm" or last.attribute == "diameter"):
+                names = ["diameter"]  # told with the slice
             return [
                 Request(
                     Intent.MEASURE, ids, attribute=_tube(n, ids, clause), choose=last.choose, referring=last.referring

@@ -11,6 +11,7 @@ from . import cues
 from .clauses import Clause
 from .contract import Intent, Request
 from .lexicon import word_set
+from .referring import superlative
 from .vocabulary import EVERYTHING, GROUPS, STRUCTURES
 
 SIZE_RULES = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly", "aorta": "aortic_aneurysm"}
@@ -25,9 +26,11 @@ _QUALITY = (
 )
 _JUDGED = cues.cue(
     f"((and|so|but|ok|okay|well) )*((is|are|was|were|does|do|would|should) )?({_ABOUT} )?"
-    "(still |be |look |seem |appear |count as |considered |considered as |all |within |in |a |an |of |the |for |quite )*"
+    "(still |be |look |seem |appear |count as |considered |considered as |all |within |in |a |an |of |the |for |"
+    "quite )*"
     f"({_QUALITY})( (size|value|range|volume|number|reading|one|density|width|length|finding))?"
-    "( (or not|for (a|an|the|his|her|my|their) _( _)?|then|though|at all|or (ab)?(normal|not|big|small|high|low|too _)))?"
+    "( (or not|for (a|an|the|his|her|my|their) _( _)?|then|though|at all|or (ab)?(normal|not|big|small|high|low|too "
+    "_)))?"
     "( ?[?.!])*"
 )
 _ALARMING = cues.cue(
@@ -72,7 +75,9 @@ _IS_VALUE = cues.cue("(is|are|would|does) (a |an |the )?(volume |size |diameter 
 
 
 def value_judged(clause: Clause) -> list[Request] | None:
-    """Whether a value that a person names is normal: "is 250 ml normal for a spleen", "is 35 mm too wide for an aorta"."""
+    """Whether a value that a person names is normal: "is 250 ml normal for a spleen", "
+    ""is 35 mm too wide for an aorta".
+    """
     if not clause.yes_no or not _IS_VALUE.match(clause.text) or not clause.structures or not clause.explicit:
         return None
     if not cues.cue(_QUALITY).search(clause.text):
@@ -84,7 +89,8 @@ def value_judged(clause: Clause) -> list[Request] | None:
 
 _LEFT_OPEN = cues.cue(
     "((and|just|only|ok|now|please|show|me|what|about) )*(both|(the )?(left|right|other|first|second|larger|smaller|"
-    "bigger)( one)?|this( one)?|that( one)?|these|those|them|it|this organ|that organ)( (of them|please|one))*( ?[?.!])*"
+    "bigger)( one)?|this( one)?|that( one)?|these|those|them|it|this organ|that organ)( (of them|please|one))*( "
+    "?[?.!])*"
 )
 
 
@@ -175,6 +181,24 @@ def other_way(clause: Clause) -> list[Request] | None:
     return None
 
 
+_BECAUSE = cues.cue("why|how come|what (is the )?(reason|cause[ds]?)( (of|for))?|what makes")
+
+
+def cause(clause: Clause) -> list[Request] | None:
+    """Why a structure is as it is, which no measurement tells; a value in HU can be explained."""
+    last = clause.context.last
+    if clause.words[0] not in ("why", "how", "what", "and", "but", "so") or not clause.says(_BECAUSE):
+        return None
+    if not clause.structures or clause.side_claim:
+        return None
+    density = clause.has(cues.BRIGHT) or (
+        not clause.explicit and last is not None and last.attribute in ("mean_hu", "hu_range")
+    )
+    if density:
+        return [Request(Intent.KNOWLEDGE, clause.structures, topic="hounsfield_unit")]
+    return [Request(Intent.UNKNOWN, clause.structures, topic="cause")]
+
+
 _NTH = cues.cue(
     "(second|third|fourth|fifth|next|2 ?nd|3 ?rd|4 ?th|runner up)( most)?( _)? "
     "(biggest|largest|smallest|brightest|darkest|densest|big|large|small|bright)"
@@ -183,13 +207,23 @@ _NTH = cues.cue(
 
 def nth(clause: Clause) -> list[Request] | None:
     """The second largest: all of them in their order."""
-    if not clause.has(_NTH) or clause.known or clause.unknown or clause.ordered:
+    if clause.known or clause.unknown or clause.ordered:
+        return None
+    before = _before(clause)
+    best = superlative(clause.words)
+    if best and clause.which and before is not None and before.intent in (Intent.LIST, Intent.REPORT):
+        return [replace(_all_organs(clause), which=best)]  # "which of them is the smallest"
+    if not clause.has(_NTH):
         return None
     last = clause.context.last
     if last is not None and last.intent is Intent.COMPARE and len(last.structures) > 2:
         return [replace(last, which="", claim="")]
+    return [_all_organs(clause)]
+
+
+def _all_organs(clause: Clause) -> Request:
     organs = tuple(id for id in EVERYTHING if STRUCTURES[id].kind == "organ")
-    return [Request(Intent.COMPARE, organs, attribute="mean_hu" if clause.has(cues.BRIGHT) else "volume")]
+    return Request(Intent.COMPARE, organs, attribute="mean_hu" if clause.has(cues.BRIGHT) else "volume")
 
 
 _OTHER_WORDS = cues.cue(
@@ -197,7 +231,7 @@ _OTHER_WORDS = cues.cue(
     "medical|fewer|less technical|kid|child)( _)? (words?|terms?|english|language|person|terms please)|"
     "(explain|say|tell|put)( _){0,3} (simpler|simply|plainly|like i am _|more simply)|eli5|dumb it down|"
     "(make|keep|write)( _){0,3} (shorter|simpler|short|brief|simple|concise|longer|more detailed|clearer)|"
-    "shorter|simpler|more simply|tl ?;? ?dr|too long|(in )?short|in brief|briefly|"
+    "shorter|simpler|more simply|tldr|too long|(in )?short|in brief|briefly|"
     "(summari(z|s)e|shorten|simplify|rephrase|reword|paraphrase)( (it|that|this|them|please))*"
 )
 _ASIDE = word_set("please can could you it that this the and now ok okay for me a bit ? . ! , much even to report")
@@ -217,6 +251,17 @@ def reworded(clause: Clause) -> list[Request] | None:
     if before.intent is Intent.FINDING:
         return [Request(Intent.KNOWLEDGE, before.structures, topic=before.finding)]
     return [Request(Intent.CHAT, topic="wording")]
+
+
+def unknown_again(clause: Clause) -> list[Request] | None:
+    """What is asked of "it" where the answer before was that it is not known: that it is not known."""
+    before = _before(clause)
+    if before is None or not before.unknown or before.structures or clause.explicit or clause.unknown:
+        return None
+    pointing = any(w in clause.words for w in ("it", "its", "they", "them", "that", "those", "this"))
+    if not pointing or len(clause.words) > 7 or not any(clause.has(p) for p in cues.ATTRIBUTES.values()):
+        return None
+    return [replace(before, intent=Intent.MEASURE)]
 
 
 def _before(clause: Clause) -> Request | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
+from itertools import pairwise
 
 from . import cues
 from .asking import WHICH_ONE, about, imperative, plain, referral_of
@@ -97,22 +98,29 @@ def presence(clause: Clause) -> list[Request] | None:
     if clause.has(cues.cue("(can|could) (i|we) (have|get)|(find|show|give|get) (me|us)")):
         return None
     if _unjudged(clause):
-        return [plain(clause, Intent.UNKNOWN, topic="unjudged")]
+        return [Request(Intent.UNKNOWN, clause.known[0].ids, topic="unjudged")]
     claim = "absent" if clause.has(_ABSENT) else ""
     return [about(clause, Intent.PRESENCE, claim=claim)]
 
 
 _THERE = cues.cue(
-    "found|detect(ed|able)|identif(ied|iable)|recogni(z|s)(ed|able)|available|shown|displayed|depicted|covered|captured|"
+    "found|detect(ed|able)|identif(ied|iable)|recogni(z|s)(ed|able)|available|shown|displayed|depicted|covered|"
+    "captured|"
     "outlined|intact|marked|pictured|segment(ed|able)|segmentation|known|supported|real|on|part|parts|inside|within|"
     "missing|gone|lost|partially|partly|fully|all|off|full|empty|separate|single|one|two|both|only|also|normal|mask"
 )
+
+
+_LISTED = frozenset({",", "and", "or", "plus", "right", "left", "both", "then", "also"})
 
 
 def _unjudged(clause: Clause) -> bool:
     """Whether a question for yes or no asks for a quality, "is its wall thickened", and not whether it is there."""
     if not clause.yes_no or not clause.known or clause.says(cues.CALCIUM):
         return False
+    between = [clause.words[a.end : b.start] for a, b in pairwise(clause.known)]
+    if any(w not in _LISTED and w not in cues.FUNCTION_WORDS for words in between for w in words):
+        return True  # "is it in the way of the liver": nothing that is known of the two
     if clause.has(cues.PRESENCE_ALONE) or clause.has(_ABSENT) or clause.has(_THERE):
         return False
     end = max(m.end for m in clause.known)
@@ -274,7 +282,10 @@ def _carried(clause: Clause) -> list[Request] | None:
         return None
     if carried.intent is Intent.FINDING and not set(ids) <= set(cues.FINDING_STRUCTURES[carried.finding]):
         alike = _alike(carried.finding, ids)
-        return [Request(Intent.FINDING, ids, finding=alike)] if alike else [Request(Intent.PRESENCE, ids)]
+        if alike:
+            return [Request(Intent.FINDING, ids, finding=alike)]
+        dense = carried.finding in ("steatosis", "bone_density", "liver_spleen_difference", "emphysema")
+        return [Request(Intent.MEASURE, ids, attribute="mean_hu" if dense else "volume")]
     return [carried]
 
 

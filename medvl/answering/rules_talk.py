@@ -169,9 +169,11 @@ def list_kind(clause: Clause) -> list[Request] | None:
 
 
 _MADE = cues.cue(
-    "(what|which)( (masks?|organs?|structures?|objects?|things))? (have|did) (you|we|i) (already )?(segment*|mask*|outline*|"
+    "(what|which)( (masks?|organs?|structures?|objects?|things))? (have|did) (you|we|i) (already )?(segment*|mask*|"
+    "outline*|"
     "make|made|do|done|mark*|find|found)( (so far|already|until now|yet|up to now|before))+|what have (you|we|i) "
-    "(segmented|done|made)( so far)?|(how many|which|what|list|show|name)( (me|the|all|my|of))* masks( (do|are|have|i|we|you|"
+    "(segmented|done|made)( so far)?|(how many|which|what|list|show|name)( (me|the|all|my|of))* masks( (do|are|have|"
+    "i|we|you|"
     "there|got|so|far|now|already|here|exist|made|in|the|list))*( [?.!])?$"
 )
 

@@ -8,10 +8,11 @@ import re
 from dataclasses import replace
 
 from . import cues
-from .asking import about
+from .asking import about, referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .lexicon import word_set
+from .referring import superlative
 
 COLOURS = {
     "red": "#ff6b6b", "blue": "#4dabf7", "green": "#51cf66", "yellow": "#fcc419", "purple": "#cc5de8",
@@ -105,10 +106,19 @@ def view(clause: Clause) -> list[Request] | None:
         return [place]
     slice_ = _SLICE.search(clause.text)
     if slice_:
-        return [Request(Intent.VIEW, attribute="slice", topic=f"{slice_['plane'] or slice_['behind'] or 'axial'} {slice_['number']}")]
+        return [
+            Request(
+                Intent.VIEW,
+                attribute="slice",
+                topic=f"{slice_['plane'] or slice_['behind'] or 'axial'} {slice_['number']}",
+            )
+        ]
     colour = _COLOUR.search(clause.masked)
-    if colour and clause.has(_COLOUR_VERB) and clause.structures:
+    described = clause.structures or referral_of(clause) is not None
+    if colour and clause.has(_COLOUR_VERB) and described:
         return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
+    if colour and clause.has(_COLOUR_VERB) and (choice := _choice(clause)):
+        return [replace(choice, attribute="colour", topic=colour.group())]
     before = clause.context.last
     narrowed = before is not None and before.intent is Intent.VIEW and clause.has(_JUST)
     if clause.has(_ONLY) or narrowed:
@@ -118,7 +128,7 @@ def view(clause: Clause) -> list[Request] | None:
         return [_of(clause, "show")]
     if clause.has(_OFF):
         return [_of(clause, "hide")]
-    if clause.has(_CENTRE) and (clause.structures or clause.unknown):
+    if clause.has(_CENTRE) and (clause.structures or clause.unknown or _choice(clause)):
         return [_of(clause, "centre")]
     return None
 
@@ -143,10 +153,20 @@ def _of(clause: Clause, attribute: str) -> Request:
         return Request(Intent.VIEW, attribute=attribute)  # after "only the liver", what comes back is all the others
     if clause.structures or clause.unknown:
         return about(clause, Intent.VIEW, attribute=attribute)
+    if not everything and (choice := _choice(clause)):
+        return replace(choice, attribute=attribute)
     if clause.strange and not everything:
         return Request(Intent.VIEW, attribute=attribute, unknown=(clause.strange,))
     last = clause.context.last
     return Request(Intent.VIEW, () if everything or last is None else last.structures, attribute=attribute)
+
+
+def _choice(clause: Clause) -> Request | None:
+    """The one meant by "the smaller one" of the two that were spoken of."""
+    ids, choose = clause.context.two(), superlative(clause.words)
+    if not choose or len(ids) != 2 or clause.explicit or not clause.has(cues.cue("ones?|of (the two|them|both)")):
+        return None
+    return Request(Intent.VIEW, ids, choose=choose)
 
 
 def _wanted(clause: Clause) -> Clause:
@@ -156,8 +176,10 @@ def _wanted(clause: Clause) -> Clause:
 
 
 _THROUGH = cues.cue(
-    "(show|see|display|open|view|give|go to|jump to|take me to)( me)? (a|an|the|some|one)( (axial|coronal|sagittal|good|nice|"
-    "middle|central))* (slices?|planes?|sections?|cuts?|views?|images?|pictures?) (through|of|at|with|containing|across)"
+    "(show|see|display|open|view|give|go to|jump to|take me to)( me)? (a|an|the|some|one)( (axial|coronal|sagittal|"
+    "good|nice|"
+    "middle|central))* (slices?|planes?|sections?|cuts?|views?|images?|pictures?) (through|of|at|with|containing|"
+    "across)"
     "( (the|my|both|his|her))* @"
 )
 _TO_SEE = word_set("go jump take bring scroll move navigate show open display")

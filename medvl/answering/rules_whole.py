@@ -21,9 +21,11 @@ _RANK = cues.cue(
     "everything|it|them|all)"
     "( (you|found|visible|here|in|this|scan|from|largest|smallest|big|small|to))* (by|in order of|according to)|"
     "(order|rank|sort|arrange)( (them|it|all|everything|the|organs|structures|masks))* by|"
-    "(volumes?|sizes?|densit(y|ies)|hu|attenuations?|measurements?) of (everything|all( (of )?(them|it|these))?)( [?.!])?$|"
+    "(volumes?|sizes?|densit(y|ies)|hu|attenuations?|measurements?) of (everything|all( (of )?(them|it|these))?)( "
+    "[?.!])?$|"
     "(list|table|overview|all|every|organs?|structures?|masks?)( (me|all|of|the|every|a|organs?|structures?|masks?))* "
-    "(volumes|sizes|densities|attenuations|hu values|measurements|measures|dimensions)( (please|in a table))?( [?.!])?$|"
+    "(volumes|sizes|densities|attenuations|hu values|measurements|measures|dimensions)( (please|in a table))?( "
+    "[?.!])?$|"
     "(organs|structures|masks) (by|ranked by|sorted by|ordered by|in order of) (size|volume|density|hu|brightness)|"
     "(mean |average )?(volumes?|sizes?|densit(y|ies)|hu|attenuations?|values) (of|for|in) (all|every|each)( "
     "of)?( the)? "
@@ -39,6 +41,9 @@ _MUCH = cues.cue(
     "what is the (difference|ratio)|(by )?how many (hu|ml|mm|percent)|how (big|large) is the difference|(by "
     ")?what factor"
 )
+
+
+_TIMES = cues.cue("ratio|factor|how many times|times (as )?(big|large|bigger|larger)")
 
 
 def share(clause: Clause) -> list[Request] | None:
@@ -95,7 +100,8 @@ def difference(clause: Clause) -> list[Request] | None:
     last = clause.context.last
     if last is None or last.intent is not Intent.COMPARE or clause.explicit or not clause.has(_MUCH):
         return None
-    return [replace(last, claim="", which="")]
+    times = clause.has(_TIMES) and len(last.structures) == 2 and not last.whole
+    return [replace(last, claim="", which="ratio" if times else "")]
 
 
 _DETAILS = cues.cue(

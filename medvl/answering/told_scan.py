@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from . import contrast, facts
 from .contract import Fact, Sentence
@@ -10,7 +10,8 @@ from .findings import FINDINGS, Finding, Outcome
 from .numbers import shown
 from .scene import Scene
 from .sentences import say
-from .vocabulary import STRUCTURES
+from .vocabulary import EVERYTHING, KINDS, STRUCTURES
+from .vocabulary import listed as members
 from .words import SIDES, all_the, listing, name, the
 
 _DIRECTION = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "head", "I": "feet"}
@@ -162,6 +163,22 @@ def _with(cited: tuple[Fact, ...], reference: str) -> tuple[Fact, ...]:
 
 
 # ---- lists
+
+
+def listed(scene: Scene, attribute: str, known: Collection[str]) -> list[Sentence]:
+    """The answer to a LIST request.
+
+    Args:
+        scene: the scan.
+        attribute: ``Request.attribute``.
+        known: ids that the finder knows.
+    """
+    if attribute == "made":
+        return [made_list(scene)]
+    if attribute in KINDS:
+        return [kind_list(attribute, [id for id in STRUCTURES if id in known])]
+    every = members(attribute, [id for id in EVERYTHING if id in known])
+    return cut_list(scene, every) if attribute == "cut" else known_list(scene, every)
 
 
 def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
