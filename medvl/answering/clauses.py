@@ -22,6 +22,9 @@ _STARTERS = word_set(
 )
 
 
+_NUMBERED = re.compile(r"\b(in|of|at|the|within) (liver )?segments? (\d|[iv]+)\b")  # a noun
+
+
 @cache
 def _understood() -> frozenset[str]:
     """Words that a rule or a name holds."""
@@ -121,7 +124,7 @@ class Clause:
     def ordered(self) -> bool:
         """Whether a verb orders a mask; in "is the liver visualized" it orders nothing."""
         asks = self.words[0] in ("is", "are", "was", "were", "has", "have", "does", "do")
-        return bool(cues.SEGMENT_STRONG.search(self.text)) and not (asks and self.yes_no)
+        return bool(cues.SEGMENT_STRONG.search(_NUMBERED.sub(" ", self.text))) and not (asks and self.yes_no)
 
     @property
     def which(self) -> bool:

@@ -104,6 +104,7 @@ _RULES: tuple[Rule, ...] = (
     rules_measure.finding,
     rules_talk.disease,
     rules_edit.level,
+    rules_edit.swapped,
     rules_edit.part_of_aorta,
     rules_whole.share,
     rules_whole.cut,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from . import cues
+from . import cues, glossary
 from .asking import referral_of
 from .clauses import Clause
 from .contract import Intent, Request
@@ -146,6 +146,17 @@ def level(clause: Clause) -> list[Request] | None:
     ids = tuple(id for id in clause.structures if id != "vertebral_column")
     told = [Request(Intent.KNOWLEDGE, topic="vertebral_level")]
     return told + ([Request(Intent.MEASURE, ids, attribute="slices")] if ids else [])
+
+
+_SWAPPED = cues.cue("dextrocardia|situs( (inversus|solitus|ambiguus))?|heterotaxy|levocardia")
+
+
+def swapped(clause: Clause) -> list[Request] | None:
+    """Organs on the other side: on which side they lie is told."""
+    if not clause.says(_SWAPPED) or clause.explicit or glossary.meant(clause.text):
+        return None
+    ids = ("heart",) if "cardia" in clause.text else ("heart", "liver", "spleen")
+    return [Request(Intent.MEASURE, ids, attribute="position")]
 
 
 _PART = "(ascending|descending|thoracic|abdominal|suprarenal|infrarenal)"

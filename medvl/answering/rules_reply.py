@@ -58,17 +58,24 @@ def judged(clause: Clause) -> list[Request] | None:
     if before.intent not in _ABOUT_STRUCTURES or last is None:
         return None
     if last.choose or (last.which and last.which != "total"):
-        return [Request(Intent.KNOWLEDGE, last.structures, topic="reference_ranges")]
+        return [Request(Intent.KNOWLEDGE, topic="reference_ranges")]
     if last.intent is Intent.COMPARE and set(last.structures) == set(GROUPS["kidneys"]):
         return [Request(Intent.FINDING, last.structures, finding="kidney_asymmetry")]
-    rules = SIZE_RULES if last.intent is not Intent.RELATION and last.attribute in _SIZES else {}
-    if last.attribute in ("mean_hu", "hu_range"):
+    turn = next(turn for turn in reversed(clause.context.turns) if turn)
+    told = [r for request in turn if request.structures for r in _rules_on(request)]
+    return list(dict.fromkeys(told)) or [Request(Intent.KNOWLEDGE, topic="reference_ranges")]
+
+
+def _rules_on(request: Request) -> list[Request]:
+    """The published rules on what a request asked of its structures."""
+    lungs = set(request.structures) <= set(GROUPS["lungs"])
+    if request.attribute in ("mean_hu", "hu_range"):
+        if lungs:
+            return [Request(Intent.FINDING, request.structures, finding="emphysema")]
         rules = HU_RULES
-        if set(last.structures) <= set(GROUPS["lungs"]):
-            return [Request(Intent.FINDING, last.structures, finding="emphysema")]
-    told = [Request(Intent.FINDING, (id,), finding=rules[id]) for id in last.structures if id in rules]
-    open_ = tuple(id for id in last.structures if id not in rules)
-    return told + ([Request(Intent.KNOWLEDGE, open_, topic="reference_ranges")] if open_ else [])
+    else:
+        rules = SIZE_RULES if request.intent is not Intent.RELATION and request.attribute in _SIZES else {}
+    return [Request(Intent.FINDING, (id,), finding=rules[id]) for id in request.structures if id in rules]
 
 
 _IS_VALUE = cues.cue("(is|are|would|does) (a |an |the )?(volume |size |diameter |width |length |value )?(of )?\\d.*")
@@ -191,12 +198,13 @@ def cause(clause: Clause) -> list[Request] | None:
         return None
     if not clause.structures or clause.side_claim:
         return None
+    named = clause.structures if clause.explicit else ()  # what is pointed to stays what is spoken of
     density = clause.has(cues.BRIGHT) or (
         not clause.explicit and last is not None and last.attribute in ("mean_hu", "hu_range")
     )
     if density:
-        return [Request(Intent.KNOWLEDGE, clause.structures, topic="hounsfield_unit")]
-    return [Request(Intent.UNKNOWN, clause.structures, topic="cause")]
+        return [Request(Intent.KNOWLEDGE, named, topic="hounsfield_unit")]
+    return [Request(Intent.UNKNOWN, named, topic="cause")]
 
 
 _NTH = cues.cue(
