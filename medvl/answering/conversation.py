@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Parse = Callable[[str, Sequence[Sequence[Request]]], tuple[Request, ...]]
 _DIRECT = frozenset({Intent.SEGMENT, Intent.MEASURE, Intent.COMPARE, Intent.PRESENCE, Intent.RELATION})
 _SIZES = frozenset({"", "volume", "diameter", "extent"})
+_BESIDES = frozenset({"aorta_parts", "weight"})  # topics of requests for masks and measurements
 _TOPICAL = frozenset({Intent.KNOWLEDGE, Intent.CHAT, Intent.REFUSE, Intent.UNKNOWN})
 
 
@@ -207,7 +208,7 @@ class Conversation:
         told += [modifiers.styled(said, request) for said in self._tell(request, structures)]
         if request.unknown:
             told.append(sentences.unknown(request))
-        if request.topic == "aorta_parts" and request.intent in _DIRECT and structures == ("aorta",):
+        if request.topic in _BESIDES and request.intent in _DIRECT:
             told.append(Sentence(self._text(request.topic), "knowledge"))
         if request.intent in _DIRECT:
             told += plausible.rough(self.scene, structures)

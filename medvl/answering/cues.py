@@ -77,7 +77,8 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     ),
     "voxels": cue("how many (voxels|pixels)|number of (voxels|pixels)|(voxel|pixel) count"),
     "slices": cue(
-        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|"
+        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|z (range|extent)|slice (range|numbers?)|"
+        "(which|"
         "what|in which|on which) (images|frames|cuts|levels|sections)|"
         "first and last slice|where (does|do) (the )?@ (end|start|begin|stop)s?|"
         "(top|bottom|lowest|highest|upper|lower) (end|edge|border|point|slice|part)"
@@ -108,7 +109,9 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "hu_range": cue(
         "(min|max|minimum|maximum|minimal|maximal|lowest|highest|peak|median) (and (the )?_ )?(hu|hounsfield*( units?| "
         "values?)?|attenuation|density|intensity|value)|range of (the )?(hu|hounsfield*|densit*|attenuation)|"
-        "(hu|hounsfield|density|attenuation) range|(brightest|darkest) (voxel|pixel|spot|part|point)"
+        "(hu|hounsfield|density|attenuation) range|(brightest|darkest) (voxel|pixel|spot|part|point)|histogram|"
+        "percentiles?|"
+        "distribution of( the)? (hu|values|densities|intensities)"
     ),
     "position": cue(
         "where|located?|location|positions?|positioned|(which|what) (side|half|quadrant)|midline|central|"
@@ -246,6 +249,10 @@ SCAN: dict[str, re.Pattern[str]] = {
 # ---- whole tasks
 
 REPORT = cue(
+    "(explain|walk me through|go through|talk me through)( to me)? (this|the|my) (scan|ct|image|study|picture)|"
+    "what (does|do|would|can) (the |a |my )?(doctor|radiologist|physician|expert)s? (see|notice|observe)( _){0,3}|"
+    "what is (going on|happening)( here| in here| in (this|the|my) (scan|ct|image|body|belly|chest))?|"
+    "tell me what you (see|found|find)|"
     "impression|conclusions?|what (do|would|can|could|did) you (think|say|make|see|conclude)( overall)? (of|about|on|"
     "from|in) "
     "(this|the|my) (scan|ct|image|study|picture|case)|"
@@ -312,7 +319,8 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
     "pleural_effusion": cue(
-        "effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( _){0,2} (lungs?|chest|"
+        "(?<!pericardial )(?<!joint )effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( "
+        "_){0,2} (lungs?|chest|"
         "pleura*|thorax)"
     ),
     "splenomegaly": cue("splenomegaly"),
@@ -320,7 +328,7 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "cardiomegaly": cue("cardiomegaly|cardio ?thoracic( ratio| index)?|ctr"),
 }
 STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
-CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
+CALCIUM = cue("agatston|calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
 FAT = cue("fat|fatty|lipid*")
 DILATED = cue(
     "(diameter|caliber|width) (is )?(ab)?normal|"
@@ -349,7 +357,8 @@ INJECTION = cue(
 EMERGENCY = cue(
     "(chest|severe|terrible|strong|bad|acute) (\\w+ )?pain|trouble breathing|(can not|can hardly|cannot) "
     "breathe|emergency|ambulance|heart attack|"
-    "bleeding|suicid*|unconscious|short of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my _ hurts?"
+    "(i|he|she|we|they|my _) (am|is|are)( _)? bleeding|bleeding (a lot|heavily|badly|out)|suicid*|unconscious|short "
+    "of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my _ hurts?"
 )
 MEDICATION = cue(
     "dose of|dosage|mg|milligrams?|drugs?|medications?|medicines?|prescri*|pills?|tablets?|ibuprofen|"
@@ -398,6 +407,9 @@ PATIENT = cue(
     "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
+    "lacerat*|ruptur*|scolio*|sarcopen*|slipped|prolaps*|contusion*|injur*|trauma*|stenos(is|es|ed)|occlu*|atroph*|"
+    "hypertroph*|varices|jaundice|pericard\\w* (fluid|effusions?)|lymphadenopath*|polyps?|ulcers?|free (air|gas)|"
+    "kyphosis|"
     "illness*|"
     "pain|painful|ache|symptoms?|bad|harmless|alarming|concerning|"
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|"

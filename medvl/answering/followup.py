@@ -158,7 +158,13 @@ class Context:
         if last is None:
             return None
         fresh = replace(
-            last, structures=structures, unknown=unknown, nearest=nearest, referring="", choose="", topic=last.topic
+            last,
+            structures=structures,
+            unknown=unknown,
+            nearest=nearest,
+            referring="",
+            choose="",
+            topic=last.topic if last.topic != "aorta_parts" else "",
         )
         if last.whole and structures and not set(structures) & set(last.whole):
             return replace(fresh, claim="")  # another part of the same whole, or another to compare with the same sum

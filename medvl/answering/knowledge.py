@@ -179,6 +179,7 @@ _TOPICS: dict[str, str] = {
         "misses it: small, cut or unusual ones most of all. If you see it in the picture, mark it with clicks or a box "
         "in the viewer, and I measure that mask.",
     "no_text": "I have no text on that structure; I know only those that I can segment.",
+    "weight": "Weight is not measured: a CT shows how much room a structure takes, and its density only roughly.",
     "vertebral_level":
         "Single vertebrae are not told apart, so I cannot name a level of the spine; levels are told as slices.",
     "aorta_parts":

@@ -186,6 +186,7 @@ def scan(clause: Clause) -> list[Request] | None:
 
 
 _PLEASE = re.compile(r"^((please|can|could|would|will|you|and|now|then|ok|okay|kindly|briefly|just|,) )+")
+_WEIGHT = cues.cue("weigh*|heavy|heavier|mass in (grams|kg)|grams?|kg|kilos?")
 _ADDED = cues.cue("(sum|total) of|add(ed)? up|(sum|total)|altogether")
 
 
@@ -254,7 +255,11 @@ def measure(clause: Clause) -> list[Request] | None:
         if len(sides) == 1 and "position" in names and (clause.yes_no or "why" in clause.words)
         else ""
     )
-    return [replace(request, attribute=_tube(n, request.structures, clause), claim=claim) for n in _reduce(names)]
+    topic = "weight" if clause.has(_WEIGHT) and request.structures else ""
+    return [
+        replace(request, attribute=_tube(n, request.structures, clause), claim=claim, topic=topic)
+        for n in _reduce(names)
+    ]
 
 
 def _reduce(names: list[str]) -> list[str]:

@@ -56,7 +56,7 @@ def knowledge(clause: Clause) -> list[Request] | None:
     if clause.has(cues_talk.HOW_YOU_KNOW):
         counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
         return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]
-    if clause.words[0] == "why" and clause.has(cues.BRIGHT):
+    if clause.words[0] == "why" and (clause.has(cues.BRIGHT) or clause.has(cues.cue("gr(a|e)y"))):
         fed = any(STRUCTURES[id].kind == "vessel" or id in GROUPS["kidneys"] for id in clause.structures)
         return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
     if clause.has(cues_talk.WHAT_IT_MEANS) and clause.context.turns[:-1] and clause.context.turns[-2]:
@@ -147,7 +147,7 @@ def disease(clause: Clause) -> list[Request] | None:
         return None
     lesion = any(m.lesion for m in clause.unknown)
     measured = any(clause.has(p) for p in cues.ATTRIBUTES.values())
-    if lesion and (imperative(clause) or measured or clause.masked.strip(" ?.") == "#"):
+    if lesion and (imperative(clause) or measured or clause.masked.strip(" .") == "#"):
         return None
     refused = Request(Intent.REFUSE, clause.structures, topic="diagnosis")
     if (clause.has(cues.HEALTH) or clause.has(_SOUND)) and clause.structures and clause.explicit:
@@ -194,7 +194,7 @@ def list_known(clause: Clause) -> list[Request] | None:
 
 
 _BUILD = cues.cue(
-    "(is|was|are) (he|she|the patient|this patient|the person|this person|they|i) (very |too |rather |a bit )?"
+    "(is|was|are|am) (he|she|the patient|this patient|the person|this person|they|i) (very |too |rather |a bit )?"
     "(fat|obese|overweight|slim|skinny|thin|tall|short|old|young|muscular|fit|heavy|underweight|athletic)"
 )
 
