@@ -331,11 +331,18 @@ STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
 CALCIUM = cue("agatston|calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
 FAT = cue("fat|fatty|lipid*")
 DILATED = cue(
+    "(bigger|larger|wider|thicker) than (normal|usual|average|expected|typical|(it|they) (should|ought)( _){0,2})|"
     "(diameter|caliber|width) (is )?(ab)?normal|"
     "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|dilat*|ectas*|ectatic|widened|"
     "enlarged|too (wide|big|large)|bulg*|swollen|ballooned"
 )
+THAN_NORMAL = cue(
+    "(bigger|larger|wider|longer|thicker|smaller|narrower) than (normal|usual|average|expected|typical|most|(it|they|"
+    "he|she) "
+    "(should|ought|normally|usually)( _){0,2}|in other people)"
+)
 ENLARGED = cue(
+    "(bigger|larger|wider|thicker) than (normal|usual|average|expected|typical|(it|they) (should|ought)( _){0,2})|"
     "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|enlarged|enlargement|"
     "swollen|oversized?|too (big|large)|(abnormally|unusually|very|rather) (big|large)|look(s)? (too )?(big|"
     "large|enlarged)|"
@@ -367,6 +374,10 @@ MEDICATION = cue(
     "cortisone|vaccine"
 )
 TREATMENT = cue(
+    "(can|could|should|must|will|would) (?!(the |that |this |my )?(masks?|outlines?))(it|they|that|this|((my|the|his|"
+    "her) )?\\w+( \\w+)?) (be|"
+    "have to be|"
+    "need to be|get) (surgically )?(removed|taken out|resected|cut out)|"
     "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|"
     "should (i|we|he|she|they) (be(?! worried)|take|stop|start|eat|drink|avoid|do|have|get|see|go)|"
     "what (should|can|shall) (i|we) do|what to do about|(i|we|he|she|they) should do|(recommend|advise)( "
@@ -407,6 +418,9 @@ PATIENT = cue(
     "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
+    "tell (my|his|her|the|our) (family|wife|husband|mother|father|mom|mum|dad|parents|kids|children|son|daughter|"
+    "doctor|gp|"
+    "patient|partner)|"
     "lacerat*|ruptur*|scolio*|sarcopen*|slipped|prolaps*|contusion*|injur*|trauma*|stenos(is|es|ed)|occlu*|atroph*|"
     "hypertroph*|varices|jaundice|pericard\\w* (fluid|effusions?)|lymphadenopath*|polyps?|ulcers?|free (air|gas)|"
     "kyphosis|"
@@ -440,7 +454,7 @@ MODALITY = cue(
 )
 UNMEASURED = cue(
     "surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient|"
-    "bifurcat*|branch(es|ing)?|divides?|forks?"
+    "bifurcat*|branch(es|ing)?|divides?|forks?|splits?( up)?( into)?"
 )
 AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 CREATIVE = cue(

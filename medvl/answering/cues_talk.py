@@ -35,6 +35,9 @@ HOW_YOU_KNOW = cue(
     "(ai|neural|networks?|chatgpt|gpt|llm|machine learning|deep learning|language models?)"
 )
 DESCRIBE_ONE = cue(
+    "what (is|do you see|can you see|do you find) (going on |happening |up |there |new )?(with|in|at|on|about) (the |"
+    "this |"
+    "my |his |her |both )?@|how (is|are|does|do) (the |my |his |her )?@( looks?| looking| doing)?( [?])?$|"
     "describe (the |this |my )?@|(tell me|say|know|have|give me)?( something| anything| more| a bit| details?| facts| "
     "information| info| a summary| the summary| summary)* (about|on|of) (the |this |my |both )?@|"
     "(analy(z|s)e|summari(z|s)e) (the |this |my |both )?@"

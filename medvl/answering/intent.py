@@ -14,10 +14,12 @@ from . import (
     cues,
     cues_talk,
     modifiers,
+    openings,
     refusals,
     rules_compare,
     rules_edit,
     rules_measure,
+    rules_presence,
     rules_reply,
     rules_segment,
     rules_space,
@@ -59,7 +61,7 @@ def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request
     Returns:
         One or more requests, in the order spoken.
     """
-    message = SPELLER.mend(words(text))
+    message = openings.plain(SPELLER.mend(words(text)))
     whole = refusals.of_message(" ".join(message))
     if whole is not None:
         return (whole,)
@@ -101,10 +103,13 @@ _RULES: tuple[Rule, ...] = (
     rules_talk.list_kind,
     rules_talk.knowledge,
     rules_talk.report,
+    rules_compare.density,
     rules_measure.finding,
     rules_talk.disease,
     rules_edit.level,
     rules_edit.swapped,
+    rules_edit.on_side,
+    rules_edit.parts_counted,
     rules_edit.part_of_aorta,
     rules_whole.share,
     rules_whole.cut,
@@ -121,7 +126,7 @@ _RULES: tuple[Rule, ...] = (
     rules_measure.scan,
     rules_reply.cause,
     rules_measure.measure,
-    rules_segment.presence,
+    rules_presence.presence,
     rules_segment.segment,
     rules_segment.open_follow_up,
     rules_segment.named_like,

@@ -14,6 +14,7 @@ from .asking import referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .lexicon import word_set
+from .vocabulary import PART_HEADS, PARTS
 
 _LEAD = (
     "((and|now|then|ok|okay|please|also|just|can|could|would|will|you|we|i|want|to|like|need|let|us|me|it|how (do|"
@@ -148,6 +149,25 @@ def level(clause: Clause) -> list[Request] | None:
     return told + ([Request(Intent.MEASURE, ids, attribute="slices")] if ids else [])
 
 
+_HOW_MANY = cues.cue("how many ((of )?(the )?)#|(count|number of)( the)? #")
+
+
+def parts_counted(clause: Clause) -> list[Request] | None:
+    """How many parts a structure has, where its parts are not known: "how many lobes does it have"."""
+    if not clause.says(cues.cue("how many|count|number of")):
+        return None
+    part = re.search(r"\b(?:how many|number of)(?: the| different)? (\w+)", clause.text)
+    if part and part[1] in PARTS | PART_HEADS and clause.known and not clause.unknown:
+        return [Request(Intent.MEASURE, unknown=(part[1],), attribute="count", nearest=clause.structures)]
+    if not _HOW_MANY.search(clause.masked):
+        return None
+    if any(m.lesion for m in clause.unknown):
+        return None
+    unknown = clause.unknown
+    nearest = tuple(dict.fromkeys(id for m in unknown for id in m.nearest))
+    return [Request(Intent.MEASURE, unknown=tuple(m.text for m in unknown), attribute="count", nearest=nearest)]
+
+
 _SWAPPED = cues.cue("dextrocardia|situs( (inversus|solitus|ambiguus))?|heterotaxy|levocardia")
 
 
@@ -157,6 +177,22 @@ def swapped(clause: Clause) -> list[Request] | None:
         return None
     ids = ("heart",) if "cardia" in clause.text else ("heart", "liver", "spleen")
     return [Request(Intent.MEASURE, ids, attribute="position")]
+
+
+_ON_SIDE = cues.cue(
+    "(is|are|lies|lie|sits?)( really)? (on|at|in) (the|his|her|my|its|their|your) (patient |own )?(left|right)( side)?"
+    "( [?.!])*$|(is|are) .* on (the|his|her|my|its|their) (left|right)( side)?( [?.!])*$"
+)
+
+
+def on_side(clause: Clause) -> list[Request] | None:
+    """Whether what is named lies on a side: "is the right lung on the right"."""
+    match = _ON_SIDE.search(clause.text)
+    named = [m for m in clause.known if m.concept and m.start < len(clause.words) - 2]
+    if match is None or not clause.yes_no or not named:
+        return None
+    claim = "left" if re.search(r"left( side)?[ ?.!]*$", clause.text) else "right"
+    return [Request(Intent.MEASURE, named[0].ids, attribute="position", claim=claim)]
 
 
 _PART = "(ascending|descending|thoracic|abdominal|suprarenal|infrarenal)"

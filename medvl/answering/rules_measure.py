@@ -58,7 +58,8 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
         return ["liver_spleen_difference"]
     if ids == {"right_kidney", "left_kidney"} and clause.has(cues.ASYMMETRY):
         return ["kidney_asymmetry"]
-    asked = "how" not in clause.words and "than" not in clause.words and not clause.which and len(ids) == 1
+    than = "than" in clause.words and not clause.has(cues.THAN_NORMAL)
+    asked = "how" not in clause.words and not than and not clause.which and len(ids) == 1
     if asked and ids == {"aorta"} and clause.has(cues.DILATED):
         return ["aortic_aneurysm"]
     if (

@@ -1,4 +1,4 @@
-"""Rules for masks: show, leave out, forget, is it there; and what a short follow-up means.
+"""Rules for masks: show, leave out, forget; and what a short follow-up means.
 
 Each rule gives the requests of a clause, or None for another rule to be asked.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
-from itertools import pairwise
 
 from . import cues
 from .asking import WHICH_ONE, about, imperative, plain, referral_of
@@ -15,7 +14,7 @@ from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
 from .referring import describe
-from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, parts
+from .vocabulary import EVERYTHING, GROUPS, STRUCTURES
 
 _SCREEN = cues.cue("masks|screen|view|viewer|display|canvas|overlays?")
 
@@ -68,63 +67,6 @@ def _hidden(clause: Clause, gone: tuple[str, ...]) -> Request | None:
     if not gone or not set(gone) <= shown or not clause.has(_LOOKING):
         return None
     return Request(Intent.VIEW, gone, attribute="hide")
-
-
-_ABSENT = cues.cue("absent|missing|gone|lacking|(been )?(removed|resected|excised)|(taken|cut|took|take) out")
-
-
-def presence(clause: Clause) -> list[Request] | None:
-    """Whether a structure is there, whole, or was taken out."""
-    for operation, group in cues.REMOVED_ORGAN.items():
-        if operation in clause.words:
-            return [Request(Intent.PRESENCE, parts(group), claim="absent")]
-    if not (clause.known or clause.unknown):
-        return None
-    asks = (
-        clause.yes_no
-        or clause.has(cues.cue("any|visible|present|absent|missing|cut off|been removed|removed|resected"))
-        or clause.says(cues.CALCIUM)
-        or (clause.words[-1] == "?" and (clause.has(cues.IN_SCAN) or clause.has(cues.cue("no @"))))
-    )
-    if clause.ordered or not asks or clause.which:
-        return None
-    # "do the liver" is an order, "is the liver whole" a question
-    if clause.words[0] not in ("is", "are", "was", "were") and clause.yes_no and not clause.has(cues.PRESENCE):
-        return None
-    if clause.has(
-        cues.cue("(can|could|would) (i|you|we) (please )?(have|get|show|give|do|find|add)")
-    ) and not clause.has(cues.cue("can you find")):
-        return None
-    if clause.has(cues.cue("(can|could) (i|we) (have|get)|(find|show|give|get) (me|us)")):
-        return None
-    if _unjudged(clause):
-        return [Request(Intent.UNKNOWN, clause.known[0].ids, topic="unjudged")]
-    claim = "absent" if clause.has(_ABSENT) else ""
-    return [about(clause, Intent.PRESENCE, claim=claim)]
-
-
-_THERE = cues.cue(
-    "found|detect(ed|able)|identif(ied|iable)|recogni(z|s)(ed|able)|available|shown|displayed|depicted|covered|"
-    "captured|"
-    "outlined|intact|marked|pictured|segment(ed|able)|segmentation|known|supported|real|on|part|parts|inside|within|"
-    "missing|gone|lost|partially|partly|fully|all|off|full|empty|separate|single|one|two|both|only|also|normal|mask"
-)
-
-
-_LISTED = frozenset({",", "and", "or", "plus", "right", "left", "both", "then", "also"})
-
-
-def _unjudged(clause: Clause) -> bool:
-    """Whether a question for yes or no asks for a quality, "is its wall thickened", and not whether it is there."""
-    if not clause.yes_no or not clause.known or clause.says(cues.CALCIUM):
-        return False
-    between = [clause.words[a.end : b.start] for a, b in pairwise(clause.known)]
-    if any(w not in _LISTED and w not in cues.FUNCTION_WORDS for words in between for w in words):
-        return True  # "is it in the way of the liver": nothing that is known of the two
-    if clause.has(cues.PRESENCE_ALONE) or clause.has(_ABSENT) or clause.has(_THERE):
-        return False
-    end = max(m.end for m in clause.known)
-    return any(w.isalpha() and w not in cues.FUNCTION_WORDS for w in clause.words[end:])
 
 
 def segment(clause: Clause) -> list[Request] | None:

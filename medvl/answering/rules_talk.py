@@ -147,7 +147,8 @@ def disease(clause: Clause) -> list[Request] | None:
         return None
     lesion = any(m.lesion for m in clause.unknown)
     measured = any(clause.has(p) for p in cues.ATTRIBUTES.values())
-    if lesion and (imperative(clause) or measured or clause.masked.strip(" .") == "#"):
+    ordered = bool(clause.unknown) and clause.ordered  # "segment the free air"
+    if ordered or (lesion and (imperative(clause) or measured or clause.masked.strip(" .") == "#")):
         return None
     refused = Request(Intent.REFUSE, clause.structures, topic="diagnosis")
     if (clause.has(cues.HEALTH) or clause.has(_SOUND)) and clause.structures and clause.explicit:

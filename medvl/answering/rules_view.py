@@ -57,7 +57,8 @@ _ALL_SHOWN = cues.cue("(show|display)( me)? (everything|all( (of )?(the )?(masks
 _ALL_BUT = cues.cue("(everything|all|all masks) (but|except|apart from|other than|besides)")
 _ONLY = cues.cue(
     "(show|display|see|view) (me )?(only|just|nothing but)|(only|just) (show|display)|hide (everything|all|all masks) "
-    "(but|except|apart from|other than|besides)|(hide|turn off) (the )?(others?|rest|all others)|"
+    "(but|except|apart from|other than|besides)|hide (everything|all|anything|all (the )?(masks|others?|organs)) "
+    "else|(hide|turn off) (the )?(others?|rest|all others)|"
     "(show|display|see|view)( me)?( (the|my|both|left|right|it|them|@|and))+ (only|alone)( please)?( [.!])?$"
 )
 _JUST = cues.cue(
@@ -143,6 +144,7 @@ def _advised(clause: Clause) -> str:
 def _of(clause: Clause, attribute: str) -> Request:
     """A request about what is named, pointed to, or all ("hide everything", "hide the masks")."""
     everything = clause.has(cues.EVERYTHING) or any(w in clause.words for w in ("masks", "overlays", "overlay"))
+    everything &= "else" not in clause.words
     everything |= attribute == "show" and clause.has(cues.cue("others?|rest"))
     if not clause.has(_ALL_BUT):
         clause = _wanted(clause)

@@ -43,6 +43,7 @@ _MUCH = cues.cue(
 )
 
 
+_FAR = cues.cue("(by )?how (far|many (mm|cm|millimeters|centimeters))")
 _TIMES = cues.cue("ratio|factor|how many times|times (as )?(big|large|bigger|larger)")
 
 
@@ -98,6 +99,10 @@ def cut(clause: Clause) -> list[Request] | None:
 def difference(clause: Clause) -> list[Request] | None:
     """Again the last comparison, which tells the difference: "by how much?"."""
     last = clause.context.last
+    far = clause.has(_MUCH) or clause.has(_FAR)
+    related = last is not None and last.intent is Intent.RELATION and len(last.structures) == 2
+    if related and far and not clause.explicit and not clause.unknown:
+        return [replace(last, claim="")]  # told with how far they are apart
     if last is None or last.intent is not Intent.COMPARE or clause.explicit or not clause.has(_MUCH):
         return None
     times = clause.has(_TIMES) and len(last.structures) == 2 and not last.whole

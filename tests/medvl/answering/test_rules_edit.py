@@ -190,3 +190,49 @@ def test_single_ribs_are_not_counted():
     (told,) = sentences.counted(scene, ("right_ribs", "left_ribs"))
     assert "not told apart" in told.text
     assert not any(c.isdigit() for c in told.text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["is there air in the stomach", "does the stomach contain air", "can you see gas inside the stomach",
+     "does the stomach have a bezoar", "is there something solid in the stomach?"],
+)  # fmt: skip
+def test_something_in_a_structure_gets_no_yes(words):
+    (request,) = parse(words)
+    assert request.intent in (Intent.UNKNOWN, Intent.REFUSE)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("words", ["is the right lung on the {}?", "are you sure the right lung is on the {}?"])
+def test_a_side_of_a_sided_organ_is_checked(words, side):
+    (request,) = parse(words.format(side))
+    assert (request.structures, request.attribute, request.claim) == (("right_lung",), "position", side)
+
+
+@pytest.mark.parametrize(
+    "words", ["bladder wall thickness", "is the gallbladder wall thickened?", "show the aortic wall"]
+)
+def test_a_wall_is_not_its_organ(words):
+    (request,) = parse(words)
+    assert not request.structures
+    assert "wall" in request.unknown[0]
+
+
+@pytest.mark.parametrize("part", ["lobes", "segments"])
+def test_parts_that_are_not_known_are_not_counted(part):
+    (request,) = parse(f"how many {part} does the liver have")
+    assert (request.structures, request.unknown) == ((), (part,))
+
+
+@pytest.mark.parametrize(
+    "words", ["is the liver hypodense to the spleen?", "is the liver hypoattenuating compared with the spleen"]
+)
+def test_hypodense_to_another_is_a_comparison(words):
+    (request,) = parse(words)
+    assert (request.intent, request.attribute, request.claim) == (Intent.COMPARE, "mean_hu", "darker")
+
+
+@pytest.mark.parametrize("words", ["how much does my liver weigh", "weight of the liver", "how heavy is the liver"])
+def test_a_volume_is_not_called_a_weight(words):
+    (request,) = parse(words)
+    assert (request.structures, request.topic) == (("liver",), "weight")
