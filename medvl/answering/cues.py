@@ -128,7 +128,8 @@ COMPARE = cue(
     "(order|rank|sort)|by size|symmetr*|asymmetr*|same size|equal*|more (white|dense|bright|dark|radio*|"
     "opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
     "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
-    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|"
+    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|longest|shortest|widest|narrowest|densest|"
+    "heaviest|(higher|lower|more|less) (in |_ )?(hu|"
     "density|attenuation|volume)|"
     "greater|in comparison|against|minus|how many times|(twice|double|half|times) (as|the (size|volume))"
 )
@@ -365,7 +366,7 @@ EMERGENCY = cue(
     "(chest|severe|terrible|strong|bad|acute) (\\w+ )?pain|trouble breathing|(can not|can hardly|cannot) "
     "breathe|emergency|ambulance|heart attack|"
     "(i|he|she|we|they|my _) (am|is|are)( _)? bleeding|bleeding (a lot|heavily|badly|out)|suicid*|unconscious|short "
-    "of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my _ hurts?"
+    "of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my( _){1,4} (hurts?|aches?|is aching|is hurting)"
 )
 MEDICATION = cue(
     "dose of|dosage|mg|milligrams?|drugs?|medications?|medicines?|prescri*|pills?|tablets?|ibuprofen|"

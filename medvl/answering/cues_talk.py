@@ -188,8 +188,9 @@ FILLERS = word_set(
 
 WHAT_IT_MEANS = cue(
     "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
-    "that|so what|what (does|do|can|should) (that|this|it|these|those|i|we) (tell|say|show|imply|indicate|"
-    "conclude|learn|make)"
+    "that|so what|what (does|do|can|should|would|might|could) (that|this|it|these|those|i|we) (tell|say|show|imply|"
+    "indicate|suggest|"
+    "point to|hint at|conclude|learn|make)"
     "( us| me| you)?( (of|from) (it|that|this))?"
 )
 

@@ -108,6 +108,7 @@ _RULES: tuple[Rule, ...] = (
     rules_talk.disease,
     rules_edit.level,
     rules_edit.swapped,
+    rules_edit.all_vessels,
     rules_edit.on_side,
     rules_edit.parts_counted,
     rules_edit.part_of_aorta,

@@ -119,7 +119,7 @@ def compare(clause: Clause) -> list[Request] | None:
     both = {"larger", "smaller"} <= {superlative([w]) for w in clause.words}
     claim = "" if clause.which or both or clause.words[0] == "how" else claim
     which = superlative(clause.words) if clause.which and not clause.yes_no else ""
-    if clause.has(_RATIO) and attribute != "mean_hu":
+    if clause.has(_RATIO) and (attribute != "mean_hu" or "ratio" in clause.words):
         claim, which = "", "ratio"
     return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim, which=which)]
 

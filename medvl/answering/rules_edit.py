@@ -14,7 +14,7 @@ from .asking import referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .lexicon import word_set
-from .vocabulary import PART_HEADS, PARTS
+from .vocabulary import GROUPS, PART_HEADS, PARTS
 
 _LEAD = (
     "((and|now|then|ok|okay|please|also|just|can|could|would|will|you|we|i|want|to|like|need|let|us|me|it|how (do|"
@@ -166,6 +166,20 @@ def parts_counted(clause: Clause) -> list[Request] | None:
     unknown = clause.unknown
     nearest = tuple(dict.fromkeys(id for m in unknown for id in m.nearest))
     return [Request(Intent.MEASURE, unknown=tuple(m.text for m in unknown), attribute="count", nearest=nearest)]
+
+
+_ALL_VESSELS = cues.cue("(all|every|main|major|big|large|great|known)( of)?( the)?( (blood|main|major|big|large))* #")
+
+
+def all_vessels(clause: Clause) -> list[Request] | None:
+    """Of "all vessels" those that are known."""
+    asked = [m for m in clause.unknown if m.text in ("vessels", "blood vessels", "arteries", "veins")]
+    if not asked or clause.known or len(clause.unknown) > 1 or not clause.has(_ALL_VESSELS):
+        return None
+    if clause.which or clause.yes_no:
+        return None
+    known = {"arteries": ("aorta",), "veins": ("inferior_vena_cava",)}.get(asked[0].text)
+    return [Request(Intent.SEGMENT, known or GROUPS["great_vessels"], referring=f"all {asked[0].text}")]
 
 
 _SWAPPED = cues.cue("dextrocardia|situs( (inversus|solitus|ambiguus))?|heterotaxy|levocardia")

@@ -239,6 +239,10 @@ _OTHER_WORDS = cues.cue(
     "medical|fewer|less technical|kid|child)( _)? (words?|terms?|english|language|person|terms please)|"
     "(explain|say|tell|put)( _){0,3} (simpler|simply|plainly|like i am _|more simply)|eli5|dumb it down|"
     "(make|keep|write)( _){0,3} (shorter|simpler|short|brief|simple|concise|longer|more detailed|clearer)|"
+    "(skip|leave out|omit|without|drop|cut)( all)?( of)? the (normal|boring|rest|details|long|unimportant|"
+    "technical)( _){0,2}|"
+    "(only|just)( give me| tell me| show me)?( the)? (abnormal|important|key|main|essential|relevant|impression)( "
+    "_){0,2}|"
     "shorter|simpler|more simply|tldr|too long|(in )?short|in brief|briefly|"
     "(summari(z|s)e|shorten|simplify|rephrase|reword|paraphrase)( (it|that|this|them|please))*"
 )

@@ -74,7 +74,7 @@ def segment(clause: Clause) -> list[Request] | None:
     if clause.words[0] in ("why", "when", "who"):
         return None
     if clause.words[0] == "how" and clause.explicit and clause.words[1:2] != ["about"]:
-        return [Request(Intent.UNKNOWN, topic="beyond")]
+        return [Request(Intent.UNKNOWN, topic="unjudged")]
     region = cues.REGION_ALL.search(clause.text)
     everything = clause.has(cues.EVERYTHING)
     verb = clause.ordered or clause.says(cues.SEGMENT_WEAK)

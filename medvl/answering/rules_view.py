@@ -131,6 +131,9 @@ def view(clause: Clause) -> list[Request] | None:
         return [_of(clause, "hide")]
     if clause.has(_CENTRE) and (clause.structures or clause.unknown or _choice(clause)):
         return [_of(clause, "centre")]
+    pointing = any(w in clause.words for w in ("it", "that", "this", "them", "there"))
+    if clause.has(_CENTRE) and pointing and clause.context.last is None and len(clause.words) <= 8:
+        return [Request(Intent.UNKNOWN, topic="antecedent")]
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from medvl.answering import glossary
@@ -236,3 +237,27 @@ def test_hypodense_to_another_is_a_comparison(words):
 def test_a_volume_is_not_called_a_weight(words):
     (request,) = parse(words)
     assert (request.structures, request.topic) == (("liver",), "weight")
+
+
+def test_all_vessels_are_those_that_are_known():
+    (request,) = parse("segment all the vessels")
+    assert request.structures == ("aorta", "inferior_vena_cava")
+    (longest,) = talk("segment all the vessels", "which of those is longest")
+    assert (longest.intent, longest.structures) == (Intent.COMPARE, request.structures)
+
+
+def test_ratio_of_attenuations_is_told_where_it_means_something():
+    from tests.medvl.answering.scenes import finder_of
+
+    hu = np.zeros((40, 36, 30), np.int16)
+    hu[2:20], hu[25:35] = 60, 40
+    blocks = {
+        "liver": (slice(2, 20), slice(4, 20), slice(4, 20)),
+        "spleen": (slice(25, 35), slice(4, 12), slice(4, 12)),
+    }
+    told = {}
+    for name, offset in (("above", 0), ("below", -50)):
+        conversation = Conversation(finder_of(blocks, hu=hu + offset))
+        told[name] = list(conversation.ask("liver/spleen attenuation ratio"))[-1].answer.text
+    assert "1.5 times" in told["above"]
+    assert "times" not in told["below"]
