@@ -53,9 +53,9 @@ class Request:
             ``count``, ``voxels``, ``hu_range``, ``largest_slice`` (where its axial section is largest); of COMPARE also
             ``share``: how much ``structures`` make up of ``whole``; of SCAN: ``spacing``, ``size``, ``contrast``,
             ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST: ``made`` (which have a mask so far),
-            ``cut`` (which reach the border of the scan), a region of the body, or a kind of ``vocabulary.Structure``
-            (which of it are known); of VIEW: ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``,
-            ``slice``; else "".
+            ``slice`` (what one shows), ``cut`` (which reach the border of the scan), a region of the body, or a kind
+            of ``vocabulary.Structure`` (which of it are known); of VIEW: ``hide``, ``show``, ``only``, ``centre``,
+            ``colour``, ``window``, ``slice``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction``
             (where does it lie to the other), ``between`` (what lies between the last two; of three, whether the first
@@ -64,7 +64,7 @@ class Request:
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``, ``absent``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
         topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of SEGMENT and MEASURE what is
-            said besides, such an id; of VIEW the window, the colour, or the plane and number of the slice
+            said besides, such an id; of VIEW and LIST the window, the colour, or the plane and number of the slice
             (``largest``: the one where a structure is); else "".
         unknown: words taken for a structure that is not known.
         nearest: known names closest to ``unknown``, to offer.

@@ -248,7 +248,7 @@ class Conversation:
         if intent is Intent.FINDING and request.finding in FINDINGS:
             return told_scan.finding(scene, request.finding)
         if intent is Intent.LIST:
-            return told_scan.listed(scene, request.attribute, self.finder.known)
+            return told_scan.listed(scene, request.attribute, self.finder.known, request.topic)
         if intent is Intent.REMOVE:
             return self._take_out(structures)
         if not structures:

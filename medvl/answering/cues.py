@@ -128,8 +128,8 @@ COMPARE = cue(
     "(order|rank|sort)|by size|symmetr*|asymmetr*|same size|equal*|more (white|dense|bright|dark|radio*|"
     "opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
     "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
-    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|longest|shortest|widest|narrowest|densest|"
-    "heaviest|(higher|lower|more|less) (in |_ )?(hu|"
+    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(is|are) (the )?(longest|shortest|widest|"
+    "narrowest|densest|heaviest)(?! [a-z])|(higher|lower|more|less) (in |_ )?(hu|"
     "density|attenuation|volume)|"
     "greater|in comparison|against|minus|how many times|(twice|double|half|times) (as|the (size|volume))"
 )

@@ -101,6 +101,7 @@ _RULES: tuple[Rule, ...] = (
     rules_view.view,
     rules_segment.remove,
     rules_talk.list_kind,
+    rules_talk.list_slice,
     rules_talk.knowledge,
     rules_talk.report,
     rules_compare.density,

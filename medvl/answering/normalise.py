@@ -21,6 +21,10 @@ _CONTRACTIONS = [
     (r"\bcan't\b|\bcannot\b", "can not"),
     (r"\b(\w+)n't\b", r"\1 not"),
     (
+        r"\b(?P<verb>could|would|should|did|was|were|has|have|had)nt\b",
+        r"\g<verb> not",
+    ),
+    (
         r"\b(dont|doesnt|isnt|arent)\b",
         lambda m: {"dont": "do", "doesnt": "does", "isnt": "is", "arent": "are"}[m[0]] + " not",
     ),

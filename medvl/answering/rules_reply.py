@@ -33,6 +33,12 @@ _JUDGED = cues.cue(
     "_)))?"
     "( ?[?.!])*"
 )
+_AGAINST_NORMAL = cues.cue(
+    "((and|so|but|how|what|is|does|do|that|it|this|they|about|ok|okay|look) )*(compare[sd]?|in comparison|relative|"
+    "versus)"
+    "( it| that)?( (to|with))?( (the|a|an|other))*( (normal|average|norm|norms|others|people|reference|references|"
+    "standard|healthy|typical|expected|usual|adults?|values?|ranges?|patients?|persons?))+( ?[?.!])*"
+)
 _ALARMING = cues.cue(
     f"((and|so|but|ok|okay) )*(is|are|could|can|would) {_ABOUT} (be )?((very|really|that|so) )?"
     "(dangerous|risky|harmful|safe|painful|a (problem|risk|danger|worry)|fatal|deadly)( ?[?.!])*"
@@ -48,7 +54,8 @@ def judged(clause: Clause) -> list[Request] | None:
         return None
     if _ALARMING.fullmatch(clause.text) and clause.context.last is not None:
         return [Request(Intent.REFUSE, clause.context.last.structures, topic="diagnosis")]
-    if not _JUDGED.fullmatch(clause.text) or before.intent is Intent.VIEW:
+    judging = _JUDGED.fullmatch(clause.text) or _AGAINST_NORMAL.fullmatch(clause.text)
+    if not judging or before.intent is Intent.VIEW:
         return None
     if before.intent is Intent.FINDING:
         return [before]  # told again with its rule and its source

@@ -5,6 +5,8 @@ Each rule gives the requests of a clause, or None for another rule to be asked.
 
 from __future__ import annotations
 
+import re
+
 from . import cues, cues_talk, glossary
 from .asking import group_of, imperative, plain
 from .clauses import Clause
@@ -169,6 +171,12 @@ def list_kind(clause: Clause) -> list[Request] | None:
     return [Request(Intent.LIST, attribute=match[0])]
 
 
+_AT_SLICE = re.compile(
+    r"\b(?:in|on|at|of|through)(?: the)?(?: (?P<plane>axial|coronal|sagittal))? (?:slice|image|section|level)(?: "
+    r"number| no)? "
+    r"(?P<number>\d{1,4})(?!\S)(?: (?:of|in|from) (?:the )?(?P<behind>axial|coronal|sagittal))?"
+)
+_SEEN_THERE = cues.cue("what|which|list|organs?|structures?|visible|seen|see|shown|show")
 _MADE = cues.cue(
     "(what|which)( (masks?|organs?|structures?|objects?|things))? (have|did) (you|we|i) (already )?(segment*|mask*|"
     "outline*|"
@@ -177,6 +185,16 @@ _MADE = cues.cue(
     "i|we|you|"
     "there|got|so|far|now|already|here|exist|made|in|the|list))*( [?.!])?$"
 )
+
+
+def list_slice(clause: Clause) -> list[Request] | None:
+    """What a slice shows: "which organs are in slice 60"."""
+    at = _AT_SLICE.search(clause.text)
+    if at and not clause.known and not clause.unknown and clause.says(_SEEN_THERE):
+        return [
+            Request(Intent.LIST, attribute="slice", topic=f"{at['plane'] or at['behind'] or 'axial'} {at['number']}")
+        ]
+    return None
 
 
 def list_known(clause: Clause) -> list[Request] | None:

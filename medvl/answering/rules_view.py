@@ -67,7 +67,9 @@ _JUST = cues.cue(
 _THERE = cues.cue(
     "(go|jump|take me|bring me|scroll|move|navigate|fly|zoom)( back)?( in)?( to)? (there|(that|this) (slice|level|"
     "place|point|spot|image))|(show|open)( me)? (that|this) (slice|level|place|point|spot)|"
-    "show me where( (that|it) is)?"
+    "show me where( (that|it) is)?|(show|open|see|view|go to|take me to)( me)? (the|that|this) (slice|level|"
+    "section)( that| where)? "
+    "(you|it|this) (used|measured|meant|mean|took|was|is|were|looked)( _){0,3}"
 )
 _LARGEST = cues.cue("largest|biggest|widest|thickest|broadest|best")
 _UNDO = cues.cue(
@@ -192,6 +194,9 @@ _TO_SEE = word_set("go jump take bring scroll move navigate show open display")
 
 def _place(clause: Clause) -> Request | None:
     """Where the answer before was about, or the largest section: "take me there", "go to its largest slice"."""
+    before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
+    if clause.has(_THERE) and before is not None and before.intent is Intent.LIST and before.attribute == "slice":
+        return Request(Intent.VIEW, attribute="slice", topic=before.topic)
     last = clause.context.last
     if clause.has(_THERE) and last is not None and not clause.explicit:
         widest = last.attribute in ("largest_slice", "diameter") or last.finding == "aortic_aneurysm"

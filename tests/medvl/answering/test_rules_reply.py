@@ -173,3 +173,37 @@ def test_the_viewer_gets_the_one_of_a_pair(words):
     pieces = list(conversation.ask(words))
     view = next(piece for piece in pieces if type(piece).__name__ == "View")
     assert view.mask_ids == (conversation.scene.mask("spleen").id,)
+
+
+@pytest.mark.parametrize(
+    "words", ["compared to normal", "how does that compare to a normal adult", "and versus the average?"]
+)
+def test_compared_to_normal_is_the_rule(words):
+    (request,) = talk("spleen size", words)
+    assert (request.intent, request.finding) == (Intent.FINDING, "splenomegaly")
+
+
+@pytest.mark.parametrize(("plane", "axis", "at"), [("axial", 2, 20), ("coronal", 1, 9), ("sagittal", 0, 30)])
+def test_what_a_slice_shows_is_what_has_voxels_in_it(plane, axis, at):
+    blocks = {
+        "liver": (slice(2, 20), slice(14, 30), slice(2, 10)),
+        "spleen": (slice(25, 35), slice(4, 12), slice(15, 25)),
+    }
+    conversation = Conversation(finder_of(blocks))
+    (told,) = answers(conversation, f"what is visible in {plane} slice {at}?")
+    for structure in blocks:
+        there = conversation.scene.mask(structure).slice(axis, at - 1).any()
+        assert (structure in told) == bool(there)
+    assert talk(f"what is visible in {plane} slice {at}?", "go there")[0].topic == f"{plane} {at}"
+
+
+def test_a_slice_beyond_the_scan_is_said_to_be():
+    (told,) = answers(
+        Conversation(finder_of({"liver": (slice(2, 20), slice(14, 30), slice(2, 10))})), "what is in slice 99"
+    )
+    assert "counted from 1 to 30" in told
+
+
+@pytest.mark.parametrize("words", ["why couldnt you find it", "why can't you see it?", "why is it missing"])
+def test_why_it_was_not_found(words):
+    assert talk("pancreas", words)[-1].topic == "not_found"
