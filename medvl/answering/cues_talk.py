@@ -35,6 +35,9 @@ HOW_YOU_KNOW = cue(
     "(ai|neural|networks?|chatgpt|gpt|llm|machine learning|deep learning|language models?)"
 )
 DESCRIBE_ONE = cue(
+    "what (can|could|do|would|did) (you|i|we|one) (tell|say|know|see|find|notice)( me| us)?( anything| something)? "
+    "(about|on|of|"
+    "at|in) (the |this |my |his |her |both )?@|"
     "what (is|do you see|can you see|do you find) (going on |happening |up |there |new )?(with|in|at|on|about) (the |"
     "this |"
     "my |his |her |both )?@|how (is|are|does|do) (the |my |his |her )?@( looks?| looking| doing)?( [?])?$|"

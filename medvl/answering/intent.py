@@ -86,6 +86,7 @@ _RULES: tuple[Rule, ...] = (
     rules_reply.unknown_again,
     rules_reply.reworded,
     rules_reply.nth,
+    rules_reply.against_water,
     rules_reply.other_way,
     rules_reply.value_judged,
     rules_reply.left_open,

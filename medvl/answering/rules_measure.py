@@ -99,7 +99,8 @@ def relation(clause: Clause) -> list[Request] | None:
         ids = clause.context.two()  # "which is higher?"
         return [Request(Intent.RELATION, ids, relation=relation)] if len(ids) == 2 else None
     ordered = clause.ordered if relation == "distance" else imperative(clause)  # "I would like to know the distance"
-    if not relation or not clause.mentions or (ordered and not clause.which):
+    asked = clause.which or clause.words[0] in ("where", "how")
+    if not relation or not clause.mentions or (ordered and not asked):
         return None
     if (
         relation in ("nearest", "front", "above", "side")

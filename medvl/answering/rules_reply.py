@@ -214,6 +214,18 @@ def cause(clause: Clause) -> list[Request] | None:
     return [Request(Intent.UNKNOWN, named, topic="cause")]
 
 
+_WATER = cues.cue(
+    "compare[sd]? (to|with)( pure| plain)? (water|air)|(than|like|as)( pure| plain)? (water|air)( [?.!])?$"
+)
+
+
+def against_water(clause: Clause) -> list[Request] | None:
+    """A value in HU against water or air, which the scale is made of."""
+    last = clause.context.last
+    dense = last is not None and last.attribute in ("mean_hu", "hu_range") and not clause.explicit
+    return [Request(Intent.KNOWLEDGE, topic="hounsfield_unit")] if dense and clause.says(_WATER) else None
+
+
 _NTH = cues.cue(
     "(second|third|fourth|fifth|next|2 ?nd|3 ?rd|4 ?th|runner up)( most)?( _)? "
     "(biggest|largest|smallest|brightest|darkest|densest|big|large|small|bright)"

@@ -178,6 +178,7 @@ _AT_SLICE = re.compile(
 )
 _SEEN_THERE = cues.cue("what|which|list|organs?|structures?|visible|seen|see|shown|show")
 _MADE = cues.cue(
+    "(which|what) colou?rs? (is|are|does|do) (which|what|the masks|each|they|these)( _){0,2}|"
     "(what|which)( (masks?|organs?|structures?|objects?|things))? (have|did) (you|we|i) (already )?(segment*|mask*|"
     "outline*|"
     "make|made|do|done|mark*|find|found)( (so far|already|until now|yet|up to now|before))+|what have (you|we|i) "

@@ -116,7 +116,8 @@ _DETAILS = cues.cue(
 _WHY = cues.cue(
     "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|says who|"
     "(why|how) (do|did|can|would) you (say|think|conclude|know)( (that|this|so|it|@))?|according to (whom|what|who)|"
-    "what makes you (say|think)( (that|so|@))?|how do you come to (that|this|@)( conclusion)?|"
+    "what makes you (say|think)( (that|so|@))?|how (do|did|could|can) you (come to|come up with|arrive at|get to|get "
+    "at|reach) (that|this|it|@)( conclusion)?|"
     "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?|"
     "(at |which |what |is |the )*(thresholds?|cut ?offs?|limits?)"
 )

@@ -222,7 +222,7 @@ def slice_list(scene: Scene, topic: str, known: Iterable[str]) -> Sentence:
 def made_list(scene: Scene) -> Sentence:
     """Which structures have a mask so far, each with its volume; nothing is looked for."""
     volumes = [facts.volume(scene, id)[0] for id in scene.present]
-    others = "masks made by clicks stand in the list on the page"
+    others = "masks made by clicks, and the colour of each, stand in the list on the page"
     if not volumes:
         return say(None, f"no structure has been segmented by name so far; {others}", source="program")
     number = Fact("masks", len(volumes), structures=scene.present)

@@ -207,3 +207,14 @@ def test_a_slice_beyond_the_scan_is_said_to_be():
 @pytest.mark.parametrize("words", ["why couldnt you find it", "why can't you see it?", "why is it missing"])
 def test_why_it_was_not_found(words):
     assert talk("pancreas", words)[-1].topic == "not_found"
+
+
+@pytest.mark.parametrize(
+    "words", ["what can u tell me about the kidneys", "please describe the kidneys", "how are the kidneys looking"]
+)
+def test_a_structure_described_is_measured(words):
+    assert [r.attribute for r in parse(words)] == ["volume", "mean_hu"]
+
+
+def test_water_is_what_the_scale_is_made_of():
+    assert talk("liver hu", "how does that compare to water")[0].topic == "hounsfield_unit"
