@@ -59,7 +59,7 @@ _HOLDS = cues.cue("@ (contain|hold|have|has|show|include)(ing|s)? (?P<what>.*)")
 _PLAIN = cues.FUNCTION_WORDS | word_set(
     """
     visible seen sign signs part parts left right whole complete still scan image picture ct see find detect spot
-    identify something anything mask here visualize present one two
+    identify mask here visualize present one two
     """
 )
 

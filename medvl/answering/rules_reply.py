@@ -49,11 +49,12 @@ _ABOUT_STRUCTURES = frozenset({Intent.MEASURE, Intent.SEGMENT, Intent.PRESENCE, 
 
 def judged(clause: Clause) -> list[Request] | None:
     """Whether what was told is normal: by the published rule on it, where there is one."""
+    last = clause.context.last
+    if last is not None and not clause.explicit and _ALARMING.fullmatch(clause.text):
+        return [Request(Intent.REFUSE, last.structures, topic="diagnosis")]
     before = _before(clause)
     if before is None or clause.explicit or clause.unknown or len(clause.words) > 9:
         return None
-    if _ALARMING.fullmatch(clause.text) and clause.context.last is not None:
-        return [Request(Intent.REFUSE, clause.context.last.structures, topic="diagnosis")]
     judging = _JUDGED.fullmatch(clause.text) or _AGAINST_NORMAL.fullmatch(clause.text)
     if not judging or before.intent is Intent.VIEW:
         return None
@@ -61,7 +62,6 @@ def judged(clause: Clause) -> list[Request] | None:
         return [before]  # told again with its rule and its source
     if before.intent is Intent.KNOWLEDGE and before.topic == "reference_ranges":
         return [before]
-    last = clause.context.last
     if before.intent not in _ABOUT_STRUCTURES or last is None:
         return None
     if last.choose or (last.which and last.which != "total"):
@@ -85,6 +85,9 @@ def _rules_on(request: Request) -> list[Request]:
     return [Request(Intent.FINDING, (id,), finding=rules[id]) for id in request.structures if id in rules]
 
 
+_VALUE_MEANS = cues.cue(
+    "(and |so )?what (does|do|would|is|are) (a |an |the )?(volume |size |diameter |value )?(of )?\\d.* for .*"
+)
 _IS_VALUE = cues.cue("(is|are|would|does) (a |an |the )?(volume |size |diameter |width |length |value )?(of )?\\d.*")
 
 
@@ -92,9 +95,10 @@ def value_judged(clause: Clause) -> list[Request] | None:
     """Whether a value that a person names is normal: "is 250 ml normal for a spleen", "
     ""is 35 mm too wide for an aorta".
     """
-    if not clause.yes_no or not _IS_VALUE.match(clause.text) or not clause.structures or not clause.explicit:
+    if not clause.structures or not clause.explicit:
         return None
-    if not cues.cue(_QUALITY).search(clause.text):
+    asks = clause.yes_no and _IS_VALUE.match(clause.text) and cues.cue(_QUALITY).search(clause.text)
+    if not asks and not _VALUE_MEANS.match(clause.text):
         return None
     told = [Request(Intent.FINDING, (id,), finding=SIZE_RULES[id]) for id in clause.structures if id in SIZE_RULES]
     sized = not clause.has(cues.BRIGHT)

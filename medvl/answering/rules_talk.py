@@ -53,7 +53,10 @@ def knowledge(clause: Clause) -> list[Request] | None:
         return [plain(clause, Intent.PRESENCE), Request(Intent.KNOWLEDGE, topic="not_found")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
-    if clause.has(cues_talk.HOW_YOU_KNOW) and clause.has(cues.cue("contrast|phase|enhanced|unenhanced")):
+    before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
+    phase = before is not None and before.intent is Intent.SCAN and before.attribute == "contrast"
+    phase = phase or clause.has(cues.cue("contrast|phase|enhanced|unenhanced"))
+    if clause.has(cues_talk.HOW_YOU_KNOW) and phase:
         return [Request(Intent.SCAN, attribute="contrast")]  # told with the values and the rule behind it
     if clause.has(cues_talk.HOW_YOU_KNOW):
         counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))

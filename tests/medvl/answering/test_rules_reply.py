@@ -218,3 +218,14 @@ def test_a_structure_described_is_measured(words):
 
 def test_water_is_what_the_scale_is_made_of():
     assert talk("liver hu", "how does that compare to water")[0].topic == "hounsfield_unit"
+
+
+@pytest.mark.parametrize("words", ["its counterpart", "and the counterpart?"])
+def test_a_counterpart_is_the_other_side(words):
+    assert talk("left kidney please", words)[0].structures == ("right_kidney",)
+
+
+def test_danger_is_not_told_of_radiation_where_a_structure_was_meant():
+    *_, last = parse("how wide is the aorta, and is it dangerous?")
+    assert (last.intent, last.topic) == (Intent.REFUSE, "diagnosis")
+    assert parse("is a ct dangerous")[0].topic == "radiation"
