@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Parse = Callable[[str, Sequence[Sequence[Request]]], tuple[Request, ...]]
 _DIRECT = frozenset({Intent.SEGMENT, Intent.MEASURE, Intent.COMPARE, Intent.PRESENCE, Intent.RELATION})
 _SIZES = frozenset({"", "volume", "diameter", "extent"})
-_BESIDES = frozenset({"aorta_parts", "weight"})  # topics of requests for masks and measurements
+_BESIDES = ("aorta_parts", "weight")  # topics of requests for masks and measurements
 _TOPICAL = frozenset({Intent.KNOWLEDGE, Intent.CHAT, Intent.REFUSE, Intent.UNKNOWN})
 
 
@@ -191,8 +191,7 @@ class Conversation:
             if change is not None:
                 yield change
             return request, told + ([sentences.unknown(request)] if request.unknown else [])
-        told: list[Sentence] = []
-        structures = request.structures
+        told, structures = [], request.structures
         if request.choose and len(structures) > 1:
             chosen = choosing.choose(self.scene, request)
             if choosing.undecidable(self.scene, request):
