@@ -17,8 +17,12 @@ _STARTERS = word_set(
     segment outline delineate contour highlight mark draw show tell give how what is are does do where which any
     measure compare describe report list remove delete can could please write find has have why
     hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute whether
+    if
     """
 )
+
+
+_NUMBERED = re.compile(r"\b(in|of|at|the|within) (liver )?segments? (\d|[iv]+)\b")  # a noun
 
 
 @cache
@@ -109,7 +113,7 @@ class Clause:
             if self.words and self.words[0] in ("and", "so", "but", "also") and len(self.words) > 1
             else self.words[0]
         )
-        return bool(cues.QUESTION_START.fullmatch(start)) and not self.declined
+        return bool(cues.QUESTION_START.fullmatch(start) or start == "whether") and not self.declined
 
     @property
     def declined(self) -> bool:
@@ -120,7 +124,7 @@ class Clause:
     def ordered(self) -> bool:
         """Whether a verb orders a mask; in "is the liver visualized" it orders nothing."""
         asks = self.words[0] in ("is", "are", "was", "were", "has", "have", "does", "do")
-        return bool(cues.SEGMENT_STRONG.search(self.text)) and not (asks and self.yes_no)
+        return bool(cues.SEGMENT_STRONG.search(_NUMBERED.sub(" ", self.text))) and not (asks and self.yes_no)
 
     @property
     def which(self) -> bool:
@@ -167,6 +171,8 @@ def split(words: list[str]) -> list[list[str]]:
     clauses: list[list[str]] = [[]]
     for i, word in enumerate(words):
         following = words[i + 1 :]
+        if following[:1] in (["also"], ["then"], ["finally"], ["lastly"]):
+            following = following[1:]
         if word in (".", "?", "!", ";"):
             if clauses[-1]:
                 clauses[-1].append(word)
@@ -229,6 +235,8 @@ def _without_tag(words: list[str]) -> list[str]:
 def _is_start(following: list[str]) -> bool:
     """Whether a starter opens a request: "is" is followed by a noun phrase, and "do not" opens none."""
     word, after = following[0], following[1:2]
+    if word == "if":
+        return after in (["the"], ["my"], ["his"], ["her"], ["there"])
     if word in ("is", "are", "has", "have", "does", "do", "can", "could"):
         return bool(after) and after[0] not in (".", "?", "not", "of", "n")
     return bool(after) or word in ("report",)

@@ -52,9 +52,10 @@ class Request:
         attribute: of MEASURE and COMPARE: ``volume``, ``mean_hu``, ``diameter``, ``slices``, ``position``, ``extent``,
             ``count``, ``voxels``, ``hu_range``, ``largest_slice`` (where its axial section is largest); of COMPARE also
             ``share``: how much ``structures`` make up of ``whole``; of SCAN: ``spacing``, ``size``, ``contrast``,
-            ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST: ``cut`` (which reach the border of the
-            scan), a region of the body, or a kind of ``vocabulary.Structure`` (which of it are known); of VIEW:
-            ``hide``, ``show``, ``only``, ``centre``, ``colour``, ``window``, ``slice``; else "".
+            ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST: ``made`` (which have a mask so far),
+            ``slice`` (what one shows), ``cut`` (which reach the border of the scan), a region of the body, or a kind
+            of ``vocabulary.Structure`` (which of it are known); of VIEW: ``hide``, ``show``, ``only``, ``centre``,
+            ``colour``, ``window``, ``slice``; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction``
             (where does it lie to the other), ``between`` (what lies between the last two; of three, whether the first
@@ -62,8 +63,9 @@ class Request:
         claim: what the person supposes, to be confirmed or denied: ``left``, ``right``, ``above``, ``below``,
             ``front``, ``behind``, ``touching``, ``larger``, ``smaller``, ``brighter``, ``darker``, ``absent``; else "".
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
-        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of VIEW the window, the
-            colour, or the plane and number of the slice (``largest``: the one where a structure is); else "".
+        topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of SEGMENT and MEASURE what is
+            said besides, such an id; of VIEW and LIST the window, the colour, or the plane and number of the slice
+            (``largest``: the one where a structure is); else "".
         unknown: words taken for a structure that is not known.
         nearest: known names closest to ``unknown``, to offer.
         referring: the description a structure was found by ("the larger kidney"), else "".

@@ -27,7 +27,7 @@ from .facts import REGIONS
 from .findings import FINDINGS
 from .looking import look
 from .scene import Scene
-from .vocabulary import EVERYTHING, KINDS, STRUCTURES, listed
+from .vocabulary import EVERYTHING, listed
 from .words import all_the
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Parse = Callable[[str, Sequence[Sequence[Request]]], tuple[Request, ...]]
 _DIRECT = frozenset({Intent.SEGMENT, Intent.MEASURE, Intent.COMPARE, Intent.PRESENCE, Intent.RELATION})
 _SIZES = frozenset({"", "volume", "diameter", "extent"})
+_BESIDES = ("aorta_parts", "weight")  # topics of requests for masks and measurements
 _TOPICAL = frozenset({Intent.KNOWLEDGE, Intent.CHAT, Intent.REFUSE, Intent.UNKNOWN})
 
 
@@ -182,13 +183,15 @@ class Conversation:
                 yield piece
         if request.intent is Intent.REPORT:
             return request, (yield from self._write_report(cancel))
+        if request.intent is Intent.VIEW and request.choose and len(request.structures) > 1:
+            one = choosing.choose(self.scene, request)
+            request = replace(request, structures=(one,), choose="") if one else request
         if request.intent is Intent.VIEW:
             change, told = views.change(self.scene, request)
             if change is not None:
                 yield change
             return request, told + ([sentences.unknown(request)] if request.unknown else [])
-        told: list[Sentence] = []
-        structures = request.structures
+        told, structures = [], request.structures
         if request.choose and len(structures) > 1:
             chosen = choosing.choose(self.scene, request)
             if choosing.undecidable(self.scene, request):
@@ -204,6 +207,8 @@ class Conversation:
         told += [modifiers.styled(said, request) for said in self._tell(request, structures)]
         if request.unknown:
             told.append(sentences.unknown(request))
+        if request.topic in _BESIDES and request.intent in _DIRECT:
+            told.append(Sentence(self._text(request.topic), "knowledge"))
         if request.intent in _DIRECT:
             told += plausible.rough(self.scene, structures)
         return replace(request, structures=structures), told
@@ -221,7 +226,7 @@ class Conversation:
                 return tuple(id for ids in REGIONS.values() for id in ids if id in known)
         every = tuple(id for id in EVERYTHING if id in known)
         if request.intent is Intent.LIST:
-            return listed(request.attribute, every)
+            return () if request.attribute == "made" else listed(request.attribute, every)
         if request.intent is Intent.RELATION and request.relation in ("nearest", "between") and request.structures:
             return request.structures + every
         if request.attribute == "diameter" and "aorta" in request.structures and "heart" in known:
@@ -242,12 +247,7 @@ class Conversation:
         if intent is Intent.FINDING and request.finding in FINDINGS:
             return told_scan.finding(scene, request.finding)
         if intent is Intent.LIST:
-            if request.attribute in KINDS:
-                return [told_scan.kind_list(request.attribute, [id for id in STRUCTURES if id in self.finder.known])]
-            every = listed(request.attribute, [id for id in EVERYTHING if id in self.finder.known])
-            return (
-                told_scan.cut_list(scene, every) if request.attribute == "cut" else told_scan.known_list(scene, every)
-            )
+            return told_scan.listed(scene, request.attribute, self.finder.known, request.topic)
         if intent is Intent.REMOVE:
             return self._take_out(structures)
         if not structures:

@@ -77,7 +77,8 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     ),
     "voxels": cue("how many (voxels|pixels)|number of (voxels|pixels)|(voxel|pixel) count"),
     "slices": cue(
-        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|slice (range|numbers?)|(which|"
+        "slices?|(what|which) (level|height|slice)|how (far|high) (up|down)|z (range|extent)|slice (range|numbers?)|"
+        "(which|"
         "what|in which|on which) (images|frames|cuts|levels|sections)|"
         "first and last slice|where (does|do) (the )?@ (end|start|begin|stop)s?|"
         "(top|bottom|lowest|highest|upper|lower) (end|edge|border|point|slice|part)"
@@ -108,11 +109,14 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     "hu_range": cue(
         "(min|max|minimum|maximum|minimal|maximal|lowest|highest|peak|median) (and (the )?_ )?(hu|hounsfield*( units?| "
         "values?)?|attenuation|density|intensity|value)|range of (the )?(hu|hounsfield*|densit*|attenuation)|"
-        "(hu|hounsfield|density|attenuation) range|(brightest|darkest) (voxel|pixel|spot|part|point)"
+        "(hu|hounsfield|density|attenuation) range|(brightest|darkest) (voxel|pixel|spot|part|point)|histogram|"
+        "percentiles?|"
+        "distribution of( the)? (hu|values|densities|intensities)"
     ),
     "position": cue(
         "where|located?|location|positions?|positioned|(which|what) (side|half|quadrant)|midline|central|"
-        "centrally|deviated|whereabouts"
+        "centrally|deviated|whereabouts|in the (middle|center)|"
+        "(correct|wrong|usual|expected|proper|normal) (side|place|spot)|(in|at) the right (place|spot)"
     ),
 }
 SIZE_ONLY = cue("sizes?|how (big|large|small|huge)")
@@ -124,7 +128,8 @@ COMPARE = cue(
     "(order|rank|sort)|by size|symmetr*|asymmetr*|same size|equal*|more (white|dense|bright|dark|radio*|"
     "opaque)|compar*|versus|bigger|larger|smaller|brighter|darker|"
     "denser|wider|narrower|heavier|longer|shorter|thicker|difference|"
-    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(higher|lower|more|less) (in |_ )?(hu|"
+    "differ*|ratio|than|biggest|largest|smallest|brightest|darkest|(is|are) (the )?(longest|shortest|widest|"
+    "narrowest|densest|heaviest)(?! [a-z])|(higher|lower|more|less) (in |_ )?(hu|"
     "density|attenuation|volume)|"
     "greater|in comparison|against|minus|how many times|(twice|double|half|times) (as|the (size|volume))"
 )
@@ -179,6 +184,14 @@ PRESENCE = cue(
     "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|"
     "image|picture|images|ct|study|volume)|make out|have|has|here|there"
 )
+PRESENCE_ALONE = cue(
+    "reach(es)?|extends?|beyond|outside|goes on|(is|are|was) there|(do|can|could) (you|we|i|one) (see|find|detect|"
+    "identify|make out|spot|recogni*)|visible|seen|present|presence|absent|missing|exist*|included?|contain*|"
+    "field of view|fov|removed|(take|took|taken|cut) out|resected|excised|still|complete*|whole|entire*|"
+    "(does|do) _( _)? (show|display|depict|reveal)|cut( off)?|truncated|imaged|in (this|the|these) (scan|image|picture|"
+    "images|ct|study|volume)|make out|there"
+)
+"""Of ``PRESENCE`` what asks for nothing else: "has the liver shrunk" asks for a quality."""
 REMOVED_ORGAN = {
     "cholecystectomy": "gallbladder",
     "splenectomy": "spleen",
@@ -208,7 +221,8 @@ SCAN: dict[str, re.Pattern[str]] = {
         "(how many|number of|count|total|amount of)( (axial|total))? (slices|images|sections|cuts)|slice count"
     ),
     "size": cue(
-        "matrix( size)?|how many voxels|number of voxels|(image |scan |volume )?dimensions|shape|"
+        "how (tall|wide|long|high|deep) is (the|this) (scan|image|volume|ct)|matrix( size)?|how many voxels|number "
+        "of voxels|(image |scan |volume )?dimensions|shape|"
         "(size|big|large) (of |is )?(the |this )(scan|image|volume|ct|dataset|array)|in voxels"
     ),
     "orientation": cue(
@@ -236,7 +250,13 @@ SCAN: dict[str, re.Pattern[str]] = {
 # ---- whole tasks
 
 REPORT = cue(
-    "impression|conclusions?|"
+    "(explain|walk me through|go through|talk me through)( to me)? (this|the|my) (scan|ct|image|study|picture)|"
+    "what (does|do|would|can) (the |a |my )?(doctor|radiologist|physician|expert)s? (see|notice|observe)( _){0,3}|"
+    "what is (going on|happening)( here| in here| in (this|the|my) (scan|ct|image|body|belly|chest))?|"
+    "tell me what you (see|found|find)|"
+    "impression|conclusions?|what (do|would|can|could|did) you (think|say|make|see|conclude)( overall)? (of|about|on|"
+    "from|in) "
+    "(this|the|my) (scan|ct|image|study|picture|case)|"
     "(tell|show)( me)? everything( about (this|the|my) (scan|ct|image))?|"
     "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
     "picture)|summar*|overview|"
@@ -244,14 +264,16 @@ REPORT = cue(
     "show)( me)? about (this|the|my) "
     "(scan|ct|image|study)|(scan|ct|image|it) shows? overall|what stands out|(anything|something) (notable|noteworthy|"
     "remarkable|special)|most (notable|noteworthy|important|interesting|remarkable|striking|relevant)( _){0,2}|"
-    "(anything|something) ("
-    "interesting|remarkable|special)|what (do|did|can) you (notice|observe)|(what|anything|something) (can you |"
+    "(anything|something|any findings?|everything)( else)?( that)?( _){0,3} ("
+    "interesting|remarkable|special|striking|unusual|odd|strange|weird|strikes? you)|what (do|did|can) you (notice|"
+    "observe)|(what|anything|something) (can you |"
     "you can )?"
     "(tell|say)( me)?( something| anything)? (about|of|on) (this|the|my) (scan|ct|image|study)|"
     "tell me (something|anything|more|a bit) about (this|the|my) (scan|ct|image|study)|interpret*( this| the| "
     "my) (scan|ct|image)|findings"
 )
 LIST = cue(
+    "how many (different )?(organs|structures|things|parts)( _){0,5}|"
     "names? of (all |the )*(organs|structures)|(organs|structures) (that )?(you|i can)|supported (organs|structures)|"
     "what (you|i|we|one) (can|could) (segment|find|see|ask)|what (can|could) be (segmented|found|seen|asked)|"
     "(what|which) (organs|structures|anatomy|things|parts|classes|labels|masks|anatomical structures)( [?]|$|"
@@ -261,7 +283,8 @@ LIST = cue(
     "(can|could|do) (you|i) "
     "(see|find|segment|recognize|detect|know|ask|identify|show)|"
     "what is (visible|(in|on) (this|the|my) (scan|image|picture|ct))|"
-    "what am i (looking at|seeing)|what (does|do) (this|the) (scan|ct|image|picture)s? (show|contain)|"
+    "what (am i|i am|are we|we are) (looking at|seeing)|what (do|can) we (have|see)( here)?|what (does|do) (this|"
+    "the) (scan|ct|image|picture)s? (show|contain)|"
     "name (one|some|the|all|a few)?( _)? ?(organs?|structures?)|list( (me|all|the|every|of))*( (organs|"
     "structures|masks|anatomy))|what else can you (find|see|segment)|what have you found"
 )
@@ -297,7 +320,8 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "gallstones": cue("gallstones?|gall stones?|gallbladder stones?|cholelith*|biliary stones?|bile stones?"),
     "renal_stones": cue("nephrolith*|urolith*|kidney stones?|renal (stones?|calcul*)|kidneystones?"),
     "pleural_effusion": cue(
-        "effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( _){0,2} (lungs?|chest|"
+        "(?<!pericardial )(?<!joint )effusions?|pleural fluid|hydrothorax|(fluid|water|liquid) (around|in|on|at)( "
+        "_){0,2} (lungs?|chest|"
         "pleura*|thorax)"
     ),
     "splenomegaly": cue("splenomegaly"),
@@ -305,14 +329,21 @@ FINDING_NAMES: dict[str, re.Pattern[str]] = {
     "cardiomegaly": cue("cardiomegaly|cardio ?thoracic( ratio| index)?|ctr"),
 }
 STONES = cue("stones?|calcul(i|us)|concrement*|concretion*")
-CALCIUM = cue("calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
+CALCIUM = cue("agatston|calcif*|calcium|plaques?|athero*|sclerosis|hardening|chalk")
 FAT = cue("fat|fatty|lipid*")
 DILATED = cue(
+    "(bigger|larger|wider|thicker) than (normal|usual|average|expected|typical|(it|they) (should|ought)( _){0,2})|"
     "(diameter|caliber|width) (is )?(ab)?normal|"
     "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|dilat*|ectas*|ectatic|widened|"
     "enlarged|too (wide|big|large)|bulg*|swollen|ballooned"
 )
+THAN_NORMAL = cue(
+    "(bigger|larger|wider|longer|thicker|smaller|narrower) than (normal|usual|average|expected|typical|most|(it|they|"
+    "he|she) "
+    "(should|ought|normally|usually)( _){0,2}|in other people)"
+)
 ENLARGED = cue(
+    "(bigger|larger|wider|thicker) than (normal|usual|average|expected|typical|(it|they) (should|ought)( _){0,2})|"
     "(ab)?normal size|size (is )?(ab)?normal|normal (size )?limits|normal in size|enlarged|enlargement|"
     "swollen|oversized?|too (big|large)|(abnormally|unusually|very|rather) (big|large)|look(s)? (too )?(big|"
     "large|enlarged)|"
@@ -334,7 +365,8 @@ INJECTION = cue(
 EMERGENCY = cue(
     "(chest|severe|terrible|strong|bad|acute) (\\w+ )?pain|trouble breathing|(can not|can hardly|cannot) "
     "breathe|emergency|ambulance|heart attack|"
-    "bleeding|suicid*|unconscious|short of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my _ hurts?"
+    "(i|he|she|we|they|my _) (am|is|are)( _)? bleeding|bleeding (a lot|heavily|badly|out)|suicid*|unconscious|short "
+    "of breath|in pain|i feel (sick|ill|dizzy|faint)|it hurts|my( _){1,4} (hurts?|aches?|is aching|is hurting)"
 )
 MEDICATION = cue(
     "dose of|dosage|mg|milligrams?|drugs?|medications?|medicines?|prescri*|pills?|tablets?|ibuprofen|"
@@ -343,6 +375,10 @@ MEDICATION = cue(
     "cortisone|vaccine"
 )
 TREATMENT = cue(
+    "(can|could|should|must|will|would) (?!(the |that |this |my )?(masks?|outlines?))(it|they|that|this|((my|the|his|"
+    "her) )?\\w+( \\w+)?) (be|"
+    "have to be|"
+    "need to be|get) (surgically )?(removed|taken out|resected|cut out)|"
     "treat*|surgery|surgical|operat*|chemo*|radiotherapy|immunotherapy|therap*|transplant*|biopsy|biops*|"
     "should (i|we|he|she|they) (be(?! worried)|take|stop|start|eat|drink|avoid|do|have|get|see|go)|"
     "what (should|can|shall) (i|we) do|what to do about|(i|we|he|she|they) should do|(recommend|advise)( "
@@ -368,13 +404,27 @@ ACQUISITION = cue(
     "reconstruction kernel|scan protocol"
 )
 PATIENT = cue(
-    "patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is (he|she|(the|this|that) "
+    "(is|was) (it|this|he|she|the patient|that|this patient|the person) (a |an |from a |of a )*(male|female|man|"
+    "woman|boy|"
+    "girl|child|kid|adult|guy|lady|old|young)( _){0,2}|(does|did|is|was|has) (he|she|the patient|they|this person) "
+    "(ever )?"
+    "(a )?(heavy )?(smok\\w*|drink\\w*|drank|alcohol\\w*|diabetic|vegan)|(male|female) (chest|abdomen|body|patient|"
+    "scan)|"
+    "(his|her|their|patients?|patient ?'?s) (first |last |full |real )?(age|name|sex|gender|birthday|date of birth|id|"
+    "identity|address|weight|height|bmi)|patient name|name of (the|this) patient|(who|how old|how tall|how heavy) is "
+    "(he|she|(the|this|that) "
     "(patient|person|man|woman))|who is (this|that)|patient (age|id|sex|gender|address|birth*)|"
     "(age|sex|gender|birthday|date of birth|address|weight|height) of (the|this) (patient|person)|patient "
     "(weight|height)|bmi|(female|male|woman|man) "
     "or (a )?(woman|female)|which hospital|whose scan"
 )
 DISEASE = cue(
+    "tell (my|his|her|the|our) (family|wife|husband|mother|father|mom|mum|dad|parents|kids|children|son|daughter|"
+    "doctor|gp|"
+    "patient|partner)|"
+    "lacerat*|ruptur*|scolio*|sarcopen*|slipped|prolaps*|contusion*|injur*|trauma*|stenos(is|es|ed)|occlu*|atroph*|"
+    "hypertroph*|varices|jaundice|pericard\\w* (fluid|effusions?)|lymphadenopath*|polyps?|ulcers?|free (air|gas)|"
+    "kyphosis|"
     "illness*|"
     "pain|painful|ache|symptoms?|bad|harmless|alarming|concerning|"
     "cancer*|carcinom*|malignan*|benign|tumou?rs?|metasta*|mets|neoplas*|pneumonia|cirrho*|hepatitis|"
@@ -391,6 +441,13 @@ DISEASE = cue(
     "\\w{3,}itis|\\w{3,}oma|failure|insufficien*|hydroneph*|ileus|ascites|atelectas*|pneumothorax|suffer*|"
     "syndrome"
 )
+LESIONS = cue(
+    "pneumothorax|cancer*|tumou?rs?|metasta*|mets|pneumonia|fractur*|broken|embol*|nodules?|mass|masses|lesions?|"
+    "cysts?|"
+    "clots?|thromb*|infect*|dissect*|ascites|hernia*|bleed*|h(a)?emorrhag*|consolidat*|atelectas*|inflam*|obstruct*|"
+    "hydroneph*|cirrho*|fibrosis|free (fluid|air|gas)|ruptur*|\\w{4,}itis|pneumoperitoneum"
+)
+"""Of ``DISEASE`` what is looked for as a thing of its own."""
 HEALTH = cue("@ (is |are |looks? |seems? )?(still |all )?(ok|okay|fine|good|all right|alright)")
 MODALITY = cue(
     "modality|(kind|type|sort) of (image|scan|imaging|picture)|(is|was) this (a|an) (ct|mri|mr|x ray|pet|"
@@ -398,7 +455,7 @@ MODALITY = cue(
 )
 UNMEASURED = cue(
     "surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient|"
-    "bifurcat*|branch(es|ing)?|divides?|forks?"
+    "bifurcat*|branch(es|ing)?|divides?|forks?|splits?( up)?( into)?"
 )
 AGAIN = cue("again|repeat( that)?|once more|redo( that)?|same again")
 CREATIVE = cue(

@@ -29,10 +29,18 @@ UNKNOWN_FUNCTION = cue(
 )
 HOW_YOU_KNOW = cue(
     "how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|"
-    "derive)|(do|does|are|is) (you|this|it)( an?)? (use|using|based on|powered by|run on|running)?( _){0,2} "
+    "derive)|how (you|it|this) (segment*|find|found|measure*|calculate*|compute*|know|knew|made|make|did|do)( (this|"
+    "that|it|"
+    "them|these|all))*|(do|does|are|is) (you|this|it)( an?)? (use|using|based on|powered by|run on|running)?( _){0,2} "
     "(ai|neural|networks?|chatgpt|gpt|llm|machine learning|deep learning|language models?)"
 )
 DESCRIBE_ONE = cue(
+    "what (can|could|do|would|did) (you|i|we|one) (tell|say|know|see|find|notice)( me| us)?( anything| something)? "
+    "(about|on|of|"
+    "at|in) (the |this |my |his |her |both )?@|"
+    "what (is|do you see|can you see|do you find) (going on |happening |up |there |new )?(with|in|at|on|about) (the |"
+    "this |"
+    "my |his |her |both )?@|how (is|are|does|do) (the |my |his |her )?@( looks?| looking| doing)?( [?])?$|"
     "describe (the |this |my )?@|(tell me|say|know|have|give me)?( something| anything| more| a bit| details?| facts| "
     "information| info| a summary| the summary| summary)* (about|on|of) (the |this |my |both )?@|"
     "(analy(z|s)e|summari(z|s)e) (the |this |my |both )?@"
@@ -102,13 +110,16 @@ CHAT: dict[str, re.Pattern[str]] = {
         "trustworthy|correct) "
         "(are|is|were)( _)*|(are|is) (these|this|those|that|they|it|the|your)( _)* (reliable|accurate|"
         "trustworthy|precise|"
-        "exact|correct|right|true|believable)( enough)?|(error|confidence|uncertainty|accuracy)( (margin|rate|interval|"
+        "exact|correct|right|true|believable)( enough)?|((what|how (big|large|high)) (is|are) (the|your) "
+        ")?(measurement )?(errors?|confidence|uncertainty|accuracy)( (margin|rate|interval|"
         "range)s?)?|margin of error|wrong|i doubt( _)*|not (right|correct|true)|(you are|that is|this is|it is) "
         "(wrong|incorrect|not right|not correct|false|a mistake)|can i "
         "(trust|rely)( _)*|you made a mistake|trust you|"
         "(is it |would it be )?(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|count)( _)*|"
         "really|(can|could|do|are) you( ever)? (be |make )?(wrong|"
-        "mistakes?|errors?|confident)|i do not (believe|trust) you"),
+        "mistakes?|errors?|confident)|i do not (believe|trust) you|i (do not agree|disagree)( _)*|(that|this|it) "
+        "(can|could|does|do) not (be|look|seem|sound) (right|correct|true|possible|plausible)|no way|nonsense|"
+        "impossible"),
     "limits": cue(
         "what (can|could|do|will|would) ((you|it|this) not|not (you|it|this))( _){0,4}|what (are )?your (limits|"
         "limitations|weaknesses)|(what (is|are) )?(you|it|this) (not able to|unable to|not good at|bad at|"
@@ -126,7 +137,8 @@ CHAT: dict[str, re.Pattern[str]] = {
         "can|does|should) (i|we|this|it) "
         "(use|work|start)( _)*|"
         "what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
-        "instructions|what now|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
+        "instructions|what now|menu|commands?|options?|tutorial|manual|usage|how to use( (this|it|you))?|what else "
+        "can you do|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
     "export": cue(
         "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
     "sources": cue(
@@ -166,6 +178,11 @@ CHAT: dict[str, re.Pattern[str]] = {
         "ok|okay|sorry|stop|yes|no|yep|nope|sure|alright|all right|fine|got it|i see|understood|hm|hmm|aha|never mind|"
         "right|oh"),
 }  # fmt: skip
+INSULT = cue(
+    "stupid|idiot(ic)?|moron(ic)?|dumb(ass)?|useless|worthless|crap(py)?|rubbish|garbage|sucks?|shit(ty)?|fuck*|damn|"
+    "wtf|bullshit|i hate (you|this|it)|shut up|pathetic|(you are|this is|that is|it is) (so |really |just |very )?"
+    "(terrible|horrible|awful|bad|annoying|nonsense|a joke|unhelpful|boring)|not helpful|that did not help|silly bot"
+)
 FILLERS = word_set(
     """
     is a lot so very much there again you for the that this it to me my friend and please , . ! ? : today all help
@@ -175,8 +192,9 @@ FILLERS = word_set(
 
 WHAT_IT_MEANS = cue(
     "what (does|do) (that|this|it|these|those) mean|explain (that|this|it)|meaning of (that|this|it)|why is "
-    "that|so what|what (does|do|can|should) (that|this|it|these|those|i|we) (tell|say|show|imply|indicate|"
-    "conclude|learn|make)"
+    "that|so what|what (does|do|can|should|would|might|could) (that|this|it|these|those|i|we) (tell|say|show|imply|"
+    "indicate|suggest|"
+    "point to|hint at|conclude|learn|make)"
     "( us| me| you)?( (of|from) (it|that|this))?"
 )
 
@@ -187,6 +205,11 @@ DOUBT = cue(
     "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
     "trustworthy)( ?[?])?$|"
     "@ (_ )?(is|are|looks?|seems?) (_ )?(wrong|off|incorrect|inaccurate|bad|not right|not correct)( ?[?.!])?$|"
+    "(that|this|it) is not (the |a |an |my |his |her )?@( [?.!])?$|(masks?|outlines?|contours?|segmentations?|"
+    "measurements?|numbers?|values?|results?|answers?|borders?)( _){0,2} (is|are|looks?|seems?) (totally |completely "
+    "|all |"
+    "a bit |clearly |just |so )?(wrong|off|incorrect|inaccurate|bad|not right|not correct|rubbish|too (big|small|"
+    "large))|"
     "do you trust|(can|should) i trust|(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|"
     "count)|you (missed|got)( _)* wrong"
 )
@@ -208,9 +231,16 @@ ABLE = cue(
     "(segmented|found|measured|outlined|recogni(z|s)ed)"
 )
 HOW_TO_MEND = cue(
-    "(how (do|can|could|to|should)|can|could)( i| we| you| one)? (correct|fix|edit|refine|improve|adjust|repair)"
+    "(how (do|can|could|to|should)|can|could)( i| we| you| one)? (correct|fix|edit|refine|improve|adjust|repair)",
+    "how (do|can|could|to|should)( i| we| you| one)? (mark|add|draw|contour|segment|outline) "
+    "(it|them|this|that|one|these|those|(the|a|my|your) (masks?|outlines?|segmentations?|contours?))",
 )
-TO_FILE = cue("export*|save|download*")
+TO_FILE = cue(
+    "export*|save|download*|(as|to|into|in) (an? )?(pdf|html|docx?|word|json|markdown|csv|excel|xlsx|stl|nifti|"
+    "dicom( seg)?)|"
+    "(e ?mail|send|copy|share)( me)?( (the|this|my|it|a))+ ?(report|masks?|results?|measurements?|segmentations?|"
+    "numbers?)?"
+)
 IN_REGION = cue(
     "(what|which) (other )?(organs|structures|parts)( of| in| inside| within)( the| this)? "
     "(abdomen|belly|chest|thorax|pelvis|neck|head)",

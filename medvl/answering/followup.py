@@ -25,6 +25,11 @@ _CARRIED = {
 }
 
 
+def _is_carried(request: Request) -> bool:
+    """Whether "it" may mean what a request was about, also where what was asked of it is not answered."""
+    return request.intent in _CARRIED or request.topic in ("diagnosis", "unjudged", "cause")
+
+
 @dataclass
 class Context:
     """Requests so far, oldest first: those of earlier turns, then those found in this message.
@@ -48,7 +53,7 @@ class Context:
     def last(self) -> Request | None:
         """The last request that was about structures; of several at once, their union."""
         for turn in reversed(self.turns):
-            about = [r for r in turn if r.structures and r.intent in _CARRIED]
+            about = [r for r in turn if r.structures and _is_carried(r)]
             if about:
                 same = [r for r in about if (r.intent, r.choose) == (about[-1].intent, about[-1].choose)]
                 ids = dict.fromkeys(id for r in same for id in r.structures)
@@ -79,7 +84,7 @@ class Context:
         seen: list[str] = []
         for turn in reversed(self.turns):
             for request in reversed(turn):
-                new = [id for id in request.structures if id not in seen] if request.intent in _CARRIED else []
+                new = [id for id in request.structures if id not in seen] if _is_carried(request) else []
                 seen += new if not seen or len(request.structures) == 1 else []
                 if len(seen) >= 2:
                     return (seen[1], seen[0])
@@ -153,7 +158,13 @@ class Context:
         if last is None:
             return None
         fresh = replace(
-            last, structures=structures, unknown=unknown, nearest=nearest, referring="", choose="", topic=last.topic
+            last,
+            structures=structures,
+            unknown=unknown,
+            nearest=nearest,
+            referring="",
+            choose="",
+            topic=last.topic if last.topic != "aorta_parts" else "",
         )
         if last.whole and structures and not set(structures) & set(last.whole):
             return replace(fresh, claim="")  # another part of the same whole, or another to compare with the same sum

@@ -14,9 +14,13 @@ from . import (
     cues,
     cues_talk,
     modifiers,
+    openings,
     refusals,
     rules_compare,
+    rules_edit,
     rules_measure,
+    rules_presence,
+    rules_reply,
     rules_segment,
     rules_space,
     rules_talk,
@@ -39,7 +43,7 @@ _MENDED = word_set(
     attenuation hounsfield contrast thickness slices which where compare larger smaller bigger brighter darker
     distance between touching nearest closest behind calcium calcification calcified aneurysm emphysema effusion
     pleural steatosis gallstones stones osteoporosis enlarged visible segmented measure please remove length
-    everything position located resolution orientation arterial venous organs average voxel
+    everything position located resolution orientation arterial venous organs average voxel window
     """
 )
 
@@ -57,7 +61,7 @@ def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request
     Returns:
         One or more requests, in the order spoken.
     """
-    message = SPELLER.mend(words(text))
+    message = openings.plain(SPELLER.mend(words(text)))
     whole = refusals.of_message(" ".join(message))
     if whole is not None:
         return (whole,)
@@ -76,18 +80,40 @@ def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request
 
 
 _RULES: tuple[Rule, ...] = (
+    rules_reply.shown,
+    rules_reply.judged,
+    rules_reply.refused_again,
+    rules_reply.unknown_again,
+    rules_reply.reworded,
+    rules_reply.nth,
+    rules_reply.against_water,
+    rules_reply.other_way,
+    rules_reply.value_judged,
+    rules_reply.left_open,
     rules_whole.follow_up,
+    rules_edit.edited,
+    rules_edit.restart,
+    rules_edit.on_page,
     rules_talk.small_talk,
     refusals.of_clause,
+    rules_edit.pointed,
     rules_view.undo,
     rules_segment.declined,
     rules_view.view,
     rules_segment.remove,
     rules_talk.list_kind,
+    rules_talk.list_slice,
     rules_talk.knowledge,
     rules_talk.report,
+    rules_compare.density,
     rules_measure.finding,
     rules_talk.disease,
+    rules_edit.level,
+    rules_edit.swapped,
+    rules_edit.all_vessels,
+    rules_edit.on_side,
+    rules_edit.parts_counted,
+    rules_edit.part_of_aorta,
     rules_whole.share,
     rules_whole.cut,
     rules_whole.rank,
@@ -101,8 +127,9 @@ _RULES: tuple[Rule, ...] = (
     rules_compare.compare,
     rules_measure.relation,
     rules_measure.scan,
+    rules_reply.cause,
     rules_measure.measure,
-    rules_segment.presence,
+    rules_presence.presence,
     rules_segment.segment,
     rules_segment.open_follow_up,
     rules_segment.named_like,

@@ -6,6 +6,7 @@ thresholds come as facts, with their reference. ``text`` is the only way in.
 
 from __future__ import annotations
 
+from .glossary import MEANINGS as _MEANINGS
 from .knowledge_further import ANATOMY as _FURTHER
 from .vocabulary import STRUCTURES
 
@@ -178,6 +179,12 @@ _TOPICS: dict[str, str] = {
         "misses it: small, cut or unusual ones most of all. If you see it in the picture, mark it with clicks or a box "
         "in the viewer, and I measure that mask.",
     "no_text": "I have no text on that structure; I know only those that I can segment.",
+    "weight": "Weight is not measured: a CT shows how much room a structure takes, and its density only roughly.",
+    "vertebral_level":
+        "Single vertebrae are not told apart, so I cannot name a level of the spine; levels are told as slices.",
+    "aorta_parts":
+        "The aorta is one mask here: its ascending part, arch and descending part are not told apart. Its width is "
+        "told in the chest and in the abdomen, each with the slice.",
     "kidney_asymmetry": "Kidney asymmetry means that the two kidneys differ clearly in size.",
 }  # fmt: skip
 
@@ -227,9 +234,28 @@ _CHAT: dict[str, str] = {
     "page":
         "That is done on the page: open another scan, scroll to a slice, click or draw a box in a plane to mark "
         "or correct "
-        "a structure, rename a mask or change its opacity in the list, and look at the masks in every plane "
+        "a structure, measure with the ruler, set window and zoom, rename a mask or change its opacity in the list, "
+        "and look at the masks in every plane "
         "and as surfaces. "
         "From here I can segment by name, hide, colour, measure and report.",
+    "edit":
+        "Masks are edited on the page: select one in the list, then Largest piece, Fill holes, Smooth, Union, "
+        "Subtract, "
+        "Undo or Redo, or type another name; clicks and boxes in the viewer correct its outline. What I am asked next "
+        "is measured on the mask as it is then.",
+    "restart":
+        "The Clear button of the chat forgets what was said; masks stay. To take them away too, ask me to remove all "
+        "masks, or delete them in the list.",
+    "insult":
+        "I am sorry that this did not help. Please tell me what you look for, for instance: how big is the spleen, is "
+        "the aorta dilated, or describe this scan.",
+    "report_form":
+        "The impression is the short form of the report. The report itself has the table, what was not judged and the "
+        "sources; on the page every sentence of it can be changed or left out. I keep to one wording, but can explain "
+        "a word: ask, for instance, what attenuation means.",
+    "wording":
+        "I keep to short sentences in one wording. I can explain a word: ask, for instance, what attenuation means, or "
+        "what the spleen does.",
     "privacy":
         "With the bundled preset the scan stays in the running program: nothing is sent to another service. If "
         "the page runs on another machine, your scan is on that machine while the session lasts.",
@@ -264,12 +290,24 @@ _UNKNOWN: dict[str, str] = {
     "beyond":
         "That I cannot tell from this volume. I can tell its voxel size, extent, contrast and region, and "
         "segment, measure and compare the structures I know: ask which organs are here.",
+    "cause":
+        "I measure what is in the scan and cannot say why it is so. That is for a radiologist to say, who knows the "
+        "whole case.",
+    "unjudged":
+        "That I do not judge. Of a structure I can tell whether it is in this scan, its volume, diameters, mean HU, "
+        "position and neighbours, and a few published signs of its size or density.",
+    "pointed":
+        "I cannot tell which spot you mean. Left in my answers is the patient's left, which is on the right of the "
+        "picture in axial and coronal slices. Click the spot in the viewer to mark and measure it, or ask which organs "
+        "are in this scan.",
     "description":
         "I know no structure that fits this description. Please name it, or ask which organs are here.",
     "antecedent": "Which structure do you mean? Please name it.",
 }  # fmt: skip
 
-TOPICS: frozenset[str] = frozenset(_ANATOMY | _FURTHER | _TOPICS | _CHAT | _REFUSE | _UNKNOWN) | frozenset(STRUCTURES)
+TOPICS: frozenset[str] = frozenset(_ANATOMY | _FURTHER | _MEANINGS | _TOPICS | _CHAT | _REFUSE | _UNKNOWN) | frozenset(
+    STRUCTURES
+)
 """Every id that ``Request.topic`` may hold."""
 
 
@@ -282,7 +320,7 @@ def text(topic: str) -> str:
     """
     if topic in STRUCTURES and topic not in _ANATOMY | _FURTHER:
         topic = STRUCTURES[topic].group
-    for table in (_ANATOMY, _FURTHER, _TOPICS, _CHAT, _REFUSE, _UNKNOWN):
+    for table in (_ANATOMY, _FURTHER, _MEANINGS, _TOPICS, _CHAT, _REFUSE, _UNKNOWN):
         if topic in table:
             return table[topic]
     return _UNKNOWN[""]

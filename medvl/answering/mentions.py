@@ -195,6 +195,8 @@ def _at(words: list[str], i: int) -> Mention | None:
         following in ("one", "side", "ones", "organ") or following in _AFTER_POINTER
     ):
         return Mention(i, i + 1 + (following in ("one", "side", "ones", "organ")), "other")
+    if word in ("its", "the") and following in ("counterpart", "twin"):
+        return Mention(i, i + 2, "other")
     if word == "each" and following == "other":
         return Mention(i, i + 2, "pronoun", number=2)
     if word in ("this", "that", "these", "those") and following.rstrip("s") in _POINTED:

@@ -21,6 +21,10 @@ _CONTRACTIONS = [
     (r"\bcan't\b|\bcannot\b", "can not"),
     (r"\b(\w+)n't\b", r"\1 not"),
     (
+        r"\b(?P<verb>could|would|should|did|was|were|has|have|had)nt\b",
+        r"\g<verb> not",
+    ),
+    (
         r"\b(dont|doesnt|isnt|arent)\b",
         lambda m: {"dont": "do", "doesnt": "does", "isnt": "is", "arent": "are"}[m[0]] + " not",
     ),
@@ -32,6 +36,7 @@ _CONTRACTIONS = [
     (r"\b(\w+)'ll\b", r"\1 will"),
     (r"\b(\w+)'d\b", r"\1 would"),
     (r"\blet's\b", "let us"),
+    (r"\btl\s?;?\s?dr\b", "tldr"),
     (r"\bs/p\b", "after"),
     (r"\bw/o\b", "without"),
     (r"\bw/\b", "with"),
@@ -56,6 +61,7 @@ _SHORTHAND = {
     "lemme": "let", "teh": "the", "hte": "the", "thx": "thanks", "ty": "thanks", "n": "and", "et": "and", "und": "and",
     "dexter": "right", "dextra": "right", "dextrum": "right", "dexters": "right", "dx": "right",
     "sinister": "left", "sinistra": "left", "sinistrum": "left", "sin": "left",
+    "wich": "which", "whch": "which", "wher": "where", "hw": "how", "abt": "about",
     "righthand": "right", "lefthand": "left", "wat": "what", "wot": "what", "hv": "have", "vol": "volume",
     "centre": "center", "calibre": "caliber", "colour": "color", "tumours": "tumors", "tumour": "tumor",
     "millilitres": "milliliters", "millilitre": "milliliter", "litres": "liters", "litre": "liter",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cues
+from . import cues, cues_talk
 from .clauses import Clause
 from .contract import Intent, Request
 
@@ -39,6 +39,12 @@ def of_clause(clause: Clause) -> list[Request] | None:
             topic == "treatment" and clause.has(cues.cue("what (can|should) (i|we) do with"))
         ):
             return [Request(Intent.REFUSE, topic=topic)]
-    if clause.says(cues.OFF_TOPIC) and not clause.known:
+    if clause.says(cues.OFF_TOPIC) and not clause.known and not _of_results(clause):
         return [Request(Intent.REFUSE, topic="off_topic")]
     return None
+
+
+def _of_results(clause: Clause) -> bool:
+    """Whether what is to be sent or written is what this program made."""
+    ours = cues.cue("reports?|masks?|segmentations?|measurements?|results?|numbers?|findings?")
+    return clause.says(cues_talk.TO_FILE) and clause.says(ours)

@@ -44,8 +44,10 @@ def extreme(clause: Clause) -> list[Request] | None:
     which = superlative(clause.words)
     if (
         not which
-        or clause.mentions
-        or not ((clause.which or len(clause.words) <= 4 or clause.says(_FIRST_FEW)) and clause.says(_ANY))
+        or (clause.mentions and not (clause.yes_no and len(clause.mentions) == 1 and clause.says(_ANY)))
+        or not (
+            (clause.which or clause.yes_no or len(clause.words) <= 4 or clause.says(_FIRST_FEW)) and clause.says(_ANY)
+        )
         or "than" in clause.words
     ):
         return None
@@ -53,6 +55,18 @@ def extreme(clause: Clause) -> list[Request] | None:
     ids = tuple(id for id in EVERYTHING if not organs_only or STRUCTURES[id].kind == "organ")
     attribute = "mean_hu" if which in ("brighter", "darker") else "volume"
     return [Request(Intent.COMPARE, ids, attribute=attribute, which="" if clause.says(_MANY) else which)]
+
+
+_DENSITY = cues.cue("(?P<how>hypo|hyper|iso) ?(dense|attenuating|attenuated)")
+
+
+def density(clause: Clause) -> list[Request] | None:
+    """Two structures by their HU: "is the liver hypodense to the spleen"."""
+    match = _DENSITY.search(clause.text)
+    if match is None or len(clause.structures) != 2 or clause.ordered:
+        return None
+    claim = {"hypo": "darker", "hyper": "brighter", "iso": ""}[match["how"]] if clause.yes_no else ""
+    return [Request(Intent.COMPARE, clause.structures, attribute="mean_hu", claim=claim)]
 
 
 _BOTH_NAMED = cues.cue("order|rank|sort|compar*|versus|than|difference|differ*|ratio|against|minus")
@@ -105,7 +119,7 @@ def compare(clause: Clause) -> list[Request] | None:
     both = {"larger", "smaller"} <= {superlative([w]) for w in clause.words}
     claim = "" if clause.which or both or clause.words[0] == "how" else claim
     which = superlative(clause.words) if clause.which and not clause.yes_no else ""
-    if clause.has(_RATIO) and attribute != "mean_hu":
+    if clause.has(_RATIO) and (attribute != "mean_hu" or "ratio" in clause.words):
         claim, which = "", "ratio"
     return [Request(Intent.COMPARE, ids, attribute=attribute, claim=claim, which=which)]
 

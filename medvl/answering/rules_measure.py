@@ -5,6 +5,7 @@ Each rule gives the requests of a clause, or None for another rule to be asked.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from . import cues, cues_talk
@@ -13,6 +14,8 @@ from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
 from .vocabulary import STRUCTURES
+
+_OR = cues.cue("or|and|,|nor")
 
 
 def finding(clause: Clause) -> list[Request] | None:
@@ -27,7 +30,13 @@ def finding(clause: Clause) -> list[Request] | None:
         found = []
     else:
         found += [f for f in _finding_of(clause, ids) if f not in found]
-    return [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found] or None
+    told = [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found]
+    rest = clause.text
+    for pattern in (cues.FINDING_NAMES[f] for f in found if f in cues.FINDING_NAMES):
+        rest = pattern.sub(" ", rest)
+    if told and clause.has(_OR) and cues.LESIONS.search(rest):
+        told.append(Request(Intent.REFUSE, topic="diagnosis"))  # "effusion or pneumothorax": of the second, nothing
+    return told or None
 
 
 def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
@@ -49,7 +58,8 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
         return ["liver_spleen_difference"]
     if ids == {"right_kidney", "left_kidney"} and clause.has(cues.ASYMMETRY):
         return ["kidney_asymmetry"]
-    asked = "how" not in clause.words and "than" not in clause.words and not clause.which and len(ids) == 1
+    than = "than" in clause.words and not clause.has(cues.THAN_NORMAL)
+    asked = "how" not in clause.words and not than and not clause.which and len(ids) == 1
     if asked and ids == {"aorta"} and clause.has(cues.DILATED):
         return ["aortic_aneurysm"]
     if (
@@ -89,7 +99,8 @@ def relation(clause: Clause) -> list[Request] | None:
         ids = clause.context.two()  # "which is higher?"
         return [Request(Intent.RELATION, ids, relation=relation)] if len(ids) == 2 else None
     ordered = clause.ordered if relation == "distance" else imperative(clause)  # "I would like to know the distance"
-    if not relation or not clause.mentions or (ordered and not clause.which):
+    asked = clause.which or clause.words[0] in ("where", "how")
+    if not relation or not clause.mentions or (ordered and not asked):
         return None
     if (
         relation in ("nearest", "front", "above", "side")
@@ -141,6 +152,11 @@ def _lead(sentence: list[str], mention: Mention) -> str:
     return sentence[i - 1] if i else ""
 
 
+_SLICES_OF_IT = cues.cue(
+    "(slices|images|sections|cuts)( (does|do|is|are|show|shows|cover|contain|hold|with|of|has|have))+ @"
+)
+
+
 def scan(clause: Clause) -> list[Request] | None:
     """The volume itself: spacing, size, contrast, region, orientation."""
     found = [(m.start(), name) for name, p in cues.SCAN.items() if (m := p.search(clause.masked))]
@@ -157,6 +173,8 @@ def scan(clause: Clause) -> list[Request] | None:
         if clause.unknown and "contrast" not in clause.words:
             return None
     names = [name for _, name in sorted(found)]
+    if names and clause.known and clause.has(_SLICES_OF_IT):
+        return None
     if (
         "size" in names
         and "spacing" in names
@@ -169,6 +187,8 @@ def scan(clause: Clause) -> list[Request] | None:
     return [Request(Intent.SCAN, attribute=name) for name in dict.fromkeys(names)] or None
 
 
+_PLEASE = re.compile(r"^((please|can|could|would|will|you|and|now|then|ok|okay|kindly|briefly|just|,) )+")
+_WEIGHT = cues.cue("weigh*|heavy|heavier|mass in (grams|kg)|grams?|kg|kilos?")
 _ADDED = cues.cue("(sum|total) of|add(ed)? up|(sum|total)|altogether")
 
 
@@ -183,7 +203,7 @@ def measure(clause: Clause) -> list[Request] | None:
         ):
             found.append((match.start(), name))
     names = [name for _, name in sorted(found)]
-    if not names and clause.known and cues_talk.DESCRIBE_ONE.match(clause.masked) and not strong_verb:
+    if not names and clause.known and cues_talk.DESCRIBE_ONE.match(_PLEASE.sub("", clause.masked)) and not strong_verb:
         return [about(clause, Intent.MEASURE, attribute=a) for a in ("volume", "mean_hu")]
     if not names and len(clause.structures) > 1 and clause.has(_ADDED) and not strong_verb:
         return [about(clause, Intent.MEASURE, attribute="volume", which="total")]
@@ -210,6 +230,8 @@ def measure(clause: Clause) -> list[Request] | None:
         ):
             ids = clause.context.last.structures
             last = clause.context.last
+            if names == ["slices"] and (last.finding == "aortic_aneurysm" or last.attribute == "diameter"):
+                names = ["diameter"]  # told with the slice
             return [
                 Request(
                     Intent.MEASURE, ids, attribute=_tube(n, ids, clause), choose=last.choose, referring=last.referring
@@ -235,7 +257,11 @@ def measure(clause: Clause) -> list[Request] | None:
         if len(sides) == 1 and "position" in names and (clause.yes_no or "why" in clause.words)
         else ""
     )
-    return [replace(request, attribute=_tube(n, request.structures, clause), claim=claim) for n in _reduce(names)]
+    topic = "weight" if clause.has(_WEIGHT) and request.structures else ""
+    return [
+        replace(request, attribute=_tube(n, request.structures, clause), claim=claim, topic=topic)
+        for n in _reduce(names)
+    ]
 
 
 def _reduce(names: list[str]) -> list[str]:

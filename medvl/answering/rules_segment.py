@@ -1,4 +1,4 @@
-"""Rules for masks: show, leave out, forget, is it there; and what a short follow-up means.
+"""Rules for masks: show, leave out, forget; and what a short follow-up means.
 
 Each rule gives the requests of a clause, or None for another rule to be asked.
 """
@@ -9,12 +9,12 @@ import difflib
 from dataclasses import replace
 
 from . import cues
-from .asking import WHICH_ONE, about, imperative, referral_of
+from .asking import WHICH_ONE, about, imperative, plain, referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
 from .referring import describe
-from .vocabulary import EVERYTHING, GROUPS, STRUCTURES, parts
+from .vocabulary import EVERYTHING, GROUPS, STRUCTURES
 
 _SCREEN = cues.cue("masks|screen|view|viewer|display|canvas|overlays?")
 
@@ -69,43 +69,12 @@ def _hidden(clause: Clause, gone: tuple[str, ...]) -> Request | None:
     return Request(Intent.VIEW, gone, attribute="hide")
 
 
-_ABSENT = cues.cue("absent|missing|gone|lacking|(been )?(removed|resected|excised)|(taken|cut|took|take) out")
-
-
-def presence(clause: Clause) -> list[Request] | None:
-    """Whether a structure is there, whole, or was taken out."""
-    for operation, group in cues.REMOVED_ORGAN.items():
-        if operation in clause.words:
-            return [Request(Intent.PRESENCE, parts(group), claim="absent")]
-    if not (clause.known or clause.unknown):
-        return None
-    asks = (
-        clause.yes_no
-        or clause.has(cues.cue("any|visible|present|absent|missing|cut off|been removed|removed|resected"))
-        or clause.says(cues.CALCIUM)
-        or (clause.words[-1] == "?" and (clause.has(cues.IN_SCAN) or clause.has(cues.cue("no @"))))
-    )
-    if clause.ordered or not asks or clause.which:
-        return None
-    # "do the liver" is an order, "is the liver whole" a question
-    if clause.words[0] not in ("is", "are", "was", "were") and clause.yes_no and not clause.has(cues.PRESENCE):
-        return None
-    if clause.has(
-        cues.cue("(can|could|would) (i|you|we) (please )?(have|get|show|give|do|find|add)")
-    ) and not clause.has(cues.cue("can you find")):
-        return None
-    if clause.has(cues.cue("(can|could) (i|we) (have|get)|(find|show|give|get) (me|us)")):
-        return None
-    claim = "absent" if clause.has(_ABSENT) else ""
-    return [about(clause, Intent.PRESENCE, claim=claim)]
-
-
 def segment(clause: Clause) -> list[Request] | None:
     """Masks to be made: named, described, everything of a region, everything but some, or the last request again."""
     if clause.words[0] in ("why", "when", "who"):
         return None
     if clause.words[0] == "how" and clause.explicit and clause.words[1:2] != ["about"]:
-        return [Request(Intent.UNKNOWN, topic="beyond")]
+        return [Request(Intent.UNKNOWN, topic="unjudged")]
     region = cues.REGION_ALL.search(clause.text)
     everything = clause.has(cues.EVERYTHING)
     verb = clause.ordered or clause.says(cues.SEGMENT_WEAK)
@@ -145,7 +114,7 @@ def segment(clause: Clause) -> list[Request] | None:
             return [about(clause, Intent.SEGMENT)]  # "which is the left one": shown, it is told
         if "between" in clause.words:
             return None  # "what is between the lungs" describes something
-        return [Request(Intent.UNKNOWN, topic="beyond")] if clause.known else None
+        return [plain(clause, Intent.UNKNOWN, topic="unjudged")] if clause.known else None
     if clause.known and not clause.explicit and not verb and all(m.number == 1 and not m.concept for m in clause.known):
         return [Request(Intent.UNKNOWN, topic="beyond")]  # "that is small": nothing is asked
     if clause.known or clause.unknown or referral_of(clause) is not None:
@@ -255,7 +224,10 @@ def _carried(clause: Clause) -> list[Request] | None:
         return None
     if carried.intent is Intent.FINDING and not set(ids) <= set(cues.FINDING_STRUCTURES[carried.finding]):
         alike = _alike(carried.finding, ids)
-        return [Request(Intent.FINDING, ids, finding=alike)] if alike else [Request(Intent.PRESENCE, ids)]
+        if alike:
+            return [Request(Intent.FINDING, ids, finding=alike)]
+        dense = carried.finding in ("steatosis", "bone_density", "liver_spleen_difference", "emphysema")
+        return [Request(Intent.MEASURE, ids, attribute="mean_hu" if dense else "volume")]
     return [carried]
 
 

@@ -5,10 +5,13 @@ Each rule gives the requests of a clause, or None for another rule to be asked.
 
 from __future__ import annotations
 
-from . import cues, cues_talk
+import re
+
+from . import cues, cues_talk, glossary
 from .asking import group_of, imperative, plain
 from .clauses import Clause
 from .contract import Intent, Request
+from .rules_reply import SIZE_RULES
 from .vocabulary import GROUPS, PART_HEADS, PARTS, STRUCTURES
 
 _ABOUT_ITSELF = frozenset({"responsible", "other_units", "limits", "accuracy"})
@@ -30,11 +33,16 @@ def small_talk(clause: Clause) -> list[Request] | None:
                 or topic == "privacy"
             ):
                 return [Request(Intent.CHAT, topic=topic)]
+    if clause.says(cues_talk.INSULT) and not clause.which:
+        return [Request(Intent.CHAT, topic="insult")]
     return None
 
 
 def knowledge(clause: Clause) -> list[Request] | None:
     """General questions: what a word means, what an organ does, what is normal, how it is measured."""
+    word = glossary.meant(clause.text)
+    if word:
+        return [Request(Intent.KNOWLEDGE, topic=word)]
     if clause.has(cues_talk.DOUBT):
         return [Request(Intent.CHAT, topic="accuracy")]
     if clause.has(cues_talk.TO_FILE) and not clause.ordered:
@@ -45,12 +53,15 @@ def knowledge(clause: Clause) -> list[Request] | None:
         return [plain(clause, Intent.PRESENCE), Request(Intent.KNOWLEDGE, topic="not_found")]
     if clause.unknown and clause.has(cues_talk.UNKNOWN_FUNCTION):
         return [plain(clause, Intent.KNOWLEDGE, topic="no_text")]
-    if clause.has(cues_talk.HOW_YOU_KNOW) and clause.has(cues.cue("contrast|phase|enhanced|unenhanced")):
+    before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
+    phase = before is not None and before.intent is Intent.SCAN and before.attribute == "contrast"
+    phase = phase or clause.has(cues.cue("contrast|phase|enhanced|unenhanced"))
+    if clause.has(cues_talk.HOW_YOU_KNOW) and phase:
         return [Request(Intent.SCAN, attribute="contrast")]  # told with the values and the rule behind it
     if clause.has(cues_talk.HOW_YOU_KNOW):
         counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
         return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]
-    if clause.words[0] == "why" and clause.has(cues.BRIGHT):
+    if clause.words[0] == "why" and (clause.has(cues.BRIGHT) or clause.has(cues.cue("gr(a|e)y"))):
         fed = any(STRUCTURES[id].kind == "vessel" or id in GROUPS["kidneys"] for id in clause.structures)
         return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
     if clause.has(cues_talk.WHAT_IT_MEANS) and clause.context.turns[:-1] and clause.context.turns[-2]:
@@ -130,15 +141,25 @@ def report(clause: Clause) -> list[Request] | None:
     return None
 
 
+_SOUND = cues.cue("@ (still |look(s|ing)? |seem(s|ing)? |appear(s|ing)? |all |perfectly )*(normal|healthy)( ?[?])?")
+_ODD = cues.cue("odd|strange|weird|unusual|funny|peculiar|damage[ds]?|special|noteworthy|notable")
+
+
 def disease(clause: Clause) -> list[Request] | None:
     """Whether there is a disease, which is not answered; a lesion to be outlined is left to other rules."""
-    if not clause.says(cues.DISEASE) and not clause.has(cues.HEALTH):
+    odd = bool(clause.known) and clause.has(_ODD) and (clause.yes_no or clause.which or "any" in clause.text)
+    if not clause.says(cues.DISEASE) and not clause.has(cues.HEALTH) and not odd:
         return None
     lesion = any(m.lesion for m in clause.unknown)
     measured = any(clause.has(p) for p in cues.ATTRIBUTES.values())
-    if lesion and (imperative(clause) or measured or clause.masked.strip(" ?.") == "#"):
+    ordered = bool(clause.unknown) and clause.ordered  # "segment the free air"
+    if ordered or (lesion and (imperative(clause) or measured or clause.masked.strip(" .") == "#")):
         return None
-    return [Request(Intent.REFUSE, clause.structures, topic="diagnosis")]
+    refused = Request(Intent.REFUSE, clause.structures, topic="diagnosis")
+    if (clause.has(cues.HEALTH) or clause.has(_SOUND)) and clause.structures and clause.explicit:
+        rules = [(id, SIZE_RULES[id]) for id in clause.structures if id in SIZE_RULES]
+        return [*(Request(Intent.FINDING, (id,), finding=rule) for id, rule in rules), refused]
+    return [refused]
 
 
 def list_kind(clause: Clause) -> list[Request] | None:
@@ -153,8 +174,37 @@ def list_kind(clause: Clause) -> list[Request] | None:
     return [Request(Intent.LIST, attribute=match[0])]
 
 
+_AT_SLICE = re.compile(
+    r"\b(?:in|on|at|of|through)(?: the)?(?: (?P<plane>axial|coronal|sagittal))? (?:slice|image|section|level)(?: "
+    r"number| no)? "
+    r"(?P<number>\d{1,4})(?!\S)(?: (?:of|in|from) (?:the )?(?P<behind>axial|coronal|sagittal))?"
+)
+_SEEN_THERE = cues.cue("what|which|list|organs?|structures?|visible|seen|see|shown|show")
+_MADE = cues.cue(
+    "(which|what) colou?rs? (is|are|does|do) (which|what|the masks|each|they|these)( _){0,2}|"
+    "(what|which)( (masks?|organs?|structures?|objects?|things))? (have|did) (you|we|i) (already )?(segment*|mask*|"
+    "outline*|"
+    "make|made|do|done|mark*|find|found)( (so far|already|until now|yet|up to now|before))+|what have (you|we|i) "
+    "(segmented|done|made)( so far)?|(how many|which|what|list|show|name)( (me|the|all|my|of))* masks( (do|are|have|"
+    "i|we|you|"
+    "there|got|so|far|now|already|here|exist|made|in|the|list))*( [?.!])?$"
+)
+
+
+def list_slice(clause: Clause) -> list[Request] | None:
+    """What a slice shows: "which organs are in slice 60"."""
+    at = _AT_SLICE.search(clause.text)
+    if at and not clause.known and not clause.unknown and clause.says(_SEEN_THERE):
+        return [
+            Request(Intent.LIST, attribute="slice", topic=f"{at['plane'] or at['behind'] or 'axial'} {at['number']}")
+        ]
+    return None
+
+
 def list_known(clause: Clause) -> list[Request] | None:
-    """What can be found or segmented."""
+    """What can be found or segmented, or was so far."""
+    if clause.says(_MADE) and not clause.known and "can" not in clause.words:
+        return [Request(Intent.LIST, attribute="made")]
     relating = any(clause.has(p) for r, p in cues.RELATIONS.items() if r != "side") or clause.has(
         cues.ATTRIBUTES["slices"]
     )
@@ -166,8 +216,16 @@ def list_known(clause: Clause) -> list[Request] | None:
     return None
 
 
+_BUILD = cues.cue(
+    "(is|was|are|am) (he|she|the patient|this patient|the person|this person|they|i) (very |too |rather |a bit )?"
+    "(fat|obese|overweight|slim|skinny|thin|tall|short|old|young|muscular|fit|heavy|underweight|athletic)"
+)
+
+
 def unmeasured(clause: Clause) -> list[Request] | None:
     """A quality that nothing here measures."""
+    if clause.says(_BUILD):
+        return [Request(Intent.UNKNOWN, topic="beyond")]
     return [Request(Intent.UNKNOWN, topic="beyond")] if clause.has(cues.UNMEASURED) else None
 
 

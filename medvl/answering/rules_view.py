@@ -8,10 +8,11 @@ import re
 from dataclasses import replace
 
 from . import cues
-from .asking import about
+from .asking import about, referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .lexicon import word_set
+from .referring import superlative
 
 COLOURS = {
     "red": "#ff6b6b", "blue": "#4dabf7", "green": "#51cf66", "yellow": "#fcc419", "purple": "#cc5de8",
@@ -56,7 +57,8 @@ _ALL_SHOWN = cues.cue("(show|display)( me)? (everything|all( (of )?(the )?(masks
 _ALL_BUT = cues.cue("(everything|all|all masks) (but|except|apart from|other than|besides)")
 _ONLY = cues.cue(
     "(show|display|see|view) (me )?(only|just|nothing but)|(only|just) (show|display)|hide (everything|all|all masks) "
-    "(but|except|apart from|other than|besides)|(hide|turn off) (the )?(others?|rest|all others)|"
+    "(but|except|apart from|other than|besides)|hide (everything|all|anything|all (the )?(masks|others?|organs)) "
+    "else|(hide|turn off) (the )?(others?|rest|all others)|"
     "(show|display|see|view)( me)?( (the|my|both|left|right|it|them|@|and))+ (only|alone)( please)?( [.!])?$"
 )
 _JUST = cues.cue(
@@ -65,7 +67,9 @@ _JUST = cues.cue(
 _THERE = cues.cue(
     "(go|jump|take me|bring me|scroll|move|navigate|fly|zoom)( back)?( in)?( to)? (there|(that|this) (slice|level|"
     "place|point|spot|image))|(show|open)( me)? (that|this) (slice|level|place|point|spot)|"
-    "show me where( (that|it) is)?"
+    "show me where( (that|it) is)?|(show|open|see|view|go to|take me to)( me)? (the|that|this) (slice|level|"
+    "section)( that| where)? "
+    "(you|it|this) (used|measured|meant|mean|took|was|is|were|looked)( _){0,3}"
 )
 _LARGEST = cues.cue("largest|biggest|widest|thickest|broadest|best")
 _UNDO = cues.cue(
@@ -84,6 +88,7 @@ _CENTRE = cues.cue(
 _SLICE = re.compile(
     r"\b(go|jump|scroll|move|take me|bring me|navigate|show|open|display|see|view)\b( me)?( back)?( to)?"
     r"( the)?( (?P<plane>axial|coronal|sagittal))? (slice|image|cut)( number| no| #)* (?P<number>\d{1,4})(?!\S*\d)"
+    r"( (in|of|on|from)( the)?)?( (?P<behind>axial|coronal|sagittal))?"
 )
 _COLOUR_VERB = cues.cue("make|colou?r*|paint*|turn|change|recolou?r*|draw|render|in|give")
 _COLOUR = cues.cue("|".join(COLOURS))
@@ -104,10 +109,19 @@ def view(clause: Clause) -> list[Request] | None:
         return [place]
     slice_ = _SLICE.search(clause.text)
     if slice_:
-        return [Request(Intent.VIEW, attribute="slice", topic=f"{slice_['plane'] or 'axial'} {slice_['number']}")]
+        return [
+            Request(
+                Intent.VIEW,
+                attribute="slice",
+                topic=f"{slice_['plane'] or slice_['behind'] or 'axial'} {slice_['number']}",
+            )
+        ]
     colour = _COLOUR.search(clause.masked)
-    if colour and clause.has(_COLOUR_VERB) and clause.structures:
+    described = clause.structures or referral_of(clause) is not None
+    if colour and clause.has(_COLOUR_VERB) and described:
         return [about(clause, Intent.VIEW, attribute="colour", topic=colour.group())]
+    if colour and clause.has(_COLOUR_VERB) and (choice := _choice(clause)):
+        return [replace(choice, attribute="colour", topic=colour.group())]
     before = clause.context.last
     narrowed = before is not None and before.intent is Intent.VIEW and clause.has(_JUST)
     if clause.has(_ONLY) or narrowed:
@@ -117,8 +131,11 @@ def view(clause: Clause) -> list[Request] | None:
         return [_of(clause, "show")]
     if clause.has(_OFF):
         return [_of(clause, "hide")]
-    if clause.has(_CENTRE) and (clause.structures or clause.unknown):
+    if clause.has(_CENTRE) and (clause.structures or clause.unknown or _choice(clause)):
         return [_of(clause, "centre")]
+    pointing = any(w in clause.words for w in ("it", "that", "this", "them", "there"))
+    if clause.has(_CENTRE) and pointing and clause.context.last is None and len(clause.words) <= 8:
+        return [Request(Intent.UNKNOWN, topic="antecedent")]
     return None
 
 
@@ -132,6 +149,7 @@ def _advised(clause: Clause) -> str:
 def _of(clause: Clause, attribute: str) -> Request:
     """A request about what is named, pointed to, or all ("hide everything", "hide the masks")."""
     everything = clause.has(cues.EVERYTHING) or any(w in clause.words for w in ("masks", "overlays", "overlay"))
+    everything &= "else" not in clause.words
     everything |= attribute == "show" and clause.has(cues.cue("others?|rest"))
     if not clause.has(_ALL_BUT):
         clause = _wanted(clause)
@@ -142,10 +160,20 @@ def _of(clause: Clause, attribute: str) -> Request:
         return Request(Intent.VIEW, attribute=attribute)  # after "only the liver", what comes back is all the others
     if clause.structures or clause.unknown:
         return about(clause, Intent.VIEW, attribute=attribute)
+    if not everything and (choice := _choice(clause)):
+        return replace(choice, attribute=attribute)
     if clause.strange and not everything:
         return Request(Intent.VIEW, attribute=attribute, unknown=(clause.strange,))
     last = clause.context.last
     return Request(Intent.VIEW, () if everything or last is None else last.structures, attribute=attribute)
+
+
+def _choice(clause: Clause) -> Request | None:
+    """The one meant by "the smaller one" of the two that were spoken of."""
+    ids, choose = clause.context.two(), superlative(clause.words)
+    if not choose or len(ids) != 2 or clause.explicit or not clause.has(cues.cue("ones?|of (the two|them|both)")):
+        return None
+    return Request(Intent.VIEW, ids, choose=choose)
 
 
 def _wanted(clause: Clause) -> Clause:
@@ -154,19 +182,32 @@ def _wanted(clause: Clause) -> Clause:
     return replace(clause, mentions=kept) if any(m.kind == "known" for m in kept) else clause
 
 
+_THROUGH = cues.cue(
+    "(show|see|display|open|view|give|go to|jump to|take me to)( me)? (a|an|the|some|one)( (axial|coronal|sagittal|"
+    "good|nice|"
+    "middle|central))* (slices?|planes?|sections?|cuts?|views?|images?|pictures?) (through|of|at|with|containing|"
+    "across)"
+    "( (the|my|both|his|her))* @"
+)
 _TO_SEE = word_set("go jump take bring scroll move navigate show open display")
 
 
 def _place(clause: Clause) -> Request | None:
     """Where the answer before was about, or the largest section: "take me there", "go to its largest slice"."""
+    before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
+    if clause.has(_THERE) and before is not None and before.intent is Intent.LIST and before.attribute == "slice":
+        return Request(Intent.VIEW, attribute="slice", topic=before.topic)
     last = clause.context.last
     if clause.has(_THERE) and last is not None and not clause.explicit:
         widest = last.attribute in ("largest_slice", "diameter") or last.finding == "aortic_aneurysm"
         if widest and not last.unknown:
             return Request(Intent.VIEW, last.structures, attribute="slice", topic="largest")
         return Request(Intent.VIEW, last.structures, attribute="centre")
+    if clause.has(_THROUGH) and clause.structures and not clause.has(_LARGEST) and not clause.which:
+        return _of(clause, "centre")
     ordered = clause.words[0] in _TO_SEE
-    section = clause.has(cues.ATTRIBUTES["largest_slice"]) or (clause.has(_CENTRE) and clause.has(_LARGEST))
+    sliced = clause.has(_CENTRE) or clause.has(cues.cue("slices?|levels?|sections?|cuts?"))
+    section = clause.has(cues.ATTRIBUTES["largest_slice"]) or (sliced and clause.has(_LARGEST))
     if ordered and section and clause.structures and not clause.unknown:
         return about(clause, Intent.VIEW, attribute="slice", topic="largest")
     return None

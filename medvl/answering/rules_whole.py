@@ -21,6 +21,11 @@ _RANK = cues.cue(
     "everything|it|them|all)"
     "( (you|found|visible|here|in|this|scan|from|largest|smallest|big|small|to))* (by|in order of|according to)|"
     "(order|rank|sort|arrange)( (them|it|all|everything|the|organs|structures|masks))* by|"
+    "(volumes?|sizes?|densit(y|ies)|hu|attenuations?|measurements?) of (everything|all( (of )?(them|it|these))?)( "
+    "[?.!])?$|"
+    "(list|table|overview|all|every|organs?|structures?|masks?)( (me|all|of|the|every|a|organs?|structures?|masks?))* "
+    "(volumes|sizes|densities|attenuations|hu values|measurements|measures|dimensions)( (please|in a table))?( "
+    "[?.!])?$|"
     "(organs|structures|masks) (by|ranked by|sorted by|ordered by|in order of) (size|volume|density|hu|brightness)|"
     "(mean |average )?(volumes?|sizes?|densit(y|ies)|hu|attenuations?|values) (of|for|in) (all|every|each)( "
     "of)?( the)? "
@@ -36,6 +41,10 @@ _MUCH = cues.cue(
     "what is the (difference|ratio)|(by )?how many (hu|ml|mm|percent)|how (big|large) is the difference|(by "
     ")?what factor"
 )
+
+
+_FAR = cues.cue("(by )?how (far|many (mm|cm|millimeters|centimeters))")
+_TIMES = cues.cue("ratio|factor|how many times|times (as )?(big|large|bigger|larger)")
 
 
 def share(clause: Clause) -> list[Request] | None:
@@ -90,17 +99,16 @@ def cut(clause: Clause) -> list[Request] | None:
 def difference(clause: Clause) -> list[Request] | None:
     """Again the last comparison, which tells the difference: "by how much?"."""
     last = clause.context.last
+    far = clause.has(_MUCH) or clause.has(_FAR)
+    related = last is not None and last.intent is Intent.RELATION and len(last.structures) == 2
+    if related and far and not clause.explicit and not clause.unknown:
+        return [replace(last, claim="")]  # told with how far they are apart
     if last is None or last.intent is not Intent.COMPARE or clause.explicit or not clause.has(_MUCH):
         return None
-    return [replace(last, claim="", which="")]
+    times = clause.has(_TIMES) and len(last.structures) == 2 and not last.whole
+    return [replace(last, claim="", which="ratio" if times else "")]
 
 
-_SIZE_RULES = {"spleen": "splenomegaly", "liver": "hepatomegaly", "heart": "cardiomegaly", "aorta": "aortic_aneurysm"}
-_NORMAL = cues.cue(
-    "(is|are) (@|that|this|it|they|these) (still )?(a |of )?(normal|enlarged|too (big|large)|in the normal range)|"
-    "(@|that|this|it|they|these) (is|are) (still )?(normal|enlarged|too (big|large))|"
-    "(what is |is )?within (the )?normal (range|limits)"
-)
 _DETAILS = cues.cue(
     "more( details?| information| info| about (it|that|them|this))?|details?|go on|elaborate|tell me more|"
     "anything else|what else"
@@ -108,7 +116,8 @@ _DETAILS = cues.cue(
 _WHY = cues.cue(
     "why( not)?|how so|how come|explain|because of what|based on what|on what (basis|grounds)|says who|"
     "(why|how) (do|did|can|would) you (say|think|conclude|know)( (that|this|so|it|@))?|according to (whom|what|who)|"
-    "what makes you (say|think)( (that|so|@))?|how do you come to (that|this|@)( conclusion)?|"
+    "what makes you (say|think)( (that|so|@))?|how (do|did|could|can) you (come to|come up with|arrive at|get to|get "
+    "at|reach) (that|this|it|@)( conclusion)?|"
     "(what is |show )?(the |your |me )*(source|reference|evidence|publication|citation)s?|"
     "(at |which |what |is |the )*(thresholds?|cut ?offs?|limits?)"
 )
@@ -122,17 +131,13 @@ _ALL = ("volume", "mean_hu", "extent", "position")
 
 
 def follow_up(clause: Clause) -> list[Request] | None:
-    """Short words after an answer: is that normal, more details, why, the sum."""
+    """Short words after an answer: does that matter, more details, why, the sum."""
     before = next((turn[-1] for turn in reversed(clause.context.turns) if turn), None)
     if before is not None and before.intent is Intent.SCAN and clause.has(_HOW_MANY) and not clause.mentions:
         return [Request(Intent.SCAN, attribute="slices")]
     last = clause.context.last
     if last is None or not clause.context.turns[:-1] or clause.explicit or clause.unknown or len(clause.words) > 8:
         return None
-    if clause.has(_NORMAL) and last.intent is Intent.MEASURE and len(last.structures) == 1:
-        rule = _SIZE_RULES.get(last.structures[0])
-        if rule and last.attribute in ("volume", "extent", "diameter"):
-            return [Request(Intent.FINDING, last.structures, finding=rule)]
     kidneys = last.intent is Intent.COMPARE and set(last.structures) == set(cues.FINDING_STRUCTURES["kidney_asymmetry"])
     if kidneys and clause.has(_MATTERS):
         return [Request(Intent.FINDING, last.structures, finding="kidney_asymmetry")]

@@ -151,14 +151,19 @@ def measured(scene: Scene, request: Request, structures: Sequence[str]) -> list[
     return told + missing(scene, structures)
 
 
+_OF_MANY = frozenset({"vertebral_column", "other_bone", "right_ribs", "left_ribs"})
+"""Structures of many bones under one mask."""
+
+
 def counted(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     """How many of what was asked for were found."""
     number = facts.count(scene, tuple(structures))[0]
     there = [id for id in structures if scene.mask(id) is not None]
-    if len(structures) == 1 and structures[0] in ("vertebral_column", "other_bone") and there:
-        only = structures[0]
-        text = f"{the(only)} {be(only)} one mask: single bones are not told apart, so I cannot count them"
-        return [say(scene, text, structures=there)]
+    many = [id for id in there if id in _OF_MANY]
+    if many and len(many) == len(there):
+        mask = f"{be(many[0])} one mask" if len(many) == 1 else "are one mask each"
+        text = f"{all_the(many)} {mask}: single bones are not told apart, so I cannot count them"
+        return [say(scene, text, structures=there), *missing(scene, structures)]
     if not there:
         return missing(scene, structures)
     return [say(scene, f"I found {shown(number)}: {all_the(there)}", number), *missing(scene, structures)]

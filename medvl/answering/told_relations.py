@@ -71,7 +71,7 @@ def compared(scene: Scene, request: Request) -> list[Sentence]:
     told = []
     if partial.undecided(values):
         return [partial.cannot_compare(scene, values), *gone]
-    if request.which == "ratio":
+    if request.which == "ratio" and min(a.value, b.value) > 0:  # of HU below water a ratio says nothing
         told.append(_ratio(scene, a, b, request.attribute))
     elif shown(a) == shown(b):
         lead = "no: " if request.claim else ""
@@ -121,7 +121,7 @@ def _ratio(scene: Scene, a: Fact, b: Fact, attribute: str) -> Sentence:
     """How many times the second value the first is."""
     one, other = a.structures[0], b.structures[0]
     ratio = Fact("ratio", round(a.value / b.value, 2), "", (one, other))
-    what = {"volume": "volume", "extent": "height"}.get(attribute, "diameter")
+    what = {"volume": "volume", "extent": "height", "mean_hu": "mean HU"}.get(attribute, "diameter")
     text = f"{the(one)} {have(one)} {shown(ratio)} times the {what} of {the(other)}: {of_fact(a)} against {of_fact(b)}"
     return say(scene, text, ratio, a, b)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from . import contrast, facts
 from .contract import Fact, Sentence
@@ -10,9 +10,11 @@ from .findings import FINDINGS, Finding, Outcome
 from .numbers import shown
 from .scene import Scene
 from .sentences import say
-from .vocabulary import STRUCTURES
+from .vocabulary import EVERYTHING, KINDS, STRUCTURES
+from .vocabulary import listed as members
 from .words import SIDES, all_the, listing, name, the
 
+AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 _DIRECTION = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "head", "I": "feet"}
 
 
@@ -164,6 +166,25 @@ def _with(cited: tuple[Fact, ...], reference: str) -> tuple[Fact, ...]:
 # ---- lists
 
 
+def listed(scene: Scene, attribute: str, known: Collection[str], topic: str = "") -> list[Sentence]:
+    """The answer to a LIST request.
+
+    Args:
+        scene: the scan.
+        attribute: ``Request.attribute``.
+        known: ids that the finder knows.
+        topic: ``Request.topic``.
+    """
+    if attribute == "made":
+        return [made_list(scene)]
+    if attribute == "slice":
+        return [slice_list(scene, topic, [id for id in EVERYTHING if id in known])]
+    if attribute in KINDS:
+        return [kind_list(attribute, [id for id in STRUCTURES if id in known])]
+    every = members(attribute, [id for id in EVERYTHING if id in known])
+    return cut_list(scene, every) if attribute == "cut" else known_list(scene, every)
+
+
 def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
     """What was found in this scan, what was not, after looking for everything known."""
     there = [id for id in known if scene.mask(id) is not None]
@@ -174,6 +195,40 @@ def known_list(scene: Scene, known: Iterable[str]) -> list[Sentence]:
     if gone:
         told.append(say(scene, f"I looked for {listing([the(id) for id in gone], 'and')} too, and did not find them"))
     return told
+
+
+def slice_list(scene: Scene, topic: str, known: Iterable[str]) -> Sentence:
+    """Which structures a slice shows.
+
+    Args:
+        scene: the scan, in which all of ``known`` was looked for.
+        topic: plane and number of the slice, counted from 1: ``"axial 60"``.
+        known: ids.
+    """
+    plane, number = topic.split()
+    axis = AXES[plane]
+    count = Fact("slices_of_plane", int(scene.ct.shape[axis]), source="scan")
+    asked = Fact("slice", int(number), source="scan")
+    if not 1 <= asked.value <= count.value:
+        text = f"there is no {plane} slice {shown(asked)}: they are counted from 1 to {shown(count)}"
+        return say(None, text, asked, count, Fact("first", 1), source="program")
+    there = [id for id in known if (mask := scene.mask(id)) is not None and mask.slice(axis, asked.value - 1).any()]
+    where = f"{plane} slice {shown(asked)} of {shown(count)}"
+    if not there:
+        return say(scene, f"none of the structures I know was found in {where}", asked, count)
+    return say(scene, f"{where} shows {all_the(there)}, as far as I know them", asked, count, structures=there)
+
+
+def made_list(scene: Scene) -> Sentence:
+    """Which structures have a mask so far, each with its volume; nothing is looked for."""
+    volumes = [facts.volume(scene, id)[0] for id in scene.present]
+    others = "masks made by clicks, and the colour of each, stand in the list on the page"
+    if not volumes:
+        return say(None, f"no structure has been segmented by name so far; {others}", source="program")
+    number = Fact("masks", len(volumes), structures=scene.present)
+    parts = [f"{the(v.structures[0])} ({'at least ' if v.note else ''}{shown(v)})" for v in volumes]
+    many = "structure has a mask" if len(volumes) == 1 else "structures have masks"
+    return say(scene, f"so far {shown(number)} {many}: {listing(parts)}; {others}", number, *volumes)
 
 
 def kind_list(kind: str, known: Iterable[str]) -> Sentence:

@@ -144,6 +144,9 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     UnknownTerm(names("lymph node, lymph nodes, nodes"), ()),
     UnknownTerm(
         names(
+            "ivc filter, vena cava filter, caval filter, filter, clips, screws, hardware, coils, "
+            "sternal "
+            "wires, nasogastric tube, ng tube, endotracheal tube, chest tube, feeding tube, central line, picc line, "
             "free air, free gas, metal, foreign body, table, patient table, couch, stent, catheter, "
             "pacemaker, implant, prosthesis"
         ),

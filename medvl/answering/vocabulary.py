@@ -158,7 +158,7 @@ PARTS: frozenset[str] = word_set(
 PART_HEADS: frozenset[str] = word_set(
     """
     vein veins artery arteries duct ducts nerve nerves muscle muscles ligament ligaments valve valves gland
-    glands node nodes plexus fissure joint cartilage lobe lobes cortex capsule hilum vessels
+    wall walls lumen glands node nodes plexus fissure joint cartilage lobe lobes cortex capsule hilum vessels
     """
 )
 """After an adjective or another noun these name something of their own: "renal vein", "submandibular gland"."""

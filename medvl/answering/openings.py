@@ -1,0 +1,40 @@
+"""The beginning of a message that asks nothing by itself: "quick question:", "are you sure that", "
+""I wonder whether".
+"""
+
+from __future__ import annotations
+
+import re
+
+_CHATTER = re.compile(
+    r"^((hey|hi|hello|ok|okay|so|well|um|uh|hm|please|sorry|and|doctor|doc|there|,|:) )*"
+    r"((just|only) )?(a |an |one |another |my )?((quick|short|small|stupid|silly|dumb|simple|last|next|more|other|"
+    r"first|"
+    r"final|basic) )+(q|question|thing|one|request)( for you)?( (is|would be))?( [:,.])*(?= )"
+)
+_INDIRECT = re.compile(
+    r"^((and|so|but|ok|okay|please|also|,) )*"
+    r"(are you (really |quite |absolutely )?(sure|certain|positive)|do you (really |also )?(think|believe|reckon)|"
+    r"would you say|"
+    r"is it (true|correct|right|possible)|(can|could) you (please )?(tell|say|confirm|check|verify)( me| us)?|"
+    r"(please )?(tell me|check|confirm|verify|let me know)|i (was |am )?(just )?(wonder|wondering|curious|want to know|"
+    r"would like to know|need to know))( if| whether| that)? "
+    r"(?P<subject>(?!you |i |we |what |where |which |how |why |who )([^ ?.!,;]+ ){1,5}?)(?P<verb>is|are|was|were|has|"
+    r"have)(?= )"
+)
+
+
+def plain(message: list[str]) -> list[str]:
+    """A message without such a beginning; what it asks indirectly is asked directly.
+
+    Args:
+        message: words, mended: ``are you sure the lung is on the right``.
+
+    Returns:
+        Words: ``is the lung on the right``.
+    """
+    text = _CHATTER.sub("", " ".join(message)).strip()
+    match = _INDIRECT.match(text)
+    if match:
+        text = f"{match['verb']} {match['subject'].strip()}{text[match.end() :]}"
+    return text.split() or message
