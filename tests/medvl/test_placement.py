@@ -49,12 +49,6 @@ def bfloat16(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda *_: True)
 
 
-def empty_model_of(folder):
-    from transformers import AutoConfig
-
-    return empty_model(AutoConfig.from_pretrained(folder, local_files_only=True))
-
-
 def memory(gpus: list[float], ram: float = 64) -> dict:
     return {n: int(size * GB) for n, size in enumerate(gpus)} | {"cpu": int(ram * GB)}
 
@@ -243,36 +237,31 @@ def test_nf4_in_the_files_cannot_stay_there(tmp_path):
         LanguageModel.from_pretrained(tmp_path, quantization="4bit", device_map=LAST_ON_DISK)
 
 
-EXPERTS = dict(num_local_experts=4, num_experts_per_tok=2)
-EXPERT_LAYER = "model.layers.1.mlp.experts"
-
-
-def test_experts_in_parts_cannot_stay_in_the_files(tmp_path):
-    """The model computes with one fused tensor, and the files hold one an expert: there is nothing to read in place."""
-    write_language_model(tmp_path, "mixtral", **EXPERTS)
-    if f"{EXPERT_LAYER}.gate_up_proj" not in empty_model_of(tmp_path).state_dict():
+@pytest.fixture
+def experts(tmp_path):
+    """A mixture of experts in the Hugging Face layout: one tensor an expert, while the model computes with fused ones."""
+    original = write_language_model(tmp_path, "mixtral", num_local_experts=4, num_experts_per_tok=2)
+    if "model.layers.1.mlp.experts.gate_up_proj" not in original.state_dict():
         pytest.skip("this transformers computes with experts as they are stored")
-    with pytest.raises(
-        WeightsError, match=r"model\.layers\.1\.mlp\.experts\.\w+ is stored in parts.* Give it a device"
-    ):
-        LanguageModel.from_pretrained(tmp_path, quantization="none", device_map=LAST_ON_DISK)
+    return tmp_path
 
 
-def test_beside_its_experts_a_layer_may_stay_in_the_files(tmp_path):
-    """The advice of the error holds: with a place for the experts the rest of the layer is read as it is needed."""
-    write_language_model(tmp_path, "mixtral", **EXPERTS)
-    if f"{EXPERT_LAYER}.gate_up_proj" not in empty_model_of(tmp_path).state_dict():
-        pytest.skip("this transformers computes with experts as they are stored")
-    places = {n: p for n, p in LAST_ON_DISK.items() if n != "model.layers.1"}
-    places |= {
-        f"model.layers.1.{part}": "disk" for part in ("self_attn", "input_layernorm", "post_attention_layernorm")
-    }
-    places |= {"model.layers.1.mlp": "cpu"}
-    parted = LanguageModel.from_pretrained(tmp_path, quantization="none", device_map=places)
+def test_experts_in_parts_cannot_stay_in_the_files(experts):
+    message = r"model\.layers\.1\.mlp\.experts\.\w+ is stored in parts.* Give it a device"
+    with pytest.raises(WeightsError, match=message):
+        LanguageModel.from_pretrained(experts, quantization="none", device_map=LAST_ON_DISK)
+
+
+def test_beside_its_experts_a_layer_may_stay_in_the_files(experts):
+    """The advice of the error holds: with a place for the experts the rest of the layer is read when it is needed."""
+    places = {n: p for n, p in LAST_ON_DISK.items() if n != "model.layers.1"} | {"model.layers.1.mlp": "cpu"}
+    beside = ("self_attn", "input_layernorm", "post_attention_layernorm")
+    places |= {f"model.layers.1.{part}": "disk" for part in beside}
+    parted = LanguageModel.from_pretrained(experts, quantization="none", device_map=places)
     away = {n for n, p in parted.model.named_parameters() if p.is_meta}
     assert away
     assert not any("experts" in n for n in away)
-    assert torch.equal(logits(parted), logits(LanguageModel.from_pretrained(tmp_path, quantization="none")))
+    assert torch.equal(logits(parted), logits(LanguageModel.from_pretrained(experts, quantization="none")))
 
 
 def test_vision_language_model_answers_as_the_undivided_one(tmp_path):
