@@ -239,7 +239,7 @@ def test_nf4_in_the_files_cannot_stay_there(tmp_path):
 
 @pytest.fixture
 def experts(tmp_path):
-    """A mixture of experts in the Hugging Face layout: one tensor an expert, while the model computes with fused ones."""
+    """A mixture of experts as it is stored: one tensor an expert. The model computes with fused ones."""
     original = write_language_model(tmp_path, "mixtral", num_local_experts=4, num_experts_per_tok=2)
     if "model.layers.1.mlp.experts.gate_up_proj" not in original.state_dict():
         pytest.skip("this transformers computes with experts as they are stored")
