@@ -71,7 +71,10 @@ class SegSegmenter:
         found = localise(coarse, high - low, AXIS)
         if found is None:
             return None
-        return Localisation(found.key + low, found.first + low, found.last + low, found.logits)
+        start, stop = found.limits
+        return Localisation(
+            found.key + low, found.first + low, found.last + low, (start + low, stop + low), found.logits
+        )
 
     def coarse(self, state: Tensor) -> np.ndarray | None:
         """The coarse map of a [SEG] state alone, without SAM 2: bool ``(i, j, k)`` on the grid of the CT, or None."""
@@ -110,7 +113,7 @@ class SegSegmenter:
         thing = self._key_slice(state, place)
         if thing is None:
             return None
-        count = place.last - place.first + 1
+        count = place.limits[1] - place.limits[0]
         for done, now in enumerate(self.segmenter.follow(thing, cancel), start=2):
             thing = now
             yield min(done / count, 1.0)
@@ -143,7 +146,7 @@ class SegSegmenter:
             object_statistics(hu, chosen > 0),
             anchors={place.key: SlicePrompts()},
             slices={place.key: patch},
-            limits=(place.first, place.last + 1),
+            limits=place.limits,
         )
 
     def _plane(self, place: Localisation, index: int) -> np.ndarray:

@@ -151,7 +151,7 @@ def restated(predictor, scene, work, tmp_path):
         predictor.add_new_mask(held, place.key, 1, given)
         empty = 0
         for k, _, _ in predictor.propagate_in_video(held, place.key, reverse=reverse):
-            if k == place.key or not place.first <= k <= place.last or empty >= PATIENCE:
+            if k == place.key or k not in range(*place.limits) or empty >= PATIENCE:
                 continue
             small = held["output_dict_per_obj"][0]["non_cond_frame_outputs"][k]["pred_masks"]
             empty = 0 if (small > 0).any() else empty + 1
@@ -197,7 +197,7 @@ def test_the_state_prompts_the_key_slice(remembering, scene, monkeypatch):
     shape = to_plane(scene.ct.hu, 2, 0).shape
     masks = [s.slices[place.key].full_mask(shape) for s in (one, other)]
     assert (masks[0] != masks[1]).any()
-    assert one.limits == (place.first, place.last + 1)
+    assert one.limits == place.limits
     nowhere = replace(scene, head=deepcopy(scene.head))
     nowhere.head.query[-1].weight.zero_()
     nowhere.head.query[-1].bias.zero_()
@@ -212,6 +212,19 @@ def test_without_memory_modules_the_mask_is_carried_from_slice_to_slice(model, s
     found = exhaust(work.segment(scene.state))
     # These weights are real, so what they find is the ball.
     assert 2 * (found & scene.ball).sum() / (found.sum() + scene.ball.sum()) > 0.8
+
+
+def test_ends_that_the_coarse_map_misses_are_found(model, scene):
+    """A coarse slice that a tapering end fills by less than half counts as empty; the ball is there all the same."""
+    target = (scene.seen.maps[0][:1] > 0).clone()
+    target[:, 4:] = False  # of seven coarse slices; the ball ends in this one
+    short = replace(scene, head=SegHead(seg_head_config()))
+    teach_places(short.head, scene.seen.maps, scene.state[None], target, steps=60)
+    work = short.work(model)
+    place, found = work.find(scene.state), exhaust(work.segment(scene.state))
+    levels, true = (np.flatnonzero(mask.any((0, 1)))[[0, -1]].tolist() for mask in (found, scene.ball))
+    assert place.last < true[1]
+    assert levels == true
 
 
 def test_the_coarse_map_alone_lies_where_the_object_is(model, scene):
