@@ -1,9 +1,9 @@
 """[SEG] states of the language model to 3-D masks on the grid of the CT.
 
 Where: ``SegHead`` compares the state with an embedding of every coarse voxel, ``localise`` chooses the key slice and
-the slices that the object reaches. What exactly: SAM 2 delineates the key slice from the projected state and the coarse
-logits, and the mask is carried both ways within the extent, with SAM 2's memory where the checkpoint has one and from
-slice to slice otherwise (``Segmenter.follow``).
+the slices that the object may reach. What exactly: SAM 2 delineates the key slice from the projected state and the
+coarse logits, and the mask is carried both ways within these limits, with SAM 2's memory where the checkpoint has one
+and from slice to slice otherwise (``Segmenter.follow``).
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ class Localisation:
         key: index of the slice that holds most of it.
         first: first slice that it reaches.
         last: last slice that it reaches.
-        limits: half-open range of slices in which its ends lie: one coarse slice more on either side, because the map
-            tells them no better, and a slice that an end fills by less than half counts as empty.
+        limits: half-open range of slices in which its ends lie: half a coarse slice more on either side, because a
+            coarse slice that an end fills by less than half counts as empty.
         logits: coarse logits of the slices ``first`` to ``last``, ``[slices, rows, columns]`` of the coarse grid.
     """
 
@@ -155,8 +155,8 @@ def localise(logits: np.ndarray, slices: int, axis: int = 2) -> Localisation | N
     edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
     first, end = max(zip(edges[::2], edges[1::2], strict=True), key=lambda run: mass[run[0] : run[1]].sum())
     key = int(first + mass[first:end].argmax())
-    cell = math.ceil(slices / len(stack))
-    limits = max(0, int(first) - cell), min(slices, int(end) + cell)
+    half = math.ceil(slices / len(stack) / 2)
+    limits = max(0, int(first) - half), min(slices, int(end) + half)
     return Localisation(key, int(first), int(end - 1), limits, np.clip(fine[first:end], -DENSE_LIMIT, DENSE_LIMIT))
 
 

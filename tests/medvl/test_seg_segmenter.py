@@ -216,14 +216,13 @@ def test_without_memory_modules_the_mask_is_carried_from_slice_to_slice(model, s
 
 def test_ends_that_the_coarse_map_misses_are_found(model, scene):
     """A coarse slice that a tapering end fills by less than half counts as empty; the ball is there all the same."""
-    target = (scene.seen.maps[0][:1] > 0).clone()
-    target[:, 4:] = False  # of seven coarse slices; the ball ends in this one
+    torch.manual_seed(0)
     short = replace(scene, head=SegHead(seg_head_config()))
-    teach_places(short.head, scene.seen.maps, scene.state[None], target, steps=60)
+    teach_places(short.head, scene.seen.maps, scene.state[None], scene.seen.maps[0][:1] > 0, steps=60)
     work = short.work(model)
     place, found = work.find(scene.state), exhaust(work.segment(scene.state))
     levels, true = (np.flatnonzero(mask.any((0, 1)))[[0, -1]].tolist() for mask in (found, scene.ball))
-    assert place.last < true[1]
+    assert place.first > true[0]
     assert levels == true
 
 
