@@ -125,9 +125,17 @@ class Localisation:
     limits: tuple[int, int]
     logits: np.ndarray
 
-    def dense(self, index: int, shape: tuple[int, int]) -> np.ndarray:
-        """Logits ``shape`` of a slice, resampled from the coarse grid."""
+    def dense(self, index: int, shape: tuple[int, int], widened: int = 0) -> np.ndarray:
+        """Logits of a slice, resampled from the coarse grid.
+
+        Args:
+            index: of the slice; one before the first or behind the last looks like that one.
+            shape: wanted, ``(rows, columns)``.
+            widened: coarse cells by which what is inside grows.
+        """
+        index = min(max(index, self.first), self.last)
         coarse = torch.from_numpy(self.logits[index - self.first])[None, None]
+        coarse = F.max_pool2d(coarse, 2 * widened + 1, 1, widened)
         return F.interpolate(coarse, shape, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 

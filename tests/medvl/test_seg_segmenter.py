@@ -156,7 +156,8 @@ def restated(predictor, scene, work, tmp_path):
             small = held["output_dict_per_obj"][0]["non_cond_frame_outputs"][k]["pred_masks"]
             empty = 0 if (small > 0).any() else empty + 1
             near = planes.get(k + 1 if reverse else k - 1)
-            found = back(small) if near is None else frame.connected(back(small), near)
+            found = back(small) & work._near(place, k)
+            found = found if near is None else frame.connected(found, near)
             if found.sum() * 4.0 >= MIN_AREA_MM2:
                 planes[k] = found
     volume = np.zeros(SHAPE, bool)
@@ -224,6 +225,19 @@ def test_ends_that_the_coarse_map_misses_are_found(model, scene):
     levels, true = (np.flatnonzero(mask.any((0, 1)))[[0, -1]].tolist() for mask in (found, scene.ball))
     assert place.first > true[0]
     assert levels == true
+
+
+def test_what_touches_the_object_elsewhere_is_not_followed(model, scene):
+    """A bar as bright as the ball runs away from its upper slices, as the lungs touch and the heart goes on."""
+    hu = scene.ct.hu.copy()
+    hu[20:46, 14:24, 7:12] = 120
+    work = replace(scene, ct=replace(scene.ct, hu=hu)).work(model)
+    found = exhaust(work.segment(scene.state))
+    assert 2 * (found & scene.ball).sum() / (found.sum() + scene.ball.sum()) > 0.75
+    far = slice(41, None)  # the ball ends at 34, a coarse cell is four voxels wide
+    assert not found[far].any()
+    work._near = lambda place, index: np.ones(to_plane(hu, 2, 0).shape, bool)
+    assert exhaust(work.segment(scene.state))[far].any()
 
 
 def test_the_coarse_map_alone_lies_where_the_object_is(model, scene):

@@ -80,6 +80,17 @@ def test_of_two_pieces_the_larger_counts_and_absence_is_none():
     assert localise(np.full((8, 8, 20), -6.0), 20) is None
 
 
+def test_a_widened_plane_reaches_one_coarse_cell_further_and_beyond_the_ends():
+    logits = np.full((8, 8, 10), -6.0)
+    logits[3:5, 3:5, 4:6] = 6
+    found = localise(logits, 20)
+    plain, wide = (found.dense(found.key, (8, 8), widened) > 0 for widened in (0, 1))
+    assert plain.sum() == 4
+    assert wide[2:6, 2:6].all()
+    assert wide.sum() == 16
+    assert (found.dense(found.limits[0], (8, 8)) == found.dense(found.first, (8, 8))).all()
+
+
 def test_sam2_takes_the_prompt_and_a_dense_one(model):
     """The prompts reach the mask decoder: other states, other masks; and a pass without them is the plain decoder."""
     plane = np.kron(np.random.default_rng(0).uniform(0, 1, (8, 8)), np.ones((16, 16)))
