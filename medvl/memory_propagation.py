@@ -7,7 +7,7 @@ Later corrections go slice by slice as with every checkpoint (``segmenter.py``).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -34,8 +34,16 @@ class MemoryPropagation:
         """True for an object of which one slice has been prompted and nothing else is known."""
         return len(state.anchors) == 1 and set(state.slices) == set(state.anchors)
 
-    def propagate(self, state: ObjectState, cancel: threading.Event) -> Iterator[tuple[int, ObjectState]]:
-        """Track from the prompted slice both ways, yielding each slice that was predicted and the object so far."""
+    def propagate(
+        self, state: ObjectState, cancel: threading.Event, within: Callable[[int], np.ndarray] | None = None
+    ) -> Iterator[tuple[int, ObjectState]]:
+        """Track from the prompted slice both ways, yielding each slice that was predicted and the object so far.
+
+        Args:
+            state: the object on one slice.
+            cancel: set it to stop before the next slice.
+            within: of a slice: bool ``(row, column)`` where the object may be; None for everywhere.
+        """
         (key, patch), ct = next(iter(state.slices.items())), self.slices.ct
         frame = self.slices.frames[state.axis]
         r0, r1, c0, c1 = crop = self.slices.encoder.crop(state.axis)
@@ -51,6 +59,8 @@ class MemoryPropagation:
             if found.index == key:
                 continue
             logits = self._restore(found.logits, crop, frame.shape)
+            if within is not None:
+                logits = np.where(within(found.index), logits, np.minimum(logits, -1.0))
             near = before.get(found.index - 1, before.get(found.index + 1))
             kept = frame.connected(logits > 0, near) if near is not None else logits > 0
             slices = dict(state.slices)

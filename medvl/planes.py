@@ -52,6 +52,11 @@ class Patch:
         full[self.row : self.row + h, self.column : self.column + w] = self.logits > 0
         return full
 
+    def within(self, region: np.ndarray) -> Patch | None:
+        """What lies in a region, bool ``(row, column)`` of the whole plane; None when that is nothing."""
+        logits = self.full_logits(region.shape)
+        return Patch.from_logits(np.where(region, logits, np.minimum(logits, -1.0)))
+
     @staticmethod
     def blend(new: Patch | None, old: Patch | None, weight: float, shape: tuple[int, int]) -> Patch | None:
         """Mix two predictions of a slice, ``weight`` for the new one; None stands for "not here"."""

@@ -1,15 +1,16 @@
 """[SEG] states of the language model to 3-D masks on the grid of the CT.
 
 Where: ``SegHead`` compares the state with an embedding of every coarse voxel, ``localise`` chooses the key slice and
-the slices that the object reaches. What exactly: SAM 2 delineates the key slice from the projected state and the coarse
-logits, and the mask is carried both ways within the extent, with SAM 2's memory where the checkpoint has one and from
-slice to slice otherwise (``Segmenter.follow``).
+the slices that the object may reach. What exactly: SAM 2 delineates the key slice from the projected state and the
+coarse logits, and the mask is carried both ways within these limits and near the coarse map, with SAM 2's memory where
+the checkpoint has one and from slice to slice otherwise (``Segmenter.follow``).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,7 +72,10 @@ class SegSegmenter:
         found = localise(coarse, high - low, AXIS)
         if found is None:
             return None
-        return Localisation(found.key + low, found.first + low, found.last + low, found.logits)
+        start, stop = found.limits
+        return Localisation(
+            found.key + low, found.first + low, found.last + low, (start + low, stop + low), found.logits
+        )
 
     def coarse(self, state: Tensor) -> np.ndarray | None:
         """The coarse map of a [SEG] state alone, without SAM 2: bool ``(i, j, k)`` on the grid of the CT, or None."""
@@ -110,8 +114,9 @@ class SegSegmenter:
         thing = self._key_slice(state, place)
         if thing is None:
             return None
-        count = place.last - place.first + 1
-        for done, now in enumerate(self.segmenter.follow(thing, cancel), start=2):
+        count = place.limits[1] - place.limits[0]
+        near = partial(self._near, place)
+        for done, now in enumerate(self.segmenter.follow(thing, cancel, near), start=2):
             thing = now
             yield min(done / count, 1.0)
         if cancel.is_set():
@@ -143,12 +148,19 @@ class SegSegmenter:
             object_statistics(hu, chosen > 0),
             anchors={place.key: SlicePrompts()},
             slices={place.key: patch},
-            limits=(place.first, place.last + 1),
+            limits=place.limits,
         )
 
-    def _plane(self, place: Localisation, index: int) -> np.ndarray:
+    def _near(self, place: Localisation, index: int) -> np.ndarray:
+        """Where on a slice ``(row, column)`` the object may be: within a coarse cell of its map, which tells no better.
+
+        Two lungs touch, the aorta leaves the heart: what is carried from slice to slice would go on into the other.
+        """
+        return self._plane(place, index, widened=1) > 0
+
+    def _plane(self, place: Localisation, index: int, widened: int = 0) -> np.ndarray:
         """Coarse logits of a slice on the full plane ``(row, column)``; what the encoder was not shown is outside."""
         (i0, j0, _), (i1, j1, _) = self.seen.low, self.seen.high
         full = np.full((*self.ct.shape[:2], 1), -DENSE_LIMIT, np.float32)
-        full[i0:i1, j0:j1, 0] = place.dense(index, (i1 - i0, j1 - j0))
+        full[i0:i1, j0:j1, 0] = place.dense(index, (i1 - i0, j1 - j0), widened)
         return np.ascontiguousarray(to_plane(full, AXIS, 0))

@@ -8,6 +8,7 @@ the slices that the object reaches, and a dense prompt for each of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -113,17 +114,28 @@ class Localisation:
         key: index of the slice that holds most of it.
         first: first slice that it reaches.
         last: last slice that it reaches.
+        limits: half-open range of slices in which its ends lie: half a coarse slice more on either side, because a
+            coarse slice that an end fills by less than half counts as empty.
         logits: coarse logits of the slices ``first`` to ``last``, ``[slices, rows, columns]`` of the coarse grid.
     """
 
     key: int
     first: int
     last: int
+    limits: tuple[int, int]
     logits: np.ndarray
 
-    def dense(self, index: int, shape: tuple[int, int]) -> np.ndarray:
-        """Logits ``shape`` of a slice, resampled from the coarse grid."""
+    def dense(self, index: int, shape: tuple[int, int], widened: int = 0) -> np.ndarray:
+        """Logits of a slice, resampled from the coarse grid.
+
+        Args:
+            index: of the slice; one before the first or behind the last looks like that one.
+            shape: wanted, ``(rows, columns)``.
+            widened: coarse cells by which what is inside grows.
+        """
+        index = min(max(index, self.first), self.last)
         coarse = torch.from_numpy(self.logits[index - self.first])[None, None]
+        coarse = F.max_pool2d(coarse, 2 * widened + 1, 1, widened)
         return F.interpolate(coarse, shape, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
@@ -151,7 +163,9 @@ def localise(logits: np.ndarray, slices: int, axis: int = 2) -> Localisation | N
     edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
     first, end = max(zip(edges[::2], edges[1::2], strict=True), key=lambda run: mass[run[0] : run[1]].sum())
     key = int(first + mass[first:end].argmax())
-    return Localisation(key, int(first), int(end - 1), np.clip(fine[first:end], -DENSE_LIMIT, DENSE_LIMIT))
+    half = math.ceil(slices / len(stack) / 2)
+    limits = max(0, int(first) - half), min(slices, int(end) + half)
+    return Localisation(key, int(first), int(end - 1), limits, np.clip(fine[first:end], -DENSE_LIMIT, DENSE_LIMIT))
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -248,10 +248,11 @@ class Segmenter:
         touched: list[int],
         cancel: threading.Event,
         changes: dict[int, Change] | None = None,
+        near: Callable[[int], np.ndarray] | None = None,
     ) -> Iterator[tuple[int, ObjectState]]:
         """Carry the touched slices outwards, both directions in turn, yielding each slice that was predicted."""
         if self.memory and self.memory.suits(state):
-            yield from self.memory.propagate(state, cancel)
+            yield from self.memory.propagate(state, cancel, near)
             return
         low, high = state.limits or (0, self.ct.shape[state.axis])
         pending = deque(
@@ -264,6 +265,8 @@ class Segmenter:
             except StopIteration:
                 continue
             slices = dict(state.slices)
+            if patch is not None and near is not None:
+                patch = patch.within(near(index))
             if patch is None:
                 slices.pop(index, None)
             else:
@@ -324,14 +327,17 @@ class Segmenter:
         guess = width_mm / self.ct.spacing_mm[state.axis]
         return int(max(guess, len(state.slices) * 1.1)) + len(touched)
 
-    def follow(self, state: ObjectState, cancel: threading.Event) -> Iterator[ObjectState]:
+    def follow(
+        self, state: ObjectState, cancel: threading.Event, near: Callable[[int], np.ndarray] | None = None
+    ) -> Iterator[ObjectState]:
         """Carry an object of one slice both ways through ``state.limits``, yielding it after each slice.
 
         Args:
             state: one slice with its anchor.
             cancel: set it to stop before the next slice.
+            near: of a slice: bool ``(row, column)`` where the object may be; None for everywhere.
         """
-        for _, moved in self._propagate(state, list(state.anchors), cancel):
+        for _, moved in self._propagate(state, list(state.anchors), cancel, near=near):
             state = moved
             yield state
         if not cancel.is_set():

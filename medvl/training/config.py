@@ -152,7 +152,7 @@ class LossSettings:
     """Of ``joint``: weights of the parts and the form of the mask losses.
 
     Attributes:
-        mask: with soft Dice: ``"focal"`` (arXiv 1708.02002) or ``"bce"``.
+        mask: of SAM 2's masks, with soft Dice: ``"focal"`` (arXiv 1708.02002) or ``"bce"``; the coarse mask's is focal.
         text: weight of the language model's cross-entropy.
         coarse: weight of the coarse 3-D mask.
         slice: weight of SAM 2's mask on the key slice; 0 leaves SAM 2 out.

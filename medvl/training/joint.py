@@ -19,7 +19,7 @@ from ..seg_token import DENSE_LIMIT, predict
 from ..slice_encoder import Features
 from . import build, feed
 from .config import TrainingConfig
-from .losses import coarse_target, dice, mask_loss
+from .losses import CoarseLoss, coarse_target, dice, mask_loss
 from .stages import Instruct, trainable
 
 UNTAUGHT = ("conv_s0", "conv_s1", "iou_prediction_head", "pred_obj_score_head")  # of the decoder: no loss reaches them
@@ -35,7 +35,7 @@ class Joint(Instruct):
         super().__init__(config, device)
         self.head = trainable(self.model.seg_head)
         self.levels = self.head.config.stages(self.encoder.config.channels)
-        self.compare = mask_loss(config.loss.mask)
+        self.compare_coarse, self.compare = CoarseLoss(), mask_loss(config.loss.mask)
         self.decoder: nn.Module | None = None
         if config.loss.train_mask_decoder:
             self.decoder = trainable(self.model.sam2.net.sam_mask_decoder)
@@ -70,7 +70,7 @@ class Joint(Instruct):
             masks = torch.stack([torch.as_tensor(item["masks"][n]) for n in names]).to(self.device)
             logits = self.head.coarse_logits(found, volume).float()
             target = coarse_target(masks, logits.shape[1:])
-            losses["coarse"].append(self.compare(logits[:, None], target[:, None]))
+            losses["coarse"].append(self.compare_coarse(logits, target))
             scores["dice"].append(dice(logits.detach() > 0, target > 0))
             if weights.slice:
                 some = slice(weights.max_targets)

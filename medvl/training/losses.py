@@ -70,6 +70,34 @@ def mask_loss(kind: str) -> nn.Module:
     return DiceFocalLoss(sigmoid=True) if kind == "focal" else DiceCELoss(sigmoid=True)
 
 
+class CoarseLoss(nn.Module):
+    """Focal loss and soft Dice of coarse 3-D masks, in which every structure counts alike, large or small.
+
+    A map that is sure that a structure is nowhere has next to no gradient from soft Dice, and in a mean over all voxels
+    a structure has as little say as its share of them: a small one that the maps of the large ones have pushed there is
+    not learned. So the focal loss of each is divided by its own cells, as RetinaNet's by the anchors that hold an
+    object (arXiv 1708.02002).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        from monai.losses import DiceLoss, FocalLoss
+
+        self.overlap = DiceLoss(sigmoid=True)
+        self.voxelwise = FocalLoss(reduction="none")
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean over the structures.
+
+        Args:
+            logits: ``[N, D', H', W']``.
+            target: of the same shape, 0 or 1; a structure that has no cell counts as one of one cell.
+        """
+        logits, target = logits[:, None], target[:, None]
+        cells = target.flatten(1).sum(1).clamp(min=1)
+        return self.overlap(logits, target) + (self.voxelwise(logits, target).flatten(1).sum(1) / cells).mean()
+
+
 def coarse_target(masks: Tensor, grid: tuple[int, int, int]) -> Tensor:
     """Masks on the coarse grid: cells that the object fills by half, or by half as much as any, if it is small.
 

@@ -237,6 +237,33 @@ def test_nf4_in_the_files_cannot_stay_there(tmp_path):
         LanguageModel.from_pretrained(tmp_path, quantization="4bit", device_map=LAST_ON_DISK)
 
 
+@pytest.fixture
+def experts(tmp_path):
+    """A mixture of experts as it is stored: one tensor an expert. The model computes with fused ones."""
+    original = write_language_model(tmp_path, "mixtral", num_local_experts=4, num_experts_per_tok=2)
+    if "model.layers.1.mlp.experts.gate_up_proj" not in original.state_dict():
+        pytest.skip("this transformers computes with experts as they are stored")
+    return tmp_path
+
+
+def test_experts_in_parts_cannot_stay_in_the_files(experts):
+    message = r"model\.layers\.1\.mlp\.experts\.\w+ is stored in parts.* Give it a device"
+    with pytest.raises(WeightsError, match=message):
+        LanguageModel.from_pretrained(experts, quantization="none", device_map=LAST_ON_DISK)
+
+
+def test_beside_its_experts_a_layer_may_stay_in_the_files(experts):
+    """The advice of the error holds: with a place for the experts the rest of the layer is read when it is needed."""
+    places = {n: p for n, p in LAST_ON_DISK.items() if n != "model.layers.1"} | {"model.layers.1.mlp": "cpu"}
+    beside = ("self_attn", "input_layernorm", "post_attention_layernorm")
+    places |= {f"model.layers.1.{part}": "disk" for part in beside}
+    parted = LanguageModel.from_pretrained(experts, quantization="none", device_map=places)
+    away = {n for n, p in parted.model.named_parameters() if p.is_meta}
+    assert away
+    assert not any("experts" in n for n in away)
+    assert torch.equal(logits(parted), logits(LanguageModel.from_pretrained(experts, quantization="none")))
+
+
 def test_vision_language_model_answers_as_the_undivided_one(tmp_path):
     write_med3dvlm(tmp_path)
     whole = VisionLanguageModel.from_pretrained(tmp_path, quantization="none")

@@ -151,12 +151,13 @@ def restated(predictor, scene, work, tmp_path):
         predictor.add_new_mask(held, place.key, 1, given)
         empty = 0
         for k, _, _ in predictor.propagate_in_video(held, place.key, reverse=reverse):
-            if k == place.key or not place.first <= k <= place.last or empty >= PATIENCE:
+            if k == place.key or k not in range(*place.limits) or empty >= PATIENCE:
                 continue
             small = held["output_dict_per_obj"][0]["non_cond_frame_outputs"][k]["pred_masks"]
             empty = 0 if (small > 0).any() else empty + 1
             near = planes.get(k + 1 if reverse else k - 1)
-            found = back(small) if near is None else frame.connected(back(small), near)
+            found = back(small) & work._near(place, k)
+            found = found if near is None else frame.connected(found, near)
             if found.sum() * 4.0 >= MIN_AREA_MM2:
                 planes[k] = found
     volume = np.zeros(SHAPE, bool)
@@ -197,7 +198,7 @@ def test_the_state_prompts_the_key_slice(remembering, scene, monkeypatch):
     shape = to_plane(scene.ct.hu, 2, 0).shape
     masks = [s.slices[place.key].full_mask(shape) for s in (one, other)]
     assert (masks[0] != masks[1]).any()
-    assert one.limits == (place.first, place.last + 1)
+    assert one.limits == place.limits
     nowhere = replace(scene, head=deepcopy(scene.head))
     nowhere.head.query[-1].weight.zero_()
     nowhere.head.query[-1].bias.zero_()
@@ -212,6 +213,31 @@ def test_without_memory_modules_the_mask_is_carried_from_slice_to_slice(model, s
     found = exhaust(work.segment(scene.state))
     # These weights are real, so what they find is the ball.
     assert 2 * (found & scene.ball).sum() / (found.sum() + scene.ball.sum()) > 0.8
+
+
+def test_ends_that_the_coarse_map_misses_are_found(model, scene):
+    """A coarse slice that a tapering end fills by less than half counts as empty; the ball is there all the same."""
+    torch.manual_seed(0)
+    short = replace(scene, head=SegHead(seg_head_config()))
+    teach_places(short.head, scene.seen.maps, scene.state[None], scene.seen.maps[0][:1] > 0, steps=60)
+    work = short.work(model)
+    place, found = work.find(scene.state), exhaust(work.segment(scene.state))
+    levels, true = (np.flatnonzero(mask.any((0, 1)))[[0, -1]].tolist() for mask in (found, scene.ball))
+    assert place.first > true[0]
+    assert levels == true
+
+
+def test_what_touches_the_object_elsewhere_is_not_followed(model, scene):
+    """A bar as bright as the ball runs away from its upper slices, as the lungs touch and the heart goes on."""
+    hu = scene.ct.hu.copy()
+    hu[20:46, 14:24, 7:12] = 120
+    work = replace(scene, ct=replace(scene.ct, hu=hu)).work(model)
+    found = exhaust(work.segment(scene.state))
+    assert 2 * (found & scene.ball).sum() / (found.sum() + scene.ball.sum()) > 0.75
+    far = slice(41, None)  # the ball ends at 34, a coarse cell is four voxels wide
+    assert not found[far].any()
+    work._near = lambda place, index: np.ones(to_plane(hu, 2, 0).shape, bool)
+    assert exhaust(work.segment(scene.state))[far].any()
 
 
 def test_the_coarse_map_alone_lies_where_the_object_is(model, scene):

@@ -65,6 +65,7 @@ def test_key_slice_and_extent_are_those_of_the_object(axis):
     assert abs(found.key - centre[axis]) <= 2
     assert abs(found.first - (centre[axis] - radius)) <= 3
     assert abs(found.last - (centre[axis] + radius)) <= 3
+    assert found.limits == (found.first - 2, found.last + 3)  # a coarse slice is four fine ones
     plane = np.moveaxis(signed, axis, 0)[found.key] > 0
     dense = found.dense(found.key, plane.shape) > 0
     assert 2 * (dense & plane).sum() / (dense.sum() + plane.sum()) > 0.9
@@ -77,6 +78,17 @@ def test_of_two_pieces_the_larger_counts_and_absence_is_none():
     found = localise(logits, 20)
     assert (found.first, found.last) == (3, 8)
     assert localise(np.full((8, 8, 20), -6.0), 20) is None
+
+
+def test_a_widened_plane_reaches_one_coarse_cell_further_and_beyond_the_ends():
+    logits = np.full((8, 8, 10), -6.0)
+    logits[3:5, 3:5, 4:6] = 6
+    found = localise(logits, 20)
+    plain, wide = (found.dense(found.key, (8, 8), widened) > 0 for widened in (0, 1))
+    assert plain.sum() == 4
+    assert wide[2:6, 2:6].all()
+    assert wide.sum() == 16
+    assert (found.dense(found.limits[0], (8, 8)) == found.dense(found.first, (8, 8))).all()
 
 
 def test_sam2_takes_the_prompt_and_a_dense_one(model):
