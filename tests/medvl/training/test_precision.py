@@ -39,7 +39,7 @@ def settings(cases, output, quantization, precision="bf16", steps=6):
         output,
         data={"validation": [], "augment": False, "cache": True, "turns": 1},
         loss={"slice": 0.0},
-        optimiser={"steps": steps, "lr": 1e-2, "mixed_precision": precision, "schedule": "constant_with_warmup"},
+        optimiser={"steps": steps, "lr": 3e-3, "mixed_precision": precision, "schedule": "constant_with_warmup"},
         run={"log_every": 1, "save_every": 3, "evaluate_every": 0, "device": "cpu"},
     )
     lora = replace(base.model.lora, rank=8, alpha=16)
