@@ -13,8 +13,6 @@ from medvl.masks import Mask
 from .case_session import CaseSession
 from .inputs import clean_name
 
-SMOOTH_MM = 2.0
-
 
 def _undo(session: CaseSession) -> None:
     mask_id = session.target.mask_id or session.last_id
@@ -108,7 +106,7 @@ def _fill_holes(session: CaseSession, mask_id: str, _: dict) -> None:
 
 
 def _smooth(session: CaseSession, mask_id: str, _: dict) -> None:
-    put(session, operations.smooth(session.case.masks[mask_id], session.ct, SMOOTH_MM))
+    put(session, operations.smooth(session.case.masks[mask_id], session.ct))
 
 
 def _union(session: CaseSession, mask_id: str, data: dict) -> None:

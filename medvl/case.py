@@ -65,6 +65,8 @@ class _Step:
 class Case:
     """One open CT: slice features, masks and their undo history. One job at a time; guarded by a lock."""
 
+    clicked: str | None = None  # the mask that prompts went to since the last message of the conversation
+
     def __init__(self, model: MedVLSAM2, ct: CTVolume) -> None:
         self.model = model
         self.ct = ct
@@ -72,7 +74,7 @@ class Case:
         self.encoder = SliceEncoder(model.sam2, ct)
         self.finder = TextSegmenter(self, model.edge)
         self.reader = ImageReader(self) if model.vlm else None
-        self.conversation = Conversation(self.finder, remove=self.remove, reader=self.reader)
+        self.conversation = Conversation(self.finder, listed=self, reader=self.reader)
         self.segmenter = Segmenter(self.encoder, model.propagator)
         if model.localiser:
             structures = tuple(self.finder.known & set(model.localiser.config.structures))
@@ -180,6 +182,7 @@ class Case:
             if progress is not None and progress.state.slices:
                 mask = self._with_labels(mask)
                 self._remember(mask.id, _Step(progress.state, mask))
+                self.clicked = mask.id
             elif progress is not None and mask_id is not None:
                 self._remember(mask.id, _Step(progress.state, mask))
         if not progress.state.slices and mask_id is None:

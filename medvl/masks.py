@@ -273,7 +273,15 @@ def fill_holes(mask: Mask, axis: int | None = None) -> Mask:
     return mask.with_block(mask.box, (outside != outside[corner])[inner])
 
 
-def smooth(mask: Mask, grid: CTVolume | Sequence[float], radius_mm: float = 2.0) -> Mask:
+def smoothing_radius(grid: CTVolume | Sequence[float]) -> float:
+    """Radius in mm that ``smooth`` takes by itself: 2, or four thirds of the smallest voxel side where that is more.
+
+    A smaller one changes nothing on a coarse grid: a blur far below the size of a voxel turns none.
+    """
+    return max(2.0, 4 / 3 * min(getattr(grid, "spacing_mm", grid)))
+
+
+def smooth(mask: Mask, grid: CTVolume | Sequence[float], radius_mm: float | None = None) -> Mask:
     """Round off bumps, notches and specks smaller than about ``radius_mm``; the volume stays.
 
     A Gaussian of ``radius_mm / 1.5`` (an isolated ball of that radius then falls below one half at its centre) blurs
@@ -283,11 +291,12 @@ def smooth(mask: Mask, grid: CTVolume | Sequence[float], radius_mm: float = 2.0)
     Args:
         mask: the object.
         grid: the CT, or its spacing in mm along i, j, k.
-        radius_mm: size of the details to lose.
+        radius_mm: size of the details to lose; ``smoothing_radius`` if not given.
 
     Raises:
         MedVLError: ``radius_mm`` is not between 0 and 50.
     """
+    radius_mm = smoothing_radius(grid) if radius_mm is None else radius_mm
     if not 0 < radius_mm <= 50:
         raise MedVLError(f"A smoothing radius of {radius_mm} mm makes no sense: use more than 0 and up to 50 mm.")
     if mask.box is None:

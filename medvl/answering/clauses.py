@@ -17,7 +17,7 @@ _STARTERS = word_set(
     segment outline delineate contour highlight mark draw show tell give how what is are does do where which any
     measure compare describe report list remove delete can could please write find has have why
     hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute whether
-    if
+    if smooth fill merge combine subtract rename keep
     """
 )
 

@@ -7,6 +7,7 @@ A number reaches the reader only as the value of a ``Fact``, and a fact says whe
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,11 @@ from ..volume import CTVolume
 Source = Literal["scan", "measured", "model", "knowledge", "program"]
 
 
+LISTED = re.compile(r"\blisted\d+\b")
+"""In a message, a word that stands for a mask of the list by its own name ("Object 2"): ``listed`` and its place."""
+POINTED = "it"
+
+
 class Intent(str, Enum):
     """What a person wants."""
 
@@ -35,6 +41,7 @@ class Intent(str, Enum):
     REPORT = "report"  # describe this scan
     LIST = "list"  # what can you see, what can you find
     REMOVE = "remove"  # forget a mask that the chat made
+    EDIT = "edit"  # change masks: smooth, fill, merge, subtract, rename
     VIEW = "view"  # hide, show again, show only, go to, colour, another window
     KNOWLEDGE = "knowledge"  # what is a Hounsfield unit
     CHAT = "chat"  # hello, thanks, what can you do
@@ -55,7 +62,9 @@ class Request:
             ``orientation``, ``coverage``, ``hu_range``, ``slices``; of LIST: ``made`` (which have a mask so far),
             ``slice`` (what one shows), ``cut`` (which reach the border of the scan), a region of the body, or a kind
             of ``vocabulary.Structure`` (which of it are known); of VIEW: ``hide``, ``show``, ``only``, ``centre``,
-            ``colour``, ``window``, ``slice``; else "".
+            ``colour``, ``window``, ``slice``; of EDIT: ``smooth``, ``fill``, ``largest`` (keep the largest piece),
+            ``islands`` (small pieces go), ``union``, ``subtract`` (all others from the first), ``rename``, ``undo``,
+            ``redo``, or "" where nothing was changed; else "".
         relation: of RELATION: ``side`` (left of or right of), ``above`` (above or below), ``front`` (in front of or
             behind), ``distance``, ``touching``, ``nearest`` (with a ``claim``: on that side only), ``direction``
             (where does it lie to the other), ``between`` (what lies between the last two; of three, whether the first
@@ -65,10 +74,11 @@ class Request:
         finding: of FINDING, an id of ``findings.FINDINGS``; else "".
         topic: of KNOWLEDGE, CHAT and REFUSE: what it is about, an id of ``knowledge``; of SEGMENT and MEASURE what is
             said besides, such an id; of VIEW and LIST the window, the colour, or the plane and number of the slice
-            (``largest``: the one where a structure is); else "".
-        unknown: words taken for a structure that is not known.
+            (``largest``: the one where a structure is); of EDIT the new name, or the radius in mm; else "".
+        unknown: words taken for a structure that is not known; ``LISTED`` words stand for masks of the list.
         nearest: known names closest to ``unknown``, to offer.
-        referring: the description a structure was found by ("the larger kidney"), else "".
+        referring: the description a structure was found by ("the larger kidney"), ``POINTED`` where an EDIT names
+            nothing ("smooth it"), else "".
         choose: how to choose one of ``structures`` when the words need the scan: ``larger``, ``smaller``, ``brighter``,
             ``darker``; else "".
         which: of COMPARE that asks which of ``structures`` it is: ``larger``, ``smaller``, ``brighter``, ``darker``, or
@@ -255,6 +265,31 @@ class Done:
 
 
 Piece = Step | MaskRef | View | Words | Done
+
+
+class MaskList(Protocol):
+    """The list of masks that a person sees, with the history of each: a ``Case``."""
+
+    masks: dict[str, Mask]
+    clicked: str | None  # the mask that clicks went to since the last message, if any did
+
+    def put(self, mask: Mask) -> Mask:
+        """Add or replace a mask, as a step that can be undone."""
+
+    def relabel(self, mask_id: str, name: str | None = None, color: str | None = None) -> Mask:
+        """Another name or colour."""
+
+    def remove(self, mask_id: str) -> None:
+        """Delete a mask and its history."""
+
+    def undo(self, mask_id: str) -> Mask | None:
+        """Take the last step of a mask back."""
+
+    def redo(self, mask_id: str) -> Mask | None:
+        """Do it again."""
+
+    def next_color(self) -> str:
+        """A colour that no mask has."""
 
 
 class Reader(Protocol):

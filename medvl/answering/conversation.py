@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, MedVLError
+from ..masks import Mask
 from . import (
     choosing,
     contrast,
@@ -22,10 +23,27 @@ from . import (
     told_sums,
     views,
 )
-from .contract import Answer, Done, Finder, Intent, MaskRef, Piece, Reader, Request, Sentence, Step, Words
+from .contract import (
+    LISTED,
+    POINTED,
+    Answer,
+    Done,
+    Fact,
+    Finder,
+    Intent,
+    MaskList,
+    MaskRef,
+    Piece,
+    Reader,
+    Request,
+    Sentence,
+    Step,
+    Words,
+)
 from .facts import REGIONS
 from .findings import FINDINGS
 from .looking import look
+from .mask_edits import MaskEditor
 from .scene import Scene
 from .vocabulary import EVERYTHING, listed
 from .words import all_the
@@ -54,7 +72,7 @@ class Conversation:
         finder: Finder,
         parse: Parse | None = None,
         knowledge: Callable[[str], str] | None = None,
-        remove: Callable[[str], None] | None = None,
+        listed: MaskList | None = None,
         reader: Reader | None = None,
     ) -> None:
         """Begin a conversation.
@@ -63,7 +81,7 @@ class Conversation:
             finder: looks for structures in the CT.
             parse: ``(text, requests of earlier turns) -> requests``; ``intent.parse`` if not given.
             knowledge: ``topic -> text``; ``knowledge.text`` if not given.
-            remove: takes a mask out of the list by its id; without it the answer says where a person can.
+            listed: the list of masks, to change and remove them; without it the answer says where a person can.
             reader: reads the image for what measurements do not answer; None where a model has no such network.
         """
         self.finder = finder
@@ -71,7 +89,8 @@ class Conversation:
         self.report: Report | None = None
         self._parse = parse
         self._knowledge = knowledge
-        self._remove = remove
+        self._listed = listed
+        self._editor = MaskEditor(self.scene, finder, listed) if listed is not None else None
         self._reader = reader
         self._history: list[tuple[Request, ...]] = []
         self._shown: set[str] = set()
@@ -86,15 +105,19 @@ class Conversation:
         self._history.clear()
         self._shown.clear()
         self.report = None
+        if self._editor is not None:
+            self._editor.clear()
         if self._reader is not None:
             self._reader.clear()
 
     def rewind(self, turns: int) -> None:
-        """Forget what was said after the first ``turns`` turns; what was found stays known.
+        """Forget what was said after the first ``turns`` turns, and take its edits of masks back; what was found stays.
 
         A turn is remembered as its answer ends, so one whose pieces were not taken to the end leaves nothing to forget.
         """
         del self._history[turns:]
+        if self._editor is not None:
+            self._editor.rewind(turns)
 
     def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
         """Answer one message.
@@ -114,7 +137,10 @@ class Conversation:
             for request in self._possible(self._understand(text)):
                 requests.append(request)
                 try:
-                    answered, told = yield from self._answer(request, cancel, teller)
+                    if request.intent is Intent.EDIT:
+                        answered, told = yield from self._edit(request, requests[:-1], text, cancel, teller)
+                    else:
+                        answered, told = yield from self._answer(request, cancel, teller)
                 except Cancelled:
                     raise
                 except MedVLError as error:
@@ -127,6 +153,8 @@ class Conversation:
         except Cancelled:
             stopped = True
         self._history.append(tuple(requests))
+        if self._listed is not None:
+            self._listed.clicked = None  # "it" is a mask that was clicked since the message before
         pointed = any(sentence.source == "model" and sentence.mask_ids for sentence in teller.told)
         refused = bool(refusals) and all(refusals) and not pointed
         yield Done(Answer(tuple(requests), tuple(teller.told), refused), stopped)
@@ -152,6 +180,12 @@ class Conversation:
             from .intent import parse
 
             self._parse = parse
+        if self._editor is not None:
+            handled = self._editor.with_handles(text)
+            if handled != text:
+                requests = self._parse(handled, self._history)
+                if any(r.intent in (Intent.EDIT, Intent.REMOVE) for r in requests):
+                    return requests
         return self._parse(text, self._history) or (Request(Intent.UNKNOWN),)
 
     def _possible(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
@@ -205,8 +239,9 @@ class Conversation:
             which = choosing.chosen(self.scene, request, "")
             told += [which] if which and len(structures) == 1 else []
         told += [modifiers.styled(said, request) for said in self._tell(request, structures)]
-        if request.unknown:
-            told.append(sentences.unknown(request))
+        strange = tuple(word for word in request.unknown if not LISTED.fullmatch(word))
+        if strange:
+            told.append(sentences.unknown(replace(request, unknown=strange)))
         if request.topic in _BESIDES and request.intent in _DIRECT:
             told.append(Sentence(self._text(request.topic), "knowledge"))
         if request.intent in _DIRECT:
@@ -249,7 +284,7 @@ class Conversation:
         if intent is Intent.LIST:
             return told_scan.listed(scene, request.attribute, self.finder.known, request.topic)
         if intent is Intent.REMOVE:
-            return self._take_out(structures)
+            return self._take_out(request, structures)
         if not structures:
             return [] if request.unknown else [Sentence(self._text("antecedent"), "knowledge")]
         if intent is Intent.RELATION and request.unknown and len(structures) < 2:
@@ -271,20 +306,63 @@ class Conversation:
             return told_relations.related(scene, request, self._needs(request))
         return [Sentence(self._text(""), "knowledge")]
 
-    def _take_out(self, structures: tuple[str, ...]) -> list[Sentence]:
+    def _edit(
+        self, request: Request, earlier: list[Request], text: str, cancel: threading.Event | None, teller: _Teller
+    ) -> Iterator[Piece]:  # as ``_answer``
+        """Masks changed by words: what is named is looked for first."""
+        if self._editor is None:
+            return replace(request, intent=Intent.CHAT, topic="edit"), [Sentence(self._text("edit"), "knowledge")]
+        if request.attribute not in ("undo", "redo"):
+            yield from look(self.scene, self.finder, request.structures, cancel)
+        if request.choose and len(request.structures) > 1:
+            one = choosing.choose(self.scene, request)
+            request = replace(request, structures=(one,), choose="") if one else request
+        if request.attribute == "rename":
+            from .intent import SPELLER
+
+            handled = self._editor.with_handles(text)
+            request = replace(request, topic=self._editor.spelt(handled, request.topic, SPELLER.mend))
+        before = earlier or [r for turn in self._history[-1:] for r in turn]
+        after_edit = bool(before) and before[-1].intent is Intent.EDIT
+        edited = self._editor.apply(request, len(self._history), after_edit)
+        for mask in edited.masks:
+            if teller.is_new(MaskRef(mask)):
+                yield MaskRef(mask)
+        if edited.view is not None:
+            yield edited.view
+        return edited.request, edited.told
+
+    def _take_out(self, request: Request, structures: tuple[str, ...]) -> list[Sentence]:
         """Remove masks; without names, all that this conversation made."""
         wanted = [id for id in (structures or self.scene.present) if self.scene.mask(id) is not None]
-        if self._remove is None:
+        if self._listed is None:
             return [
                 sentences.say(None, "masks are removed in the list of masks, each by its own button", source="program")
             ]
+        handles = [self._editor.named(word) for word in request.unknown if LISTED.fullmatch(word)]
+        own = [mask for mask in handles if mask is not None]
+        if request.referring == POINTED and self._editor.last:  # "delete it" after a merge: what was merged
+            own = [self._listed.masks[id] for id in self._editor.last]
+        if own:
+            return [self._take_out_of_list(mask) for mask in own]
+        if request.unknown and not structures:
+            return []  # that it is not known is said next, and nothing else is taken
         if not wanted:
             what = f"of {all_the(structures)} " if structures else ""
             return [sentences.say(None, f"there is no mask {what}to remove", source="program")]
         for id in wanted:
-            self._remove(self.scene.mask(id).id)
+            self._listed.remove(self.scene.mask(id).id)
             self.scene.forget(id)
         return [sentences.say(None, f"I removed {all_the(wanted)}", source="program")]
+
+    def _take_out_of_list(self, mask: Mask) -> Sentence:
+        """Remove a mask that has only its own name."""
+        for id in self.scene.present:
+            if self.scene.mask(id).id == mask.id:
+                self.scene.forget(id)
+        self._listed.remove(mask.id)
+        said = Fact("said", mask.name, source="knowledge")
+        return sentences.say(None, f'I removed "{mask.name}"', said, source="program")
 
     def _write_report(self, cancel: threading.Event | None) -> Iterator[Step | MaskRef]:
         from ..report import Report, build_report

@@ -20,6 +20,7 @@ _CARRIED = {
     Intent.PRESENCE,
     Intent.FINDING,
     Intent.REMOVE,
+    Intent.EDIT,
     Intent.VIEW,
     Intent.KNOWLEDGE,
 }
@@ -57,7 +58,8 @@ class Context:
             if about:
                 same = [r for r in about if (r.intent, r.choose) == (about[-1].intent, about[-1].choose)]
                 ids = dict.fromkeys(id for r in same for id in r.structures)
-                return replace(about[-1], structures=tuple(ids))
+                said = about[-1].referring if about[-1].intent is not Intent.EDIT else ""
+                return replace(about[-1], structures=tuple(ids), referring=said)
         return None
 
     @property
@@ -155,7 +157,7 @@ class Context:
     def carry(self, structures: tuple[str, ...], unknown: tuple[str, ...], nearest: tuple[str, ...]) -> Request | None:
         """The last request again, about other structures: "and the spleen?"; None where there is none to repeat."""
         last = self.last
-        if last is None:
+        if last is None or (last.intent is Intent.EDIT and last.attribute in ("", "undo", "redo", "rename")):
             return None
         fresh = replace(
             last,
@@ -178,6 +180,8 @@ class Context:
         if last.intent is Intent.KNOWLEDGE:
             about = structures[0] if len(structures) == 1 else STRUCTURES[structures[0]].group if structures else ""
             return replace(fresh, topic=about)
+        if last.intent is Intent.EDIT:
+            return replace(fresh, referring="")
         if last.intent in (Intent.MEASURE, Intent.REMOVE, Intent.SEGMENT, Intent.PRESENCE):
             return replace(fresh, claim="")
         return fresh

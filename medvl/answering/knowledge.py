@@ -239,10 +239,14 @@ _CHAT: dict[str, str] = {
         "and as surfaces. "
         "From here I can segment by name, hide, colour, measure and report.",
     "edit":
-        "Masks are edited on the page: select one in the list, then Largest piece, Fill holes, Smooth, Union, "
-        "Subtract, "
-        "Undo or Redo, or type another name; clicks and boxes in the viewer correct its outline. What I am asked next "
-        "is measured on the mask as it is then.",
+        "I can smooth a mask, fill its holes, keep its largest piece or drop small islands, merge masks, subtract one "
+        "from another, rename, delete, undo and redo; for instance: smooth the liver, or merge the two kidneys. The "
+        "list of masks on the page has the same tools, and clicks and boxes in the viewer correct an outline. What I "
+        "am asked next is measured on the mask as it is then.",
+    "edit_none":
+        "There is no tool for that. I can smooth a mask, fill its holes, keep its largest piece, merge masks, subtract "
+        "one from another, rename and delete; clicks and boxes in the viewer make a mask larger or smaller where its "
+        "outline is wrong.",
     "restart":
         "The Clear button of the chat forgets what was said; masks stay. To take them away too, ask me to remove all "
         "masks, or delete them in the list.",

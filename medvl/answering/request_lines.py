@@ -106,6 +106,8 @@ def _request(line: str) -> Request:
         intent = Intent(word)
     except ValueError:
         raise LineError(f"no intent {word!r}") from None
+    if intent is Intent.EDIT:
+        raise LineError("masks are changed by the rules alone")
     values: dict[str, str] = {}
     while len(rest) >= 2 and rest[-2] in ("claim", "choose", "which"):
         key, value = rest[-2:]

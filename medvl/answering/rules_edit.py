@@ -1,4 +1,4 @@
-"""Rules for what the page does and the chat does not: masks cleaned up, combined, renamed; a place that is pointed at.
+"""Rules for what the page does and the chat does not: its planes and tools; a place that is pointed at.
 
 And for parts that are not told apart: the levels of the spine, the parts of the aorta. Each rule gives the requests of
 a clause, or None for another rule to be asked.
@@ -15,49 +15,6 @@ from .clauses import Clause
 from .contract import Intent, Request
 from .lexicon import word_set
 from .vocabulary import GROUPS, PART_HEADS, PARTS
-
-_LEAD = (
-    "((and|now|then|ok|okay|please|also|just|can|could|would|will|you|we|i|want|to|like|need|let|us|me|it|how (do|"
-    "can|to)|"
-    "is it possible to|hey|hi|,|try|kindly) )*"
-)
-_VERBS = (
-    "smooth(en|ing)?( out)?|fill( in| up)?|erod(e|ing)|dilate|grow|shrink|thicken|trim|crop|split( up)?|merg(e|ing)|"
-    "combin(e|ing)|unite|join|fuse|union|intersect|invert|duplicate|rename|relabel|renam(e|ing)|clean( it| them)?( "
-    "up)?|"
-    "tidy( up)?|threshold|despeckle|denoise|expand|enlarge|inflate|subtract|crop|sharpen|cut (off|away|out)|"
-    "keep (only )?the (largest|biggest)"
-)
-_EDIT = re.compile(rf"^{_LEAD}(?:{_VERBS})(?!\S)")
-_OF_MASKS = cues.cue(
-    "(remove|delete|get rid of|drop|erase|clear|fill|close)( (the|all|any|small|smaller|tiny|little|its|loose|isolated|"
-    "stray|of|extra|single))* (holes?|islands?|specks?|speckles|bits|pieces|fragments|blobs|gaps?|voxels|pixels|noise)|"
-    "(call|name) (it|that|this|them|the mask|this mask|that mask|that one|this one|the @|@|the #)( mask| one)?( as)? "
-    "(?!a doctor).+|(change|edit|set|give)( _){0,3} name( _)*|(largest|biggest|main) (piece|component|connected "
-    "component|part) only|only the (largest|biggest|main) (piece|component|connected component)|"
-    "(make|draw) (it|them|(the |its |their )?(@ |@ and @ )?(masks?|outlines?|edges?|borders?|contours?|surface)|(the "
-    ")?@) (a (bit|little) )?"
-    "(smooth(er)?|bigger|smaller|larger|thicker|thinner|tighter|rounder)"
-)
-_HOW_TO = cues.cue(
-    "(how|where) (do|can|could|should|to|would)( (i|we|you|one))?( _)? (remove|delete|erase|undo|clear|drop|discard|"
-    "get rid of|take away|cut)"
-)
-_NOT_OF_A_MASK = cues.cue("volumes?|hu|mean|density|image|file|scan|ct|window|report|viewer|page|app|case|picture")
-
-
-def edited(clause: Clause) -> list[Request] | None:
-    """A mask to be changed by an operation: "smooth it", "fill the holes", "rename it to tumour"."""
-    if clause.has(_HOW_TO):
-        return [Request(Intent.CHAT, topic="edit")]
-    if clause.which:
-        return None
-    if clause.has(_OF_MASKS) and clause.words[0] not in ("is", "are", "what", "why"):
-        return [Request(Intent.CHAT, topic="edit")]
-    if not _EDIT.match(clause.masked) or clause.has(_NOT_OF_A_MASK):
-        return None
-    return [Request(Intent.CHAT, topic="edit")]
-
 
 _PAGE = cues.cue(
     "(transparen*|opaque|opacity|translucent)|(reset|restore|flip|mirror|rotate|spin|pan|tilt|turn|maximi(z|s)e|"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from . import cues
 from .asking import WHICH_ONE, about, imperative, plain, referral_of
 from .clauses import Clause
-from .contract import Intent, Request
+from .contract import POINTED, Intent, Request
 from .mentions import Mention
 from .referring import describe
 from .vocabulary import EVERYTHING, GROUPS, STRUCTURES
@@ -31,9 +31,13 @@ def remove(clause: Clause) -> list[Request] | None:
         return None
     if any(clause.negated(m) for m in clause.known):
         return None
+    last = clause.context.last
+    if not clause.explicit and last is not None and last.intent is Intent.EDIT and last.attribute == "union":
+        return [Request(Intent.REMOVE, last.structures, referring=POINTED)]
     if clause.structures:
         return [about(clause, Intent.REMOVE)]
-    last = clause.context.last
+    if clause.unknown:
+        return [about(clause, Intent.REMOVE)]
     everything = clause.has(cues.EVERYTHING) or clause.says(_SCREEN)
     if clause.strange and not everything:
         return [Request(Intent.UNKNOWN, unknown=(clause.strange,))]

@@ -73,7 +73,9 @@ _THERE = cues.cue(
 )
 _LARGEST = cues.cue("largest|biggest|widest|thickest|broadest|best")
 _UNDO = cues.cue(
-    "(undo|revert)( (that|this|it|them|the last( (one|step|action|change))?))?|(take|put) (that|it|them) back|"
+    "(undo|revert)( (that|this|it|them|(the )?(last|previous)( (one|step|action|change|edit|thing|operation))?|"
+    "the (edit|change|smoothing|filling|"
+    "merg(e|ing)|union|subtraction|renaming)))?|(take|put) (that|it|them) back|"
     "go back( (one|a) step)?"
 )
 _AROUND = word_set(
@@ -225,12 +227,34 @@ def undo(clause: Clause) -> list[Request] | None:
     return [_inverse(done)] if done else [Request(Intent.CHAT, topic="undo")]
 
 
-_DOING = frozenset({Intent.VIEW, Intent.SEGMENT, Intent.REMOVE})
+_DOING = frozenset({Intent.VIEW, Intent.SEGMENT, Intent.REMOVE, Intent.EDIT})
+
+
+def _without_undone(done: list[Request]) -> list[Request]:
+    """Requests without edits of masks that changed nothing, and without those that were taken back."""
+    left: list[Request] = []
+    undone: list[Request] = []
+    for request in done:
+        if request.intent is not Intent.EDIT:
+            left.append(request)
+        elif request.attribute == "undo":
+            at = max((i for i, r in enumerate(left) if r.intent is Intent.EDIT), default=None)
+            undone += [left.pop(at)] if at is not None else []
+        elif request.attribute == "redo":
+            left += [undone.pop()] if undone else []
+        elif request.attribute:
+            left.append(request)
+    return left
 
 
 def _inverse(done: list[Request]) -> Request:
     """What undoes the last of some requests, oldest first."""
+    done = _without_undone(done)
+    if not done:
+        return Request(Intent.CHAT, topic="undo")
     *before, last = done
+    if last.intent is Intent.EDIT:
+        return Request(Intent.EDIT, last.structures, attribute="undo")
     made = tuple(dict.fromkeys(id for r in before if r.intent is Intent.SEGMENT for id in r.structures))
     if last.intent is Intent.SEGMENT and last.structures:
         return Request(Intent.REMOVE, last.structures)

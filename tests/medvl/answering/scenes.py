@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from medvl.answering.contract import Found
+from medvl.answering.conversation import Conversation
 from medvl.answering.label_finder import LabelFinder
 from medvl.answering.looking import look
 from medvl.answering.scene import Scene
+from medvl.case import Case
 from medvl.evaluation.cases import abdomen_sample, labelled_cases
 from medvl.geometry import SourceGeometry, to_canonical
+from medvl.model import MedVLSAM2
 from medvl.volume import CTVolume
 
 CASES = next(
@@ -69,3 +74,34 @@ def shared(id: str) -> LabelFinder:
         pytest.skip("needs ../shared/data, which is not part of the repository")
     case = next(labelled_cases(CASES, ids=[id]))
     return LabelFinder(case.ct, case.labels, case.names, case.complete)
+
+
+class ListedFinder:
+    """Another finder's structures as masks of a case, as ``TextSegmenter`` keeps them."""
+
+    def __init__(self, case: Case, labels: LabelFinder) -> None:
+        self.ct, self._case, self._labels = labels.ct, case, labels
+        self._found: dict[str, Found] = {}
+
+    @property
+    def known(self) -> frozenset[str]:
+        return self._labels.known
+
+    def find(self, structure, cancel=None, progress=None) -> Found:
+        found = self._found.get(structure)
+        if found is None:
+            found = self._labels.find(structure, cancel, progress)
+            found = replace(found, mask=self._case.put(replace(found.mask, id=""))) if found.mask else found
+        elif found.mask is not None:
+            found = replace(
+                found, mask=self._case.masks.get(found.mask.id) or self._case.put(replace(found.mask, id=""))
+            )
+        self._found[structure] = found
+        return found
+
+
+def talking_case(model: MedVLSAM2, labels: LabelFinder) -> Case:
+    """A real case (masks, history, conversation) whose named structures are those of labels."""
+    case = model.open(labels.ct)
+    case.conversation = Conversation(ListedFinder(case, labels), listed=case)
+    return case

@@ -10,7 +10,7 @@ from medvl.answering import guard
 from medvl.answering.contract import Done, Found, Intent, MaskRef, Request, Step, View, Words
 from medvl.answering.conversation import Conversation
 from medvl.errors import MedVLError
-from tests.medvl.answering.scenes import finder_of, sample
+from tests.medvl.answering.scenes import finder_of, sample, talking_case
 
 QUESTIONS = [
     "segment the liver and both kidneys",
@@ -84,19 +84,19 @@ def test_rewind_forgets_the_turns_after():
         "remove the foo",
     ],
 )
-def test_an_unknown_noun_is_not_what_was_spoken_of(text):
-    removed = []
-    conversation = Conversation(sample(), remove=removed.append)
+def test_an_unknown_noun_is_not_what_was_spoken_of(text, model):
+    case = talking_case(model, sample())
+    conversation = case.conversation
     run(conversation, "segment the liver")
     pieces, answer = run(conversation, text)
     assert all("liver" not in request.structures for request in answer.requests)
     assert not any(isinstance(piece, MaskRef | View) for piece in pieces)
-    assert removed == []
+    assert [mask.name for mask in case.masks.values()] == ["Liver"]
     assert answer.text
 
 
-def test_what_the_program_did_is_not_said_to_be_of_the_scan():
-    conversation = Conversation(sample(), remove=lambda mask_id: None)
+def test_what_the_program_did_is_not_said_to_be_of_the_scan(model):
+    conversation = talking_case(model, sample()).conversation
     run(conversation, "segment the spleen and the liver")
     for order in ("hide the spleen", "show the spleen again", "lung window", "make the liver red", "remove the liver"):
         _, answer = run(conversation, order)
@@ -222,13 +222,12 @@ def test_a_corrected_mask_is_measured_from_then_on():
     assert after < before
 
 
-def test_remove_takes_out_what_was_named():
-    gone = []
-    conversation = Conversation(sample(), remove=gone.append)
+def test_remove_takes_out_what_was_named(model):
+    case = talking_case(model, sample())
+    conversation = case.conversation
     run(conversation, "segment the liver and the spleen")
-    mask = conversation.scene.mask("liver")
     assert "removed the liver" in run(conversation, "remove the liver")[1].text
-    assert gone == [mask.id]
+    assert [mask.name for mask in case.masks.values()] == ["Spleen"]
     assert "no mask of the liver" in run(conversation, "delete the liver mask")[1].text
 
 

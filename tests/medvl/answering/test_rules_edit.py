@@ -19,24 +19,6 @@ def talk(*turns: str) -> tuple[Request, ...]:
     return parse(turns[-1], tuple(history(parse, turns[:-1])))
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["smooth it", "can you smooth the liver", "fill the holes", "please fill the holes in it", "merge both kidneys",
-     "rename it to tumour", "call it lesion 1", "keep only the largest piece", "remove the small islands",
-     "make the outline smoother", "how do I delete a mask", "clean up the mask", "erode it a bit"],
-)  # fmt: skip
-def test_edits_of_a_mask_are_done_on_the_page(words):
-    (request,) = talk("segment the liver", words)
-    assert (request.intent, request.topic) == (Intent.CHAT, "edit")
-
-
-@pytest.mark.parametrize(
-    "words", ["is the liver smooth?", "how big is the liver", "remove the liver", "hide the liver"]
-)
-def test_what_is_no_edit(words):
-    assert talk("segment the liver", words)[0].topic != "edit"
-
-
 def test_how_to_remove_removes_nothing():
     assert talk("segment everything", "how do i erase a bit")[0].intent is Intent.CHAT
 

@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_pairs():
 
 def test_every_intent_and_follow_ups_occur_in_varied_words():
     intents = Counter(r.intent for pair in SOME for r in pair.requests)
-    assert set(intents) == set(Intent)
+    assert set(intents) == set(Intent) - {Intent.EDIT}  # masks are changed by the rules alone
     assert sum(bool(pair.history) for pair in SOME) > 100
     assert len({folded(pair.text) for pair in SOME}) > 0.8 * len(SOME)
 
