@@ -10,6 +10,7 @@ from . import cues, cues_talk
 from .followup import Context
 from .lexicon import word_set
 from .mentions import Mention, find, lexicon
+from .referring import KINDS
 
 # a new clause begins at one of these words after a comma or "and"
 _STARTERS = word_set(
@@ -130,9 +131,11 @@ class Clause:
     def which(self) -> bool:
         """Whether it asks which or what."""
         for i, word in enumerate(self.words[:4]):
-            # "in which slices" asks, "the bone in which" tells
-            if cues.WHICH.fullmatch(word) and not (
-                i > 1 and self.words[i - 1] in ("in", "of", "with", "through", "by")
+            # "in which slices" asks, "the bone in which" tells, and so does "the vessel which carries"
+            if (
+                cues.WHICH.fullmatch(word)
+                and not (i > 1 and self.words[i - 1] in ("in", "of", "with", "through", "by"))
+                and not (word == "which" and i and self.words[i - 1] in KINDS)
             ):
                 return True
         return False

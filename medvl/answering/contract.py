@@ -88,6 +88,7 @@ class Request:
         whole: of COMPARE by ``share``, what the structures are a part of; else what their sum is compared with.
         unit: in which unit values are wanted: ``cm``, ``mm``, ``L``, ``cc``; "" for the usual one.
         decimals: how many places after the point are wanted; None for the usual number.
+        left: of the last request of a message, what else was asked in it and is not answered.
     """
 
     intent: Intent
@@ -105,6 +106,7 @@ class Request:
     whole: tuple[str, ...] = ()
     unit: str = ""
     decimals: int | None = None
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

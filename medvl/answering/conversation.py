@@ -147,6 +147,7 @@ class Conversation:
                     answered, told = request, [Sentence(str(error), "program")]
                 requests[-1] = answered
                 refusals.append(_refused(answered, told, self.scene))
+                told = [*told, sentences.left_out(request.left)] if request.left else told
                 yield from teller.tell(told, self.scene)
             if self._reader is not None:
                 yield from self._read(text, requests, teller, cancel)
@@ -276,7 +277,8 @@ class Conversation:
                 return []
             if intent is Intent.UNKNOWN and self._reader is not None:
                 return [Sentence(image_reading.FOLLOWS, "knowledge")]
-            return [Sentence(self._text(request.topic), "knowledge")]
+            told = [Sentence(self._text(request.topic), "knowledge")]
+            return told + (told_scan.published(structures) if request.topic == "reference_ranges" else [])
         if intent is Intent.SCAN:
             return told_scan.scan(scene, request.attribute)
         if intent is Intent.FINDING and request.finding in FINDINGS:

@@ -139,7 +139,22 @@ CHAT: dict[str, re.Pattern[str]] = {
         "what (is|are) (this|you) (for|app)|your (capabilities|abilities|functions)|"
         "instructions|what now|menu|commands?|options?|tutorial|manual|usage|how to use( (this|it|you))?|what else "
         "can you do|how (long|much time|fast)( _){0,5} takes?( _)*|how (do|can) you help( _)*"),
+    "start": cue(
+        "(what|where|which one)( _){0,2} (should|do|shall|can|could|must|would) (i|we|you|one) (look( at)?|"
+        "start( with)?|begin( with)?|check|examine|focus on|pay attention to)( _){0,3}|"
+        "where (to|do i|should i|do we) (start|begin|look)( first)?|what (should i do )?(first|next)|how (do|should) "
+        "(i|we) (start|begin)|what is (the )?(first|next) (thing|step)( _){0,5}"),
+    "not_seen": cue(
+        "(i |we )?(do|can|could) not (see|find|spot)( _){0,2} (masks?|outlines?|overlays?|contours?|"
+        "segmentations?|colou?rs?)"
+        "( _){0,3}|where (is|are|did)( _){0,2} (masks?|outlines?|overlays?|segmentations?)( go)?|(the "
+        ")?(masks?|outlines?|"
+        "overlays?|segmentations?) (is|are) (not (there|visible|shown|displayed)|invisible|missing|gone)|nothing (is )?"
+        "(shown|visible|displayed|happens|happened)|i see nothing"),
     "export": cue(
+        "(how|where)( (do|can|could|should|would|to|is|are))?( (i|we|one|you))? (export|save|download|get|"
+        "find)( _){0,3} "
+        "(masks?|segmentations?|files?|niftis?|csv|measurements?|results?|reports?|downloads?|export)( _){0,4}",
         "(how (do|can) i |can (you|i|we) |(could|would) you |i want to )?(please )?(export|save|download)( _)*"),
     "sources": cue(
         "(what|which|where)( _){0,3} (sources?|references?|publications?|papers?|thresholds?)( _){0,6}|(show|"
@@ -204,14 +219,20 @@ DOUBT = cue(
     "incorrect|not right|"
     "not correct|a mistake)|(is|are) (the |this |your )?@( _){0,2} (correct|accurate|reliable|wrong|"
     "trustworthy)( ?[?])?$|"
+    "how (accurate|reliable|precise|sure|certain|trustworthy|correct) (@|it|they|this|that|you) (is|are)|"
     "@ (_ )?(is|are|looks?|seems?) (_ )?(wrong|off|incorrect|inaccurate|bad|not right|not correct)( ?[?.!])?$|"
     "(that|this|it) is not (the |a |an |my |his |her )?@( [?.!])?$|(masks?|outlines?|contours?|segmentations?|"
     "measurements?|numbers?|values?|results?|answers?|borders?)( _){0,2} (is|are|looks?|seems?) (totally |completely "
     "|all |"
     "a bit |clearly |just |so )?(wrong|off|incorrect|inaccurate|bad|not right|not correct|rubbish|too (big|small|"
     "large))|"
-    "do you trust|(can|should) i trust|(safe|ok|okay|wise|sensible|fine) to (rely|trust|depend|"
+    "do you trust|(can|could|should|do) (i|you|we|one) (really )?trust|(safe|ok|okay|wise|sensible|fine) to "
+    "(rely|trust|depend|"
     "count)|you (missed|got)( _)* wrong"
+)
+DOUBT_OF_LOOKS = cue(
+    "(it|this|that|they|these|@) (looks?|seems?|appears?) (a bit |too |very |quite |rather |somewhat |much )*(big|"
+    "large|small|wrong|off|bad|strange|weird|odd|incorrect|inaccurate|not right|incomplete)( to me)?( [?.!])*$"
 )
 
 REPORTED = cue("(said|says|say|told|tells|thinks?|thought|heard|wrote|writes|mentioned|claims?|supposedly|apparently)")

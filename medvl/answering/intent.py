@@ -73,11 +73,28 @@ def parse(text: str, history: Sequence[Sequence[Request]] = ()) -> tuple[Request
         if again is not None:
             return (again,)
     found: list[Request] = []
+    left: list[str] = []  # what is asked and not understood
     for clause_words in split(wish.words):
-        for request in _understand(Clause.read(clause_words, context)):
+        clause = Clause.read(clause_words, context)
+        for request in _understand(clause):
             context.add(request)
             found.append(request)
-    return tuple(map(wish.on, _tidy(found))) or (Request(Intent.UNKNOWN),)
+            if request.intent is Intent.UNKNOWN and not request.unknown and _asks(clause):
+                left.append(" ".join(clause_words).rstrip(" ?.!,"))
+    if openings.to_file(message) and all(r.topic != "export" for r in found) and any(r.structures for r in found):
+        found.append(Request(Intent.CHAT, topic="export"))
+    kept = [*map(wish.on, _tidy(found))]
+    if left and kept and all(r.intent is not Intent.UNKNOWN for r in kept):
+        kept[-1] = replace(kept[-1], left=tuple(left))
+    return tuple(kept) or (Request(Intent.UNKNOWN),)
+
+
+def _asks(clause: Clause) -> bool:
+    """Whether a clause wants an answer; "I am a student" and "I am curious" want none."""
+    asks = clause.which or clause.yes_no or clause.ordered or "?" in clause.words
+    return len(clause.words) > 2 and (
+        asks or clause.words[0] in ("how", "where", "why", "when", "tell", "show", "give")
+    )
 
 
 _RULES: tuple[Rule, ...] = (
@@ -149,12 +166,20 @@ def _understand(clause: Clause) -> list[Request]:
     return [Request(Intent.UNKNOWN)]
 
 
+_TOLD_BESIDES = frozenset({"export", "accuracy", "edit", "edit_none", "limits", "sources", "units", "page"})
+"""Of small talk what is an answer of its own, also beside a measurement."""
+
+
 def _tidy(requests: list[Request]) -> tuple[Request, ...]:
     """Drops repeats, greetings before a question, and "not the heart" beside what is wanted instead."""
     kept = list(dict.fromkeys(requests))
     for drop in (
         lambda r: r.intent is Intent.CHAT and r.topic in ("greeting", "thanks", "goodbye", "acknowledge"),
-        lambda r: r.intent is Intent.CHAT and any(other.intent is not Intent.CHAT for other in requests),
+        lambda r: (
+            r.intent is Intent.CHAT
+            and r.topic not in _TOLD_BESIDES
+            and any(other.intent is not Intent.CHAT for other in requests)
+        ),
         lambda r: r.intent is Intent.UNKNOWN,
         lambda r: r.intent is Intent.REFUSE and r.topic in ("negated", "off_topic"),
     ):

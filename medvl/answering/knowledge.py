@@ -84,6 +84,20 @@ _TOPICS: dict[str, str] = {
         "The Hounsfield unit (HU) is the scale of CT. It tells how strongly tissue weakens X-rays, with water at "
         "zero and air at minus one thousand by definition. Fat lies a little below water, soft tissue a little "
         "above, and dense bone, calcium and metal far above, which is why they look white.",
+    "brightness":
+        "What a voxel shows is its HU within the window that is chosen: air and lung are black, fat is dark, water and "
+        "soft tissue are grey, and contrast medium, calcium, bone and metal are white. I cannot see which "
+        "spot is meant: "
+        "its HU stands under the cursor in the viewer, and a click there makes a mask that I can measure.",
+    "typical_hu":
+        "Air has minus one thousand HU and water zero, by definition. Fat lies about one hundred below zero, fluid "
+        "near zero, soft tissue, muscle and blood without contrast at a few tens above it, and calcium, "
+        "bone and metal at "
+        "several hundred and more. These are not measured on this scan: fat, air and fluid have no mask of their own "
+        "here; click a spot in the viewer to measure it.",
+    "contents":
+        "What a structure holds is not told apart. Its HU are a hint: air is far below zero, fluid near zero, soft "
+        "tissue a few tens above it, contrast medium and calcium well above.",
     "ct":
         "CT stands for computed tomography. An X-ray tube turns around the body, detectors measure how much "
         "passes through from every side, and a computer works out how strongly each small volume weakens the "
@@ -194,6 +208,15 @@ _CHAT: dict[str, str] = {
     "export":
         "Masks, measurements and the report are saved from the page, masks as NIfTI or DICOM-SEG in the geometry "
         "of the file that came in. On the command line: python -m medvl segment and python -m medvl report.",
+    "start":
+        "What matters most is for you to say; I do not rank findings. To begin: \"describe this scan\" measures the "
+        "organs and checks the published signs, \"what organs can you see\" lists what is there, and every sentence "
+        "leads to its mask.",
+    "not_seen":
+        "Every mask stands in the list of masks, where its eye shows or hides it and a click on its row "
+        "takes the viewer "
+        "there. From here: \"show the masks again\", or \"go to the liver\". Where there is none yet, ask for one, for "
+        "instance: segment the liver.",
     "goodbye": "Goodbye.",
     "acknowledge": "All right. What would you like to look at next?",
     "identity":
@@ -268,9 +291,9 @@ _CHAT: dict[str, str] = {
 _REFUSE: dict[str, str] = {
     "negated": "All right, I leave that out.",
     "diagnosis":
-        "I cannot diagnose or rule out a disease, and I do not look for tumours, fractures, free fluid or air, or "
-        "other lesions. I can measure structures and a few published signs, each with its source, for instance: is the "
-        "liver fatty, is the aorta dilated, or describe this scan. What they mean is for a radiologist to say.",
+        "I do not diagnose or rule out disease, nor look for tumours, fractures, free fluid or other lesions; that is "
+        "for a radiologist. I can measure organs and published signs: ask, for instance, is the liver fatty, or "
+        "describe this scan.",
     "treatment": "I cannot advise on treatment. Please ask the doctor who knows the whole case.",
     "prognosis": "I cannot say how an illness will go on. Please ask the doctor who knows the whole case.",
     "medication": "I cannot advise on drugs or doses. Please ask a doctor or a pharmacist.",

@@ -1,5 +1,6 @@
-"""The beginning of a message that asks nothing by itself: "quick question:", "are you sure that", "
-""I wonder whether".
+"""What of a message is no request of its own: a file that is wanted besides, and beginnings that ask nothing.
+
+Such as "quick question:", "are you sure that", "I wonder whether".
 """
 
 from __future__ import annotations
@@ -38,3 +39,17 @@ def plain(message: list[str]) -> list[str]:
     if match:
         text = f"{match['verb']} {match['subject'].strip()}{text[match.end() :]}"
     return text.split() or message
+
+
+_FILE = re.compile(r"\b(csv|excel|xlsx|spreadsheet|nifti|nii|dicom seg|stl|pdf|html|json)\b( (file|table|format))?\b")
+_WANTED = re.compile(r"\b(as|in|to|into|give|make|create|write|save|export|download|get|want|need|send)\b")
+
+
+def to_file(message: list[str]) -> bool:
+    """Whether a message wants something in a file: "give me a csv with all volumes".
+
+    Args:
+        message: words, mended.
+    """
+    text = " ".join(message)
+    return bool(_FILE.search(text) and _WANTED.search(text))

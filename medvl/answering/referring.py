@@ -71,6 +71,7 @@ TRAITS: dict[str, Traits] = {
     "aorta": Traits(
         "vessel artery tube pipe",
         "arter larg|main|bigg|big|great; oxygen blood carr|distribut|deliver; arter; blood out|away heart; "
+        "blood from_heart; carr|bring|tak|lead blood from_heart; from_ventricle; "
         "vessel main|larg|bigg body|heart leav; vessel along|beside spine|back|column",
         3,
     ),
@@ -95,7 +96,9 @@ TRAITS: dict[str, Traits] = {
     "vertebral_column": Traits("bone column", "column; protect cord; upright; support trunk|back|body; bony", 6),
     "other_bone": Traits("", ""),
     "inferior_vena_cava": Traits(
-        "vessel vein tube pipe", "vein; blood return|back|bring|drain heart|leg; low deoxygenat", 3
+        "vessel vein tube pipe",
+        "vein; blood return|back|bring|drain heart|leg; low deoxygenat; blood to_heart; carr|tak|lead blood to_heart",
+        3,
     ),
     "duodenum": Traits("organ tube", "first|begin|start|upper bowel|intestin|gut; after stomach", 2),
     "brainstem": Traits("organ nerve", "connect brain cord; brain cord; brain low", 1),
@@ -133,7 +136,7 @@ PLACE: dict[str, tuple[float, float, float]] = {
     "mandible": (0, 5, 20),
 }
 
-_KINDS: dict[str, str] = {
+KINDS: dict[str, str] = {
     "organ": "organ", "organs": "organ", "gland": "gland", "glands": "gland", "vessel": "vessel", "vessels": "vessel",
     "artery": "artery", "arteries": "artery", "vein": "vein", "veins": "vein", "tube": "tube", "tubes": "tube",
     "pipe": "pipe", "bone": "bone", "bones": "bone", "airway": "airway", "airways": "airway", "sac": "sac",
@@ -297,8 +300,8 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
         for i in range(m.start, m.end)
         if (m.kind == "known" and not _described_noun(words, m)) or m.end - m.start > 1
     }
-    heads = [i for i, w in enumerate(words) if w in _KINDS and i not in named]
-    heads = [i for i in heads if _KINDS[words[i]]] or heads
+    heads = [i for i, w in enumerate(words) if w in KINDS and i not in named]
+    heads = [i for i in heads if KINDS[words[i]]] or heads
     if not heads and not targetless:
         return None
     start = heads[0] if heads else 0
@@ -316,7 +319,7 @@ def _kind_described(words: list[str], mentions: list[Mention], targetless: bool)
     generic = any(m.kind == "unknown" and m.start <= start < m.end for m in mentions)
     if generic and not [w for w in span if w.isalpha() and w not in ("the", "all", "please") and w != words[start]]:
         return None  # "the arteries": a kind of thing and nothing said of it
-    kind = _KINDS[words[start]] if heads else ""
+    kind = KINDS[words[start]] if heads else ""
     fits: dict[str, float] = {}
     for id, traits in TRAITS.items():
         if kind and kind not in traits.kinds.split():
@@ -376,10 +379,21 @@ def _leads(words: list[str], mention: Mention) -> bool:
 def _told(id: str, words: list[str]) -> int:
     """How much of what is said is known of a structure: entries that match, longer ones count more."""
     score = 0
+    words = [*words, *_directions(words)]
     for stems in TRAITS[id].entries:
         if all(any(w.startswith(stem) for w in words for stem in alternatives.split("|")) for alternatives in stems):
             score += len(stems)
     return score
+
+
+def _directions(words: list[str]) -> list[str]:
+    """From where and to where, each as one word: "from the heart" is ``from_heart``."""
+    found = []
+    for i, word in enumerate(words):
+        noun = next((w for w in words[i + 1 : i + 4] if w not in ("the", "a", "your", "our", "my", "of", "left")), "")
+        if word in ("from", "to") and noun:
+            found.append(f"{word}_{noun}")
+    return found
 
 
 def _placed(id: str, words: list[str], begin: int, end: int, anchors: list[Mention]) -> float | None:

@@ -97,12 +97,17 @@ _LEVEL = cues.cue(
 )
 
 
+_COVERED = cues.cue("includ*|cover*|visible|in (this|the) (scan|ct|image|volume)|seen|shown")
+
+
 def level(clause: Clause) -> list[Request] | None:
     """At which vertebra something lies: single vertebrae are not told apart, the slices are known."""
     if not clause.says(_LEVEL) or clause.ordered:
         return None
     ids = tuple(id for id in clause.structures if id != "vertebral_column")
     told = [Request(Intent.KNOWLEDGE, topic="vertebral_level")]
+    if not ids and clause.says(_COVERED):
+        return [*told, Request(Intent.SCAN, attribute="coverage")]
     return told + ([Request(Intent.MEASURE, ids, attribute="slices")] if ids else [])
 
 

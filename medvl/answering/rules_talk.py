@@ -38,14 +38,28 @@ def small_talk(clause: Clause) -> list[Request] | None:
     return None
 
 
+_TYPICAL = cues.cue("fat|water|air|blood|fluid|metal|calcium|soft tissue")
+_WHY_BRIGHT = cues.cue(
+    "(why|how come) .*(white|bright|dark|black|gr(a|e)y)|what (is|are|does)( (the|this|that|these|those|all|very|so))* "
+    "(white|bright|dark|black|gr(a|e)y)(er)? (stuff|things?|spots?|areas?|parts?|regions?|dots?|material|patch(es)?|"
+    "color|ones?)? ?(in|inside|within|mean)"
+)
+_CONTENTS = cues.cue(
+    "what (is|are|lies)( there)? (inside|in|within)( of)? (the |this |my |his |her )?@( [?.!])*$|what does (the )?@ "
+    "(contain|hold)|the (contents?|filling) of (the )?@"
+)
+_SPOT = cues.cue("there|here|this|that|it|spots?|areas?|regions?|part|dots?|thing|stuff")
+
+
 def knowledge(clause: Clause) -> list[Request] | None:
     """General questions: what a word means, what an organ does, what is normal, how it is measured."""
     word = glossary.meant(clause.text)
     if word:
         return [Request(Intent.KNOWLEDGE, topic=word)]
-    if clause.has(cues_talk.DOUBT):
+    looks = not clause.explicit and not clause.yes_no and clause.has(cues_talk.DOUBT_OF_LOOKS)
+    if looks or clause.has(cues_talk.DOUBT):
         return [Request(Intent.CHAT, topic="accuracy")]
-    if clause.has(cues_talk.TO_FILE) and not clause.ordered:
+    if clause.has(cues_talk.TO_FILE) and (not clause.ordered or clause.words[0] in ("how", "where")):
         return [Request(Intent.CHAT, topic="export")]
     if clause.has(cues_talk.HOW_TO_MEND):
         return [Request(Intent.CHAT, topic="page")]
@@ -61,6 +75,18 @@ def knowledge(clause: Clause) -> list[Request] | None:
     if clause.has(cues_talk.HOW_YOU_KNOW):
         counted = clause.has(cues.cue("calculate|compute|measure|determine|derive|volume|size|hu"))
         return [Request(Intent.KNOWLEDGE, topic="measurement" if counted else "system")]
+    if clause.explicit and clause.has(_CONTENTS) and not clause.yes_no:
+        return [
+            Request(Intent.KNOWLEDGE, topic="contents"),
+            Request(Intent.MEASURE, clause.structures, attribute="mean_hu"),
+        ]
+    if not clause.known and clause.says(_TYPICAL) and clause.has(cues.BRIGHT) and not clause.yes_no:
+        return [Request(Intent.KNOWLEDGE, topic="typical_hu")]
+    pointing = not clause.explicit and clause.says(_SPOT)
+    if clause.says(_WHY_BRIGHT) and (pointing or clause.explicit) and (clause.words[0] != "why" or pointing):
+        told = [Request(Intent.KNOWLEDGE, topic="brightness")]
+        ids = clause.structures if clause.explicit else ()
+        return told + ([Request(Intent.MEASURE, ids, attribute="mean_hu")] if ids else [])
     if clause.words[0] == "why" and (clause.has(cues.BRIGHT) or clause.has(cues.cue("gr(a|e)y"))):
         fed = any(STRUCTURES[id].kind == "vessel" or id in GROUPS["kidneys"] for id in clause.structures)
         return [Request(Intent.KNOWLEDGE, topic="contrast" if fed else "hounsfield_unit")]
@@ -142,6 +168,7 @@ def report(clause: Clause) -> list[Request] | None:
 
 
 _SOUND = cues.cue("@ (still |look(s|ing)? |seem(s|ing)? |appear(s|ing)? |all |perfectly )*(normal|healthy)( ?[?])?")
+_PROBLEM = cues.cue("(problems?|issues?|troubles?|wrong) (with|in|of|at) (the |my |his |her )?@")
 _ODD = cues.cue("odd|strange|weird|unusual|funny|peculiar|damage[ds]?|special|noteworthy|notable")
 
 
@@ -156,7 +183,11 @@ def disease(clause: Clause) -> list[Request] | None:
     if ordered or (lesion and (imperative(clause) or measured or clause.masked.strip(" .") == "#")):
         return None
     refused = Request(Intent.REFUSE, clause.structures, topic="diagnosis")
-    if (clause.has(cues.HEALTH) or clause.has(_SOUND)) and clause.structures and clause.explicit:
+    if (
+        (clause.has(cues.HEALTH) or clause.has(_SOUND) or clause.has(_PROBLEM))
+        and clause.structures
+        and clause.explicit
+    ):
         rules = [(id, SIZE_RULES[id]) for id in clause.structures if id in SIZE_RULES]
         return [*(Request(Intent.FINDING, (id,), finding=rule) for id, rule in rules), refused]
     return [refused]

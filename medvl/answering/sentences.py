@@ -84,6 +84,18 @@ def unknown(request: Request) -> Sentence:
     return say(None, text, *said, source="knowledge")
 
 
+def left_out(parts: Sequence[str]) -> Sentence:
+    """What of a message is not answered, in its own words."""
+    said = tuple(Fact("said", words, source="program") for words in parts)
+    what = listing([f'"{words}"' for words in parts])
+    return say(
+        None,
+        f"not answered, because I did not understand it: {what}. Please ask it in other words",
+        *said,
+        source="program",
+    )
+
+
 def missing(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     """What to say of those that have no mask."""
     of = {status: [] for status in ("absent", "unknown")}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from . import contrast, facts
 from .contract import Fact, Sentence
 from .findings import FINDINGS, Finding, Outcome
 from .numbers import shown
+from .rules_reply import SIZE_RULES
 from .scene import Scene
 from .sentences import say
 from .vocabulary import EVERYTHING, KINDS, STRUCTURES
@@ -140,6 +141,23 @@ def finding(scene: Scene, id: str) -> list[Sentence]:
     if rule.reference:
         lead = "" if rule.reference.startswith("rule of") else "source: "
         told.append(say(None, f"{lead}{rule.reference}", *_with(outcome.facts, rule.reference), source="knowledge"))
+    return told
+
+
+def published(structures: Sequence[str]) -> list[Sentence]:
+    """What is published on the normal size of structures, without a measurement."""
+    told = []
+    for id in structures:
+        reference = FINDINGS[SIZE_RULES[id]].reference if id in SIZE_RULES else ""
+        if reference:
+            told.append(
+                say(
+                    None,
+                    f"published for {the(id)}: {reference}",
+                    Fact("rule", None, reference=reference),
+                    source="knowledge",
+                )
+            )
     return told
 
 
