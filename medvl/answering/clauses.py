@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from . import cues, cues_talk
+from .colours import COLOURS
 from .followup import Context
 from .lexicon import word_set
 from .mentions import Mention, find, lexicon
@@ -18,7 +19,7 @@ _STARTERS = word_set(
     segment outline delineate contour highlight mark draw show tell give how what is are does do where which any
     measure compare describe report list remove delete can could please write find has have why
     hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute whether
-    if smooth fill merge combine subtract rename keep
+    if smooth fill merge combine subtract rename keep say provide check
     """
 )
 
@@ -215,18 +216,31 @@ def _measured_apart(words: list[str]) -> list[list[str]]:
         else:
             parts[-1].append(i)
     parts = [part for part in parts if part]
+    rest = parts.pop() if parts and _ALONE.fullmatch(" ".join(words[i] for i in parts[-1])) else []
     if len(parts) < 2:
         return [words]
     named = [{m.concept + m.side for m in mentions if m.start in part} for part in parts]
     asked = [_attributes([words[i] for i in part if i not in inside]) for part in parts]
-    if not all(n and a for n, a in zip(named, asked, strict=True)) or len(set(map(frozenset, asked))) < 2:
+    signs = [_signs([words[i] for i in part]) for part in parts]
+    named, asked = ([a | b for a, b in zip(own, signs, strict=True)] for own in (named, asked))
+    if all(signs) or not all(n and a for n, a in zip(named, asked, strict=True)) or len(set(map(frozenset, asked))) < 2:
         return [words]
-    return [[words[i] for i in part] for part in parts]
+    return [[words[i] for i in part] for part in (*parts, *([rest] if rest else []))]
+
+
+_ALONE = re.compile(r"(and )?(nothing else|no others?)( please)?( [.!])?")
 
 
 def _attributes(words: list[str]) -> set[str]:
     text = " ".join(words)
-    return {name for name, pattern in cues.ATTRIBUTES.items() if pattern.search(text)}
+    colours = {word for word in words if word in COLOURS}
+    return {name for name, pattern in cues.ATTRIBUTES.items() if pattern.search(text)} | colours
+
+
+def _signs(words: list[str]) -> set[str]:
+    """Published signs that a part names: "emphysema index"."""
+    text = " ".join(words)
+    return {name for name, pattern in cues.FINDING_NAMES.items() if pattern.search(text)}
 
 
 def _without_tag(words: list[str]) -> list[str]:
@@ -239,7 +253,7 @@ def _is_start(following: list[str]) -> bool:
     """Whether a starter opens a request: "is" is followed by a noun phrase, and "do not" opens none."""
     word, after = following[0], following[1:2]
     if word == "if":
-        return after in (["the"], ["my"], ["his"], ["her"], ["there"])
+        return after in (["the"], ["my"], ["his"], ["her"], ["there"], ["one"], ["it"], ["they"], ["any"], ["either"])
     if word in ("is", "are", "has", "have", "does", "do", "can", "could"):
         return bool(after) and after[0] not in (".", "?", "not", "of", "n")
-    return bool(after) or word in ("report",)
+    return bool(after) or word in ("report", "export", "save")

@@ -98,7 +98,8 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
     ),
     "extent": cue(
         "how (long|tall|high|deep)|spans?|how many (cm|mm|centimeters|millimeters)|length|height|dimensions?|extent|"
-        "extents|craniocaudal*|from top to bottom|measurements|bounding box"
+        "extents|craniocaudal*|(in )?(all |the )*(three|3) (directions|dimensions|axes|planes)|from top to "
+        "bottom|measurements|bounding box"
     ),
     "volume": cue(
         "volumes?|ml|cc|ccm|cm3|milliliters?|liters?|capacity|voluminous|how full|full|weigh*|heavy|space|occup*|"
@@ -144,7 +145,7 @@ RELATIONS: dict[str, re.Pattern[str]] = {
         "distances?|how (far|close|distant|near)|close to|near|far from|(room|space)( _){0,2} between|how "
         "much (room|space) (is |there )*between|nearer|closer|farther|further away|gap|apart(?! from)|mm "
         "from|"
-        "millimeters from|separat(ion|ed|es|e)|spacing between|how many mm"
+        "millimeters from|separat(ion|ed|es)|(how|what|which|do|does)( _){0,4} separate|spacing between|how many mm"
     ),
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
     "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
@@ -232,7 +233,7 @@ SCAN: dict[str, re.Pattern[str]] = {
     ),
     "contrast": cue(
         "contrast|enhanced|unenhanced|enhancement|native|iodine|phase|arterial|venous|nephrographic|plain|"
-        "cect|ncct|injected"
+        "cect|ncct|inject*|(gave|given|got|get|receive*|use*|with) (any |some |a )?(dye|agent)"
     ),
     "coverage": cue(
         "(scan|image|volume|ct) (starts?|begins?|ends?|stops?)( and (starts?|begins?|ends?|stops?))?|"

@@ -28,6 +28,7 @@ UNKNOWN_FUNCTION = cue(
     "(the |a )?#"
 )
 HOW_YOU_KNOW = cue(
+    "explain( me| to me| us)?( _){0,2} (what|how) (have )?you (did|done|do)|"
     "how (do|did|does|can|could) (you|it|this) (know|find|tell|see|recognize|calculate|compute|measure|determine|"
     "derive)|how (you|it|this) (segment*|find|found|measure*|calculate*|compute*|know|knew|made|make|did|do)( (this|"
     "that|it|"

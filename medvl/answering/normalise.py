@@ -42,6 +42,13 @@ _CONTRACTIONS = [
     (r"\bw/\b", "with"),
     (r"\bi\.\s?e\.|\be\.\s?g\.", ","),
     (r"\bvs\b\.?", "versus"),
+    # "is one of them too big", "and if any of these is enlarged"
+    (
+        r"\b(?:(?:is|are) (?:any|one|either) of (?:them|these|those|the two)|(?:(?:tell me|say|check|see) )?if "
+        r"(?:any|one|either) of (?:them|these|those|the two) (?:is|are))"
+        r"(?= (?:too|enlarged|dilated|abnormal|normal)\b)",
+        "are they",
+    ),
     # "which is more big", as who learns the language says it
     (r"\bmore (big|large|small|long|wide|thick|heavy|dense)\b", lambda m: _COMPARATIVE[m[1]] + "er"),
     (r"\bmost (big|large|small|long|wide|thick|heavy|dense)\b", lambda m: _COMPARATIVE[m[1]] + "est"),
@@ -140,12 +147,20 @@ def fold(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
+def _listed_apart(text: str) -> str:
+    """The items of a list, each as a sentence of its own: a line each, or "1) ... 2) ..."."""
+    text = re.sub(r"\s*\n\s*(?:[-*\u2022] )?", " . ", text.strip())
+    if re.search(r"(?<!\S)\(?1[).] .*(?<!\S)\(?2[).] ", text):
+        text = re.sub(r"(?<!\S)\(?\d[).](?= )", " . ", text)
+    return text
+
+
 def words(text: str) -> list[str]:
     """Words and punctuation marks of a text, contractions and shorthand written out; spelling is left as it is.
 
     A text of any length is cut at 2,000 characters: nobody asks that much, and work grows with it.
     """
-    text = fold(text[:2000])
+    text = _listed_apart(fold(text[:2000]))
     for pattern, replacement in _CONTRACTIONS:
         text = re.sub(pattern, replacement, text)
     text = re.sub(r"(?<=\w)'s?\b|(?<=s)'", "", text)

@@ -25,6 +25,13 @@ _INDIRECT = re.compile(
 )
 
 
+# "liver segment and smooth it": the order of a language with the verb behind; a number would make it a noun
+_VERB_LAST = re.compile(
+    r"^((?:the |both |left |right )*)(?!the|both|left|right|which|what|to|please)(\S+) segment"
+    r"(?= (?:and|then|please|,)|$)"
+)
+
+
 def plain(message: list[str]) -> list[str]:
     """A message without such a beginning; what it asks indirectly is asked directly.
 
@@ -35,6 +42,7 @@ def plain(message: list[str]) -> list[str]:
         Words: ``is the lung on the right``.
     """
     text = _CHATTER.sub("", " ".join(message)).strip()
+    text = _VERB_LAST.sub(r"segment \1\2", text)
     match = _INDIRECT.match(text)
     if match:
         text = f"{match['verb']} {match['subject'].strip()}{text[match.end() :]}"

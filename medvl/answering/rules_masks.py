@@ -68,6 +68,7 @@ _RENAME = re.compile(
     rf"^{_LEAD}(change|set|edit|put|correct) (?P<what2>.*?)names?(?P<what3>.*?) ({_TO} )(?P<name2>.+)$|"
     rf"^{_LEAD}(call|name|label) (?P<what4>(it|this|that|them)( mask| one)?|(the|this|that) mask|(the )?\S+( \S+)? "
     rf"mask|(the )?[^ ]+( [^ ]+)?(?= as )) (as )?(?!a doctor|what|how)(?P<name4>.+)$|"
+    rf"^{_LEAD}(re ?name|re ?label) (?P<what6>it|this|that) (?P<name6>.+)$|"
     rf"^{_LEAD}give (?P<what5>.*?) (the |a |an )?(new )?name( of)? (?P<name5>.+)$"
 )
 _TOOLLESS = re.compile(
@@ -210,8 +211,8 @@ def _renamed(clause: Clause) -> Request | None:
     match = _RENAME.match(clause.text.rstrip(" .!?"))
     if match is None or clause.says(cues.cue("report|file|scan|ct|window|page|app|patient|folder")):
         return None
-    name = next(match[g] for g in ("name", "name2", "name4", "name5") if match[g])
-    what = " ".join(filter(None, (match[g] for g in ("what", "what2", "what3", "what4", "what5"))))
+    name = next(match[g] for g in ("name", "name2", "name4", "name5", "name6") if match[g])
+    what = " ".join(filter(None, (match[g] for g in ("what", "what2", "what3", "what4", "what5", "what6"))))
     at = len(clause.text[: match.end() - len(name)].split())
     kept = replace(clause, mentions=[m for m in clause.mentions if m.end <= at], words=clause.words[:at])
     explicit = any(m.kind == "known" and clause.words[m.start] not in ("it", "this", "that") for m in kept.mentions)

@@ -46,7 +46,8 @@ def _finding_of(clause: Clause, ids: set[str]) -> list[str]:
         found = (["gallstones"] if "gallbladder" in ids else []) + (["renal_stones"] if kidneys else [])
         return found or ([] if ids else ["gallstones", "renal_stones"])
     if clause.says(cues.CALCIUM) and (ids == {"aorta"} or not ids):
-        return ["aortic_calcification"]
+        wide = ids == {"aorta"} and clause.yes_no and clause.has(cues.DILATED)
+        return ["aortic_calcification", "aortic_aneurysm"] if wide else ["aortic_calcification"]
     if clause.says(cues.FAT) and "liver" in ids:
         return ["steatosis"]
     last = clause.context.last
@@ -236,7 +237,7 @@ def measure(clause: Clause) -> list[Request] | None:
                 Request(
                     Intent.MEASURE, ids, attribute=_tube(n, ids, clause), choose=last.choose, referring=last.referring
                 )
-                for n in _reduce(names)
+                for n in _reduce(names, clause)
             ]
         return None
     if not names:
@@ -248,7 +249,10 @@ def measure(clause: Clause) -> list[Request] | None:
     if strong_verb and clause.words[0] not in ("how", "what", "which", "where") and not clause.yes_no:
         # "liver: segment, volume, HU"
         mask = replace(request, intent=Intent.SEGMENT)
-        return [mask, *(replace(request, attribute=_tube(n, request.structures, clause)) for n in _reduce(names))]
+        return [
+            mask,
+            *(replace(request, attribute=_tube(n, request.structures, clause)) for n in _reduce(names, clause)),
+        ]
     if clause.has(cues.SUM) and names == ["volume"]:
         return [replace(request, attribute="volume", which="total")]
     sides = {m.side for m in clause.mentions if m.kind == "side"}
@@ -260,11 +264,11 @@ def measure(clause: Clause) -> list[Request] | None:
     topic = "weight" if clause.has(_WEIGHT) and request.structures else ""
     return [
         replace(request, attribute=_tube(n, request.structures, clause), claim=claim, topic=topic)
-        for n in _reduce(names)
+        for n in _reduce(names, clause)
     ]
 
 
-def _reduce(names: list[str]) -> list[str]:
+def _reduce(names: list[str], clause: Clause) -> list[str]:
     """Attributes really asked for: "how many" beside slices counts slices, "where" beside a slice means the slice."""
     if "largest_slice" in names:
         return ["largest_slice"]
@@ -277,7 +281,8 @@ def _reduce(names: list[str]) -> list[str]:
     if "mean_hu" in names and "volume" not in names:
         names = [n for n in names if n not in ("position",)]
     if "diameter" in names or "extent" in names:
-        names = [n for n in names if n not in ("volume", "position")] if len(names) > 1 else names
+        said = {"volume"} if clause.has(cues.cue("volumes?")) else set()  # "how big" beside a diameter is that diameter
+        names = [n for n in names if n in said or n not in ("volume", "position")] if len(names) > 1 else names
     return list(dict.fromkeys(names))
 
 

@@ -93,7 +93,10 @@ def segment(clause: Clause) -> list[Request] | None:
             and (not organs_only or STRUCTURES[id].kind == "organ")
         )  # fmt: skip
         gone = {id for m in denied for id in m.ids}
-        return [Request(Intent.SEGMENT, tuple(id for id in ids if id not in gone), referring=region.group())]
+        ids = tuple(id for id in ids if id not in gone)
+        if clause.has(cues.STANDALONE_VOLUME) and not clause.ordered:
+            return [Request(Intent.MEASURE, ids, attribute="volume", which="total" if clause.has(cues.SUM) else "")]
+        return [Request(Intent.SEGMENT, ids, referring=region.group())]
     if denied or clause.has(_NO_LONGER):
         denied = denied or clause.known
         kept = replace(clause, mentions=[m for m in clause.mentions if m not in denied])

@@ -18,10 +18,15 @@ _ABOUT_ITSELF = frozenset({"responsible", "other_units", "limits", "accuracy"})
 """Of what may hold "it" and still be about the program."""
 
 
+_NOTHING_ELSE = cues.cue("nothing else|no others?")
+
+
 def small_talk(clause: Clause) -> list[Request] | None:
     """Nothing but greetings, thanks, questions about the program."""
     if clause.unknown or any(m.concept for m in clause.known):
         return None
+    if clause.says(_NOTHING_ELSE) and any(r.structures for r in clause.context.turns[-1]):
+        return None  # "the heart in red, nothing else": of the viewer
     for topic, pattern in cues_talk.CHAT.items():
         if clause.known and topic not in _ABOUT_ITSELF:
             continue  # "zoom in on it": a structure is pointed to

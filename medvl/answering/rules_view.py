@@ -10,16 +10,11 @@ from dataclasses import replace
 from . import cues
 from .asking import about, referral_of
 from .clauses import Clause
+from .colours import COLOURS
 from .contract import Intent, Request
 from .lexicon import word_set
 from .referring import superlative
 
-COLOURS = {
-    "red": "#ff6b6b", "blue": "#4dabf7", "green": "#51cf66", "yellow": "#fcc419", "purple": "#cc5de8",
-    "violet": "#9c36b5", "orange": "#ff922b", "cyan": "#22b8cf", "turquoise": "#22b8cf", "teal": "#20c997",
-    "pink": "#f06595", "magenta": "#f06595", "brown": "#a07855", "white": "#f8f9fa", "gray": "#adb5bd",
-    "grey": "#adb5bd",
-}  # fmt: skip
 WINDOWS = {
     "soft": "Soft tissue",
     "abdom": "Soft tissue",
@@ -56,6 +51,7 @@ _ON = cues.cue(
 _ALL_SHOWN = cues.cue("(show|display)( me)? (everything|all( (of )?(the )?(masks|organs|structures|them))?)")
 _ALL_BUT = cues.cue("(everything|all|all masks) (but|except|apart from|other than|besides)")
 _ONLY = cues.cue(
+    "^(and |but |, )*(nothing else|no others?( masks?| ones| organs?)?)( please)?( [.!])?$|"
     "(show|display|see|view) (me )?(only|just|nothing but)|(only|just) (show|display)|hide (everything|all|all masks) "
     "(but|except|apart from|other than|besides)|hide (everything|all|anything|all (the )?(masks|others?|organs)) "
     "else|(hide|turn off) (the )?(others?|rest|all others)|"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from . import facts, sentences
+from .colours import COLOURS
 from .contract import Fact, Request, Sentence, View
 from .numbers import shown
-from .rules_view import COLOURS
 from .scene import Scene
 from .words import all_the, the
 
