@@ -26,6 +26,7 @@ from .plane_masks import SlicePrompts, box_round, deepest, iou_of
 from .prompts import Box
 from .slice_encoder import window_for
 from .slice_segmenter import SliceSegmenter
+from .unlike_pieces import settle
 from .volume import CTVolume
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ class TextSegmenter:
     def coarse(
         self, cancel: threading.Event | None = None, progress: Callable[[float], None] | None = None
     ) -> CoarseMap:
-        """The localiser's map of this CT, computed once."""
+        """The localiser's map of this CT without pieces unlike their organ, computed once."""
         if self._coarse is None:
             model = self._case.model
-            self._coarse = locate(model.localiser, self.ct, model.device, cancel, progress)
+            self._coarse = settle(locate(model.localiser, self.ct, model.device, cancel, progress), self.ct)
         return self._coarse
 
     def find(
