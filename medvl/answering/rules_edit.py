@@ -141,7 +141,7 @@ _LEVEL = cues.cue(
 
 
 def level(clause: Clause) -> list[Request] | None:
-    """At which vertebra something lies: single vertebrae are not told apart, the slices are known."""
+    """At which vertebra something lies: that is not told, the slices are known."""
     if not clause.says(_LEVEL) or clause.ordered:
         return None
     ids = tuple(id for id in clause.structures if id != "vertebral_column")
