@@ -20,7 +20,7 @@ def _vertebra(letter: str, number: int, parts: tuple[str, ...], codes: tuple[str
         said += [f"{noun} {code}" for noun in ("vertebra", "vertebral body", "vertebra level")]
         said += [f"vertebral body of {code}", f"body of {code}"]
     for part in parts:
-        said += [f"{part} {noun} {number}" for noun in ("vertebra", "vertebral body")]
+        said += [f"{part} {noun} {number}" for noun in ("vertebra", "vertebra number", "vertebra no", "vertebral body")]
         said += [f"{o} {part} {noun}" for o in ordinals for noun in ("vertebra", "vertebral body", "body")]
         said += [f"{part} {number}", f"{part} spine {codes[0]}{number}", f"{ordinals[0]} {part}"]
     level = f"{letter}{number}"
