@@ -36,7 +36,8 @@ THICK_MM, OVER_HU = 13.5, 70.0  # thinner than a kidney with contrast medium, an
 RIB_HU = (110.0, 180.0, 260.0)  # the higher ones part ribs that touch
 LEAST_VOXELS = 25
 RIB_LEVELS = (0.3, 1.3)  # share of a vertebra's height, from its lower disc, at which its ribs begin
-SEEN_LEVELS = (0.3, 0.85)  # which of them must be in view to say that there is no rib
+SEEN_LEVELS = (0.3, 0.85)  # which of them must be in view to say that there is no rib ...
+FALL_MM = 25.0  # ... and this far below them, since ribs fall outward
 LEAST_RIBS = 2  # vertebrae in a row that bear ribs; fewer are no chest
 APEX = (0.4, 1.5)  # share of the height of T1, from its lower disc, at which the lungs end
 STEP_MM = 1.5
@@ -72,15 +73,16 @@ def rib_reach(spine: Spine, edges: np.ndarray, ct: CTVolume) -> np.ndarray:
     height = np.diff(edges)
     begin = edges[:-1] + RIB_LEVELS[0] * height
     behind = (v > BEHIND_MM[0]) & (v < BEHIND_MM[1])
-    reach = np.zeros((height.size, 2))
+    reach, in_view = np.zeros((height.size, 2)), np.ones((height.size, 2), bool)
     for side, sign in enumerate((1, -1)):
         away = sign * u
         beside = (away > BEGINS_MM) & (away <= WITHIN_MM)
         for n in range(height.size):
             low, high = (edges[n] + share * height[n] for share in SEEN_LEVELS)
+            low -= FALL_MM
             here = seen[(s >= low) & (s <= high)][:, beside][:, :, behind]
             if low < s[0] - STEP_MM or high > s[-1] + STEP_MM or here.size == 0 or here.mean() < 0.9:
-                reach[n, side] = np.nan
+                in_view[n, side] = False
         for least in RIB_HU:
             bone = (hu > least) & (over > OVER_HU) & beside[None, :, None]
             for roots, farthest in _pieces(bone, s, away, v, last=least == RIB_HU[-1]):
@@ -90,7 +92,8 @@ def rib_reach(spine: Spine, edges: np.ndarray, ct: CTVolume) -> np.ndarray:
                         continue
                     front = BEHIND_MM[1] if height[n] >= HIGH_UP_MM else FORWARD_MM
                     if BEHIND_MM[0] < depth < front:
-                        reach[n, side] = np.fmax(reach[n, side], farthest)
+                        reach[n, side] = max(reach[n, side], farthest)
+    reach[~in_view & (reach < RIB_MM)] = np.nan  # it may be the beginning of a rib
     return reach
 
 

@@ -14,16 +14,20 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from .prompts import Box
-from .spine import Discs, Spine, find_discs, spine_of
-from .vertebra_levels import DISC_BY_WINGS_MM, LEVELS, Anchor, count, rib_reach, sacrum_top
+from .spine import HEIGHT_IN_RADII, Discs, Spine, find_discs, spine_of
+from .vertebra_levels import DISC_BY_WINGS_MM, LEVELS, T12, Anchor, count, rib_reach, sacrum_top
 from .volume import CTVolume
 
 OPEN_END = 0.35  # share of a vertebra that must be seen where the scan ends in it
+PLAUSIBLE = (0.6, 1.5)  # height of a vertebra against what is expected of its width
+LEAST_LUMBAR_MM = 20.0  # height of T12 and the lumbar vertebrae with their discs, of adults
 ENDPLATE_MM = 2.0  # of an endplate on the disc's side of its brightest line
 ARCH_BEHIND = 1.2  # radii of the body behind the centreline: from there on bone belongs to the arches
 # Way through an arch: short where bone is dense, long through a joint between two arches. Cells are about this wide.
 ARCH_HU, ARCH_PER_HU, ARCH_CELL_MM = 250.0, 80.0, 1.4
+UPWARD = 2.0  # times as long is a way headward: the processes of an arch point down
 NEIGHBOURS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1))
+NO_DISCS = "the discs between the vertebrae could not be made out"
 OTHER, DISC = 0, -1  # column that belongs to no vertebra in view, and discs
 
 
@@ -74,14 +78,16 @@ def divide(column: np.ndarray, box: Box, bone: np.ndarray, ct: CTVolume, apex_mm
     top = sacrum_top(spine, bone, ct.spacing_mm)
     first = None if top is None else (top + DISC_BY_WINGS_MM[0], top + DISC_BY_WINGS_MM[1])
     discs = find_discs(spine, ct, first)
-    if discs.at.size < 2:
-        return Vertebrae(none, box, refusal="the discs between the vertebrae could not be made out")
+    if discs.at.size < 2 or not _plausible(spine, discs):
+        return Vertebrae(none, box, refusal=NO_DISCS)
     edges = borders(discs, open_below=top is None)
     apex = None if apex_mm is None else float(np.abs(spine.points[:, 2] - apex_mm).argmin())
     counted = count(edges, rib_reach(spine, edges, ct), top is not None, apex)
     if isinstance(counted, str):
         return Vertebrae(none, box, refusal=counted)
     lowest, anchor, doubt = counted
+    if np.diff(edges)[: max(0, T12 + 1 - lowest)].min(initial=LEAST_LUMBAR_MM) < LEAST_LUMBAR_MM:
+        return Vertebrae(none, box, refusal=NO_DISCS)
     numbers = _divided(column, box, spine, discs, edges, ct)
     levels, labels = [], np.zeros(edges.size, np.uint8)
     for n, (low, high) in enumerate(pairwise(edges)):
@@ -90,6 +96,13 @@ def divide(column: np.ndarray, box: Box, bone: np.ndarray, ct: CTVolume, apex_mm
             levels.append(LEVELS[lowest + n])
             labels[n + 1] = len(levels)
     return Vertebrae(labels[numbers], box, tuple(levels), anchor, doubt)
+
+
+def _plausible(spine: Spine, discs: Discs) -> bool:
+    """Whether every vertebra between two discs is about as high as it is wide."""
+    height = np.diff(discs.at)
+    expected = HEIGHT_IN_RADII * spine.radius[discs.at[:-1] + height // 2]
+    return bool(np.all((height > PLAUSIBLE[0] * expected) & (height < PLAUSIBLE[1] * expected)))
 
 
 def borders(discs: Discs, open_below: bool) -> np.ndarray:
@@ -119,14 +132,14 @@ def _divided(column: np.ndarray, box: Box, spine: Spine, discs: Discs, edges: np
     for middle, gap, slope, lean in zip(discs.at, discs.gap, *slopes, strict=True):
         within = np.abs(s - (middle + slope * forward + lean * aside)) < gap / 2 - ENDPLATE_MM
         number[within & ~behind] = DISC
-    number = _arches(at, number, behind, ct.hu[box.slices][tuple(at.T)], ct.spacing_mm)
+    number = _arches(at, number, behind, ct.hu[box.slices][tuple(at.T)], s, ct.spacing_mm)
     out = np.zeros(column.shape, int)
     out[tuple(at.T)] = np.maximum(number, OTHER)
     return out
 
 
 def _arches(
-    at: np.ndarray, number: np.ndarray, behind: np.ndarray, hu: np.ndarray, spacing_mm: tuple[float, ...]
+    at: np.ndarray, number: np.ndarray, behind: np.ndarray, hu: np.ndarray, s: np.ndarray, spacing_mm: tuple[float, ...]
 ) -> np.ndarray:
     """The numbers with those of the arches taken from where the way through dense bone leads to in front.
 
@@ -135,13 +148,14 @@ def _arches(
         number: of each; what lies behind and is reached from nowhere keeps it.
         behind: bool: of the arches.
         hu: of each.
+        s: of each, mm along the spine.
         spacing_mm: of the voxels.
     """
     step = np.maximum(1, np.round(ARCH_CELL_MM / np.asarray(spacing_mm))).astype(int)
     used = np.flatnonzero(number != DISC)
     cells, first, cell_of = np.unique(at[used] // step, axis=0, return_index=True, return_inverse=True)
     cell_of = cell_of.ravel()
-    mean_hu = np.bincount(cell_of, hu[used]) / np.bincount(cell_of)
+    mean_hu, height = (np.bincount(cell_of, values[used]) / np.bincount(cell_of) for values in (hu, s))
     known = ~behind[used][first]
     if known.all() or not known.any():
         return number
@@ -152,15 +166,16 @@ def _arches(
     for offset in NEIGHBOURS:
         other = index[tuple((cells + offset).T)]
         one = np.flatnonzero((other >= 0) & ~(known & known[other]))
-        rows.append(one)
-        columns.append(other[one])
-        ways.append(np.linalg.norm(offset * step * spacing_mm) * (length[one] + length[other[one]]) / 2)
+        other = other[one]
+        way = np.linalg.norm(offset * step * spacing_mm) * (length[one] + length[other]) / 2
+        rise = height[other] - height[one]
+        rows += [one, other]
+        columns += [other, one]
+        ways += [way * np.where(rise > 0, UPWARD, 1.0), way * np.where(rise < 0, UPWARD, 1.0)]
     graph = csr_matrix(
         (np.concatenate(ways), (np.concatenate(rows), np.concatenate(columns))), shape=(len(cells), len(cells))
     )
-    way, _, source = dijkstra(
-        graph, directed=False, indices=np.flatnonzero(known), min_only=True, return_predecessors=True
-    )
+    way, _, source = dijkstra(graph, indices=np.flatnonzero(known), min_only=True, return_predecessors=True)
     reached = np.isfinite(way)[cell_of] & behind[used]
     result = number.copy()
     result[used[reached]] = number[used][first][source[cell_of[reached]]]

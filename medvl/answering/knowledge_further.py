@@ -16,12 +16,12 @@ ANATOMY: dict[str, str] = {
         "front most of them reach the sternum by cartilage.",
     "sternum": "The sternum, or breastbone, lies in the middle of the front of the chest. It joins clavicles and ribs.",
     "lumbar_vertebrae":
-        "The lumbar vertebrae, L1 to L5, are the largest ones. They bear no ribs; the lowest lies on the sacrum.",
+        "The lumbar vertebrae are the largest ones. They bear no ribs; the lowest lies on the sacrum.",
     "thoracic_vertebrae":
-        "The thoracic vertebrae, T1 to T12, are those that bear ribs. They grow larger from above downward.",
+        "The thoracic vertebrae are those that bear ribs. They grow larger from above downward.",
     "single_vertebrae":
         "A vertebra has a body in front and an arch behind, which surrounds the canal of the spinal cord. Discs lie "
-        "between the bodies. There are usually 7 cervical, 12 thoracic and 5 lumbar vertebrae above the sacrum.",
+        "between the bodies.",
     "back_muscles":
         "The autochthonous muscles of the back run along both sides of the spine. They hold it upright and turn it.",
     "iliopsoas_muscles":

@@ -1,4 +1,4 @@
-"""Which outlines to doubt: of sizes that no organ has, of structures learned from hardly any scans, of what was counted."""
+"""Which outlines to doubt: of sizes that no organ has, learned from hardly any scans, or counted."""
 
 from __future__ import annotations
 

@@ -240,7 +240,8 @@ def kind_list(kind: str, known: Iterable[str]) -> Sentence:
         return say(None, f"I know no {many} by name", source="program")
     levels = [STRUCTURES[id].level for id in of_kind if STRUCTURES[id].level]
     single = [f"single vertebrae from {levels[0]} to {levels[-1]}"] if levels else []
-    text = f"of {many} I know {listing([*(the(id) for id in ids), *single])}; others can be marked by clicks or a box in the viewer"
+    those = listing([*(the(id) for id in ids), *single])
+    text = f"of {many} I know {those}; others can be marked by clicks or a box in the viewer"
     return say(None, text, source="program")
 
 

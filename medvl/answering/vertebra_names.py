@@ -47,7 +47,7 @@ VERTEBRA_GROUPS: dict[str, tuple[str, ...]] = {
 
 VERTEBRA_GROUP_NAMES: dict[str, tuple[str, ...]] = {
     "lumbar_vertebrae": names(
-        "lumbar vertebrae, lumbar vertebra, lumbar vertebral bodies, lumbar spine, l spine, lumbar segment of the spine"
+        "lumbar vertebrae, lumbar vertebra, lumbar vertebral bodies, lumbar spine, lumbar segment of the spine"
     ),
     "thoracic_vertebrae": names(
         "thoracic vertebrae, thoracic vertebra, thoracic vertebral bodies, thoracic spine, dorsal spine, t spine, "

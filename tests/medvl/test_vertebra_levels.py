@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from medvl.spine import find_discs, spine_of
-from medvl.vertebra_levels import LEVELS, L5, T1, T12, count, rib_reach, sacrum_top
+from medvl.vertebra_levels import L5, LEVELS, T1, T12, count, rib_reach, sacrum_top
 from medvl.vertebrae import borders
 from tests.spine_phantom import PROCESSES_MM, SPACING, spine_phantom
 
@@ -87,7 +89,7 @@ def chest():
 def test_ribs_reach_farther_than_transverse_processes(chest):
     phantom, spine, edges = chest
     reach = rib_reach(spine, edges, phantom.ct)
-    for n, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for n, (low, high) in enumerate(pairwise(edges)):
         middle = spine.points[int(np.clip((low + high) / 2, 0, len(spine) - 1)), 2]
         whose = int(np.searchsorted([0.0, *phantom.discs_mm], middle)) - 1
         if not 0 <= whose < 8 or np.isnan(reach[n]).any():
