@@ -65,7 +65,8 @@ def _of_l1(scene: Scene) -> tuple[float, tuple[str, ...], str, list[str]] | None
     value = scene.keep(
         ("trabecular", L1), (L1,), lambda: trabecular_hu(scene, mask.box.lo[2], mask.box.hi[2], L1, LEAST_OF_ONE)
     )
-    return None if value is None else (value, (L1,), "L1 vertebra", [f"L1 is {scene.found(L1).note}"])
+    note = scene.found(L1).note
+    return None if value is None else (value, (L1,), "L1 vertebra", [f"L1 is {note}"] if note else [])
 
 
 def _beside_organs(scene: Scene) -> tuple[float, tuple[str, ...], str, list[str]] | Outcome:
