@@ -116,6 +116,11 @@ def _pieces(
             yield roots, float(out.max())
 
 
+def _missed_above(reach: np.ndarray, bears: np.ndarray, highest: int) -> bool:
+    """Whether ribs were missed above a vertebra: nothing at all was found beside the next, and ribs at that above."""
+    return highest + 2 < len(bears) and bool(bears[highest + 2]) and bool((reach[highest + 1] < BEGINS_MM).all())
+
+
 def _bundles(levels: np.ndarray, depths: np.ndarray) -> list[tuple[float, float]]:
     """Mean ``(s, v)`` of each bundle of voxels along the spine: neighbouring ribs may touch farther out."""
     order = np.argsort(levels)
@@ -144,9 +149,11 @@ def count(
     longest = 1 + int(np.bincount(runs)[1:].argmax()) if number else 0
     run = np.flatnonzero((runs == longest) & bears) if number else np.zeros(0, int)
     by_lowest = by_first = None
-    if run.size >= LEAST_RIBS and run[0] > 0 and free[run[0] - 1]:
+    # Ribs again below the end of the row: some were missed in between, so the end is not where it seems to be.
+    ends = run.size >= LEAST_RIBS and not bears[max(0, run[0] - 2) : run[0]].any()
+    if ends and run[0] > 0 and free[run[0] - 1] and (reach[run[0] - 1] >= BEGINS_MM).all():
         by_lowest = T12 - int(run[0])
-    if run.size >= LEAST_RIBS and apex is not None:
+    if run.size >= LEAST_RIBS and apex is not None and not _missed_above(reach, bears, int(run[-1])):
         highest = int(run[-1])
         if APEX[0] <= (apex - edges[highest]) / (edges[highest + 1] - edges[highest]) <= APEX[1]:
             by_first = T1 - highest

@@ -16,8 +16,8 @@ RIB, PROCESS, UNSURE, UNSEEN = 52.0, 34.0, 45.0, np.nan
 
 
 def reach_of(row: str) -> np.ndarray:
-    """Of each vertebra from below, both sides: "r" rib, "p" process, "?" between the two, "." out of view."""
-    return np.array([[{"r": RIB, "p": PROCESS, "?": UNSURE, ".": UNSEEN}[c]] * 2 for c in row])
+    """Of each vertebra, both sides: "r" rib, "p" process, "?" between the two, "-" nothing, "." out of view."""
+    return np.array([[{"r": RIB, "p": PROCESS, "?": UNSURE, ".": UNSEEN, "-": 0.0}[c]] * 2 for c in row])
 
 
 def counted(row: str, on_sacrum: bool = False, apex: float | None = None):
@@ -60,6 +60,9 @@ def test_the_highest_vertebra_with_ribs_at_the_tips_of_the_lungs_is_t1():
         ("prpp", None),  # ribs at a single vertebra
         ("rrrrpp", 40.0),  # the lungs end far below the highest ribs
         ("rrrrpp", None),  # the lungs' tips are out of view
+        ("rprprrr", None),  # ribs below where they seem to end: one was missed in between
+        ("-rrrr", None),  # not even a transverse process was found below them
+        ("rrrr-rpp", 75.0),  # the same above
         ("ppppp", None),  # neither sacrum nor ribs
     ],
 )
