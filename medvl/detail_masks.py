@@ -179,6 +179,14 @@ def _slices_with(coarse: CoarseMap, names: tuple[str, ...]) -> np.ndarray:
     return np.flatnonzero(np.sum(areas, axis=0) > 4) if areas else np.zeros(0, int)
 
 
+def lung_tips_mm(coarse: CoarseMap) -> float | None:
+    """Height of the tips of the lungs above the lower end of the scan; None where they are not in view."""
+    seen = _slices_with(coarse, LUNGS)
+    if seen.size == 0 or seen[-1] >= coarse.body.shape[2] - 2:
+        return None
+    return float(seen[-1] + 1) * coarse.spacing_mm[2]
+
+
 def _on_side(coarse: CoarseMap, detail: Detail) -> np.ndarray:
     """Bool ``[D, 1, H]``: coarse voxels on the detail's side of the midline (the patient's right: larger i)."""
     right = np.arange(coarse.body.shape[0])[:, None] > midline(coarse)[None, :]

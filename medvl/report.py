@@ -237,11 +237,12 @@ def build_report(
     """
     scene = scene or Scene(finder.ct)
     wanted = [id for id in EVERYTHING if id in finder.known]
+    helping = [id for rule in FINDINGS.values() for id in rule.helps if id in finder.known and id not in wanted]
     tell = progress or (lambda share: None)
-    for n, structure in enumerate(wanted):
+    for n, structure in enumerate((*wanted, *helping)):
         for piece in look(scene, finder, [structure], cancel, [structure]):
             if isinstance(piece, Step):
-                tell((n + piece.share) / (len(wanted) + 1))
+                tell((n + piece.share) / (len(wanted) + len(helping) + 1))
             yield piece
     writing = Step("Measure and write the report")
     yield writing

@@ -16,8 +16,9 @@ import numpy as np
 from scipy import ndimage
 
 from .answering.contract import Found
+from .answering.vertebra_names import LEVEL_OF
 from .delineation import SCATTERED, clean, delineate, upsampled
-from .detail_masks import DETAILS, detail_probability, largest, part_of
+from .detail_masks import DETAILS, detail_probability, largest, lung_tips_mm, part_of
 from .details import locate_details
 from .errors import Cancelled
 from .localiser import BODY_HU, CoarseMap, locate
@@ -27,6 +28,7 @@ from .prompts import Box
 from .slice_encoder import window_for
 from .slice_segmenter import SliceSegmenter
 from .unlike_pieces import settle
+from .vertebrae import Vertebrae, divide
 from .volume import CTVolume
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 Edge = Literal["hu", "sam2", "none"]
 BODY = "body"
 PAIRS = {"right_kidney": "left_kidney", "right_parotid": "left_parotid"}
+SKELETON = ("vertebral_column", "other_bone")  # single vertebrae are told from the bones of both
 MIN_PEAK = 0.7
 MIN_VOLUME_ML = 1.0
 SMALLEST_ML = {
@@ -53,6 +56,7 @@ class TextSegmenter:
         self._coarse: CoarseMap | None = None
         self._details: CoarseMap | None = None
         self._carriers: dict[str, tuple[Box, np.ndarray]] = {}
+        self._vertebrae: Vertebrae | None = None
         self._found: dict[str, Found] = {}
 
     @property
@@ -63,12 +67,13 @@ class TextSegmenter:
             return frozenset()
         head = self._case.model.detail_head
         offered = frozenset(head.config.offered) & DETAILS.keys() if head else frozenset()
-        return frozenset((*net.config.structures, BODY)) - frozenset(net.config.withheld) | offered
+        whole = frozenset((*net.config.structures, BODY)) - frozenset(net.config.withheld)
+        return whole | offered | (frozenset(LEVEL_OF) if whole.issuperset(SKELETON) else frozenset())
 
     @property
     def nbytes(self) -> int:
         """Memory of the coarse maps and of the masks that details are cut from."""
-        kept = [m for m in (self._coarse, self._details) if m is not None]
+        kept = [m for m in (self._coarse, self._details, self._vertebrae) if m is not None]
         return sum(m.nbytes for m in kept) + sum(array.nbytes for _, array in self._carriers.values())
 
     def coarse(
@@ -93,10 +98,11 @@ class TextSegmenter:
         known = self._found.get(structure)
         if known is None:
             mask = self._segment(structure, cancel, progress)
+            note = self._note(structure)
             if mask is None:
-                known = Found(structure, None, "absent")
+                known = Found(structure, None, "absent", note=note)
             else:
-                known = Found(structure, self._case.put(mask), "found")
+                known = Found(structure, self._case.put(mask), "found", note=note)
             self._found[structure] = known
         elif known.mask is not None:
             # The list of masks is the person's: a corrected mask counts as corrected, a deleted one comes back.
@@ -114,11 +120,14 @@ class TextSegmenter:
         if structure == BODY:
             array = _body(self.ct, coarse.body)
             return Mask.from_array(array, id="", name="Body", color=self._case.next_color())
-        part = self._detail(structure, cancel, progress) if structure in DETAILS else self._whole(structure)
+        if structure in LEVEL_OF:
+            part = self._vertebra(structure)
+        else:
+            part = self._detail(structure, cancel, progress) if structure in DETAILS else self._whole(structure)
         if part is None:
             return None
         box, array = part
-        whole = structure not in DETAILS
+        whole = structure not in DETAILS and structure not in LEVEL_OF
         if self.edge == "sam2" and whole and structure not in ("other_bone", "right_lung", "left_lung", "trachea"):
             array = clean(self._sharpen(box, array, cancel, progress), structure, self.ct)
         from .answering.words import name, sentence
@@ -159,6 +168,30 @@ class TextSegmenter:
                 return None
             box, array = part_of(carrier[1], carrier[0], self.ct.shape, self._details, coarse, detail)
         return (box, array) if array.sum() * self.ct.voxel_volume_ml >= detail.least_ml else None
+
+    def _vertebra(self, structure: str) -> tuple[Box, np.ndarray] | None:
+        """A single vertebra; None where it is not in view, or where it cannot be told which it is."""
+        if self._vertebrae is None:
+            column, bones = (self._carrier((name,)) for name in SKELETON)
+            if column is None:
+                return None
+            bone = np.zeros(self.ct.shape, bool)
+            for box, array in filter(None, (column, bones)):
+                bone[box.slices] |= array
+            self._vertebrae = divide(column[1], column[0], bone, self.ct, lung_tips_mm(self.coarse()))
+        array = self._vertebrae.of(LEVEL_OF[structure])
+        return None if array is None or not array.any() else (self._vertebrae.box, array)
+
+    def _note(self, structure: str) -> str:
+        """How a single vertebra was counted, or why none can be told apart; "" of anything else."""
+        if structure not in LEVEL_OF or self._vertebrae is None:
+            return ""
+        if self._vertebrae.refusal:
+            return self._vertebrae.refusal
+        if LEVEL_OF[structure] not in self._vertebrae.levels:
+            return ""
+        doubt = f" ({self._vertebrae.doubt}, perhaps for a transitional vertebra)" if self._vertebrae.doubt else ""
+        return f"divided from the vertebral column, and counted from the {self._vertebrae.anchor}{doubt}"
 
     def _carrier(self, structures: tuple[str, ...]) -> tuple[Box, np.ndarray] | None:
         """The union of structures that details are parts of, kept; None where there is none of them."""

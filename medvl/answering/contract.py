@@ -119,6 +119,7 @@ class Found:
         status: ``"found"``; ``"absent"``: looked for, and not in this scan; ``"unknown"``: no such class in the model.
         cut: sides of the scan that the mask touches, among L R P A I S: it may go on outside the field of view.
         seconds: time it took; 0 when it was known already.
+        note: of a single vertebra how it was counted, or why it cannot be told which it is; else "".
     """
 
     structure: str
@@ -126,6 +127,7 @@ class Found:
     status: Literal["found", "absent", "unknown"] = "found"
     cut: tuple[str, ...] = ()
     seconds: float = 0.0
+    note: str = ""
 
 
 class Finder(Protocol):

@@ -195,7 +195,8 @@ _TOPICS: dict[str, str] = {
     "no_text": "I have no text on that structure; I know only those that I can segment.",
     "weight": "Weight is not measured: a CT shows how much room a structure takes, and its density only roughly.",
     "vertebral_level":
-        "Single vertebrae are not told apart, so I cannot name a level of the spine; levels are told as slices.",
+        "I do not tell at which vertebra something lies; levels are told as slices. Single vertebrae can be asked for "
+        "by name, and their slices too.",
     "aorta_parts":
         "The aorta is one mask here: its ascending part, arch and descending part are not told apart. Its width is "
         "told in the chest and in the abdomen, each with the slice.",

@@ -15,6 +15,13 @@ ANATOMY: dict[str, str] = {
         "The ribs are curved bones that form the cage of the chest. At the back they join the thoracic vertebrae, in "
         "front most of them reach the sternum by cartilage.",
     "sternum": "The sternum, or breastbone, lies in the middle of the front of the chest. It joins clavicles and ribs.",
+    "lumbar_vertebrae":
+        "The lumbar vertebrae are the largest ones. They bear no ribs; the lowest lies on the sacrum.",
+    "thoracic_vertebrae":
+        "The thoracic vertebrae are those that bear ribs. They grow larger from above downward.",
+    "single_vertebrae":
+        "A vertebra has a body in front and an arch behind, which surrounds the canal of the spinal cord. Discs lie "
+        "between the bodies.",
     "back_muscles":
         "The autochthonous muscles of the back run along both sides of the spine. They hold it upright and turn it.",
     "iliopsoas_muscles":

@@ -16,6 +16,7 @@ from .lexicon import word_set
 from .normalise import STOP
 from .structure import Side, UnknownTerm
 from .unknown_terms import UNKNOWN
+from .vertebra_names import LEVEL_OF, NOT_LEVELS, PARTS_OF_VERTEBRAE, VERTEBRA_GROUPS, between
 from .vocabulary import (
     GROUP_NAMES,
     PART_HEADS,
@@ -146,7 +147,7 @@ def names_to_mend() -> frozenset[str]:
     known = {
         word for phrase, target in PHRASES.items() if isinstance(target, str) or len(phrase) == 1 for word in phrase
     }
-    return frozenset(known - _COMMON | ADJECTIVES.keys())
+    return frozenset(known - _COMMON - _ORDINALS | ADJECTIVES.keys())
 
 
 def find(words: list[str]) -> list[Mention]:
@@ -168,6 +169,8 @@ def _at(words: list[str], i: int) -> Mention | None:
     """The mention that begins with word ``i``."""
     for n in range(min(_LONGEST, len(words) - i), 0, -1):
         target = PHRASES.get(tuple(words[i : i + n]))
+        if target in LEVEL_OF and (set(words[i + n : i + n + 1]) | set(words[max(0, i - 1) : i])) & NOT_LEVELS:
+            continue  # "T1 weighted", "stage T2"
         if isinstance(target, str):
             # "kidney cortex", "spine muscles": a noun before a part names the part
             if i + n < len(words) and words[i + n] in PART_HEADS - {"gland", "glands"}:
@@ -269,8 +272,41 @@ def _join_parts(words: list[str], found: list[Mention]) -> list[Mention]:
             said = {_SIDES[w] for w in words[lesion.end : mention.start] if w in _SIDES}
             text = " ".join(words[lesion.start : mention.end])
             mention = replace(lesion, end=mention.end, text=text, nearest=_sided((mention.concept,), said))
+        elif joined and (mended := _vertebrae(words, joined[-1], mention)) is not None:
+            joined.pop()
+            mention = mended
+            while mention.kind == "unknown" and joined and _levels(joined[-1]) and joined[-1].end == mention.start:
+                first = joined.pop()  # "L4 L5 disc"
+                text = " ".join(words[first.start : mention.end])
+                mention = replace(mention, start=first.start, text=text, nearest=(*first.ids, *mention.nearest))
         joined.append(mention)
     return joined
+
+
+_SPINE = frozenset({"vertebral_column", *VERTEBRA_GROUPS})
+
+
+def _levels(mention: Mention) -> bool:
+    return mention.ids != () and LEVEL_OF.keys() >= set(mention.ids)
+
+
+def _vertebrae(words: list[str], before: Mention, mention: Mention) -> Mention | None:
+    """Two neighbouring mentions about vertebrae as one: a range, "spine L1", "L1 of the spine", "L4 L5 disc"."""
+    gap = words[before.end : mention.start]
+    of = not gap or _located(words, before.end, mention.start)
+    levels = [_levels(m) for m in (before, mention)]
+    if all(levels):
+        ids = between(words, before.ids[-1], mention.ids[0], gap)
+        return replace(mention, start=before.start, ids=ids, concept="") if ids else None
+    if of and levels[1] and before.concept in _SPINE:
+        return replace(mention, start=before.start)
+    if of and levels[0] and mention.concept in _SPINE and gap:
+        return replace(before, end=mention.end)
+    parts = [m.kind == "unknown" and bool(PARTS_OF_VERTEBRAE & set(m.text.split())) for m in (before, mention)]
+    if (of and (levels[0] and parts[1])) or (of and gap and parts[0] and levels[1]):
+        text = " ".join(words[before.start : mention.end])
+        return Mention(before.start, mention.end, "unknown", text=text, nearest=before.ids or mention.ids)
+    return None
 
 
 def _start_of_part(words: list[str], mention: Mention) -> int | None:

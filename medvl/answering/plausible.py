@@ -1,4 +1,4 @@
-"""Which outlines to doubt: of sizes that no organ has, and of structures learned from hardly any scans."""
+"""Which outlines to doubt: of sizes that no organ has, learned from hardly any scans, or counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .numbers import shown
 from .scene import Scene
 from .sentences import say
 from .vocabulary import STRUCTURES
-from .words import all_the, be, the
+from .words import all_the, be, listing, the
 
 # Longest diameter in mm, far above what is seen in adults. Rules of this program, without a publication: nothing is
 # judged by them but the outline.
@@ -39,7 +39,24 @@ def doubt(scene: Scene, structure: str) -> Sentence | None:
 
 
 def rough(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
-    """A warning where masks are of structures that were learned from the labels of one or two scans only."""
+    """A warning where masks are of structures that were learned from hardly any scans, or that were counted."""
+    return [*_few_scans(scene, structures), *_counted(scene, structures)]
+
+
+def _counted(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
+    """How single vertebrae were told apart, and what speaks against their levels."""
+    told = []
+    ids = [id for id in structures if id in STRUCTURES and STRUCTURES[id].level and scene.mask(id) is not None]
+    for note in dict.fromkeys(scene.found(id).note for id in ids):
+        alike = [id for id in ids if scene.found(id).note == note]
+        which = all_the(alike) if len(alike) < 4 else listing([the(alike[0]), the(alike[-1])], "to")
+        verb = be(alike[0]) if len(alike) == 1 else "are"
+        text = f"{which} {verb} {note}: please check the level before using values"
+        told.append(say(scene, text, structures=alike, source="program"))
+    return told
+
+
+def _few_scans(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     ids = [id for id in structures if id in STRUCTURES and STRUCTURES[id].further and scene.mask(id) is not None]
     if not ids:
         return []

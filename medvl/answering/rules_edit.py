@@ -101,7 +101,7 @@ _COVERED = cues.cue("includ*|cover*|visible|in (this|the) (scan|ct|image|volume)
 
 
 def level(clause: Clause) -> list[Request] | None:
-    """At which vertebra something lies: single vertebrae are not told apart, the slices are known."""
+    """At which vertebra something lies: that is not told, the slices are known."""
     if not clause.says(_LEVEL) or clause.ordered:
         return None
     ids = tuple(id for id in clause.structures if id != "vertebral_column")

@@ -13,6 +13,7 @@ from .asking import about, imperative, pair_of, plain, referral_of
 from .clauses import Clause
 from .contract import Intent, Request
 from .mentions import Mention
+from .vertebra_names import LEVEL_OF
 from .vocabulary import STRUCTURES
 
 _OR = cues.cue("or|and|,|nor")
@@ -31,6 +32,9 @@ def finding(clause: Clause) -> list[Request] | None:
     else:
         found += [f for f in _finding_of(clause, ids) if f not in found]
     told = [Request(Intent.FINDING, _where(f, clause), finding=f) for f in found]
+    others = tuple(id for id in clause.structures if id in LEVEL_OF and id != "l1_vertebra")
+    if "bone_density" in found and others:
+        told.append(Request(Intent.MEASURE, others, attribute="mean_hu"))  # the published rule is on L1
     rest = clause.text
     for pattern in (cues.FINDING_NAMES[f] for f in found if f in cues.FINDING_NAMES):
         rest = pattern.sub(" ", rest)

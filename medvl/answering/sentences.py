@@ -96,14 +96,27 @@ def left_out(parts: Sequence[str]) -> Sentence:
     )
 
 
+def untold(structures: Sequence[str], why: str) -> Sentence:
+    """Single vertebrae of which the scan does not tell which they are."""
+    which = all_the(structures) if len(structures) < 4 else "any single vertebra"
+    text = f"I cannot tell which bone is {which} on this scan: {why}, and a wrong level would be worse than none"
+    return say(None, text)
+
+
 def missing(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     """What to say of those that have no mask."""
     of = {status: [] for status in ("absent", "unknown")}
+    why: dict[str, list[str]] = {}
     for id in structures:
         found = scene.found(id)
-        if scene.mask(id) is None:
+        if scene.mask(id) is not None:
+            continue
+        if found is not None and found.note:
+            why.setdefault(found.note, []).append(id)
+        else:
             of["unknown" if found is not None and found.status == "unknown" else "absent"].append(id)
-    told = [absent(of["absent"])] if of["absent"] else []
+    told = [untold(ids, note) for note, ids in why.items()]
+    told += [absent(of["absent"])] if of["absent"] else []
     return told + ([not_known(of["unknown"])] if of["unknown"] else [])
 
 
@@ -174,7 +187,7 @@ def counted(scene: Scene, structures: Sequence[str]) -> list[Sentence]:
     many = [id for id in there if id in _OF_MANY]
     if many and len(many) == len(there):
         mask = f"{be(many[0])} one mask" if len(many) == 1 else "are one mask each"
-        text = f"{all_the(many)} {mask}: single bones are not told apart, so I cannot count them"
+        text = f"{all_the(many)} {mask}: the single bones in it are not counted"
         return [say(scene, text, structures=there), *missing(scene, structures)]
     if not there:
         return missing(scene, structures)

@@ -25,6 +25,7 @@ class Structure:
         region: where it lies, or mostly lies.
         kind: ``organ``, ``vessel``, ``airway``, ``bone``, ``muscle``, ``nerve`` or ``surface``.
         tube: its size is asked for as a diameter, not as a volume.
+        level: of a single vertebra, for instance "L1"; it too is looked for only where it is named.
         further: known from two scans only, and looked for only where it is named: not when everything is asked for.
     """
 
@@ -38,6 +39,7 @@ class Structure:
     kind: str = "organ"
     tube: bool = False
     further: bool = False
+    level: str = ""
 
     @property
     def paired(self) -> bool:

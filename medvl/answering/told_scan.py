@@ -251,11 +251,15 @@ def made_list(scene: Scene) -> Sentence:
 
 def kind_list(kind: str, known: Iterable[str]) -> Sentence:
     """Which structures of a kind can be asked for; nothing is looked for."""
-    ids = [id for id in known if STRUCTURES[id].kind == kind]
+    of_kind = [id for id in known if STRUCTURES[id].kind == kind]
+    ids = [id for id in of_kind if not STRUCTURES[id].level]
     many = f"{kind}s"
     if not ids:
         return say(None, f"I know no {many} by name", source="program")
-    text = f"of {many} I know {listing([the(id) for id in ids])}; others can be marked by clicks or a box in the viewer"
+    levels = [STRUCTURES[id].level for id in of_kind if STRUCTURES[id].level]
+    single = [f"single vertebrae from {levels[0]} to {levels[-1]}"] if levels else []
+    those = listing([*(the(id) for id in ids), *single])
+    text = f"of {many} I know {those}; others can be marked by clicks or a box in the viewer"
     return say(None, text, source="program")
 
 

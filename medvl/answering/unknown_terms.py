@@ -68,11 +68,9 @@ UNKNOWN: tuple[UnknownTerm, ...] = (
     UnknownTerm((*(f"{n} rib" for n in _NUMBERS), *(f"rib {n}" for n in range(1, 13))), ("ribs",)),
     UnknownTerm(
         names(
-            "cervical spine, thoracic spine, lumbar spine, c spine, t spine, lumbar vertebra, "
-            "lumbar vertebrae, thoracic vertebra, thoracic vertebrae, cervical vertebra, cervical vertebrae, "
-            "individual vertebra, individual vertebrae, single vertebra, single vertebrae, each vertebra, "
-            "every vertebra, intervertebral disc, intervertebral disk, disc, discs, atlas vertebra, spinal "
-            "canal, pedicle, facet joint"
+            "cervical spine, c spine, cervical vertebra, cervical vertebrae, intervertebral disc, intervertebral "
+            "disk, disc, discs, disk, disks, atlas vertebra, axis vertebra, spinal canal, pedicle, facet joint, "
+            "endplate, spinous process, transverse process"
         ),
         ("vertebral_column",),
     ),

@@ -18,6 +18,7 @@ from typing import get_args
 from .further_structures import FURTHER, FURTHER_GROUP_NAMES, FURTHER_GROUPS
 from .lexicon import names, word_set
 from .structure import Region, Side, Structure, one, pair
+from .vertebra_names import VERTEBRA_GROUP_NAMES, VERTEBRA_GROUPS, VERTEBRAE
 
 _ALL: list[Structure] = [
     one("liver", "abdomen", "hepar, liver parenchyma, hepatic parenchyma, liver tissue, jecur", "hepatic"),
@@ -119,12 +120,12 @@ _ALL: list[Structure] = [
     ),
 ]
 
-STRUCTURES: dict[str, Structure] = {structure.id: structure for structure in (*_ALL, *FURTHER)}
+STRUCTURES: dict[str, Structure] = {structure.id: structure for structure in (*_ALL, *FURTHER, *VERTEBRAE)}
 """Structure of each id, in the order answers list them."""
 
 EVERYTHING: tuple[str, ...] = tuple(s.id for s in _ALL if s.id != "body")
-"""What "everything", a list and a report look for: the body outline holds no organ of its own, and what is known from
-two scans only is looked for where it is named."""
+"""What "everything", a list and a report look for: the body outline holds no organ of its own; what is known from two
+scans only, and single vertebrae, are looked for where they are named."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "kidneys": ("right_kidney", "left_kidney"),
@@ -133,6 +134,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "bones": ("vertebral_column", "other_bone"),
     "great_vessels": ("aorta", "inferior_vena_cava"),
     **FURTHER_GROUPS,
+    **VERTEBRA_GROUPS,
 }
 """Parts of each group, right before left."""
 
@@ -143,6 +145,7 @@ GROUP_NAMES: dict[str, tuple[str, ...]] = {
     "great_vessels": names("great vessels, large vessels, big vessels, major vessels"),
     "parotids": names("salivary gland"),
     **FURTHER_GROUP_NAMES,
+    **VERTEBRA_GROUP_NAMES,
 }
 """Names of groups that are not the plural of a paired organ."""
 

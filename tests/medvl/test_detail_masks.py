@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medvl.detail_masks import BONES, DETAILS, Detail, detail_probability, largest, midline, part_of
+from medvl.detail_masks import (
+    BONES,
+    DETAILS,
+    Detail,
+    detail_probability,
+    largest,
+    lung_tips_mm,
+    midline,
+    part_of,
+)
 from medvl.localiser import CoarseMap
 from medvl.prompts import Box
 
@@ -170,3 +179,12 @@ def test_a_scan_of_the_head_alone_has_no_pelvis():
     word = maps(hip_bone=slab((12, 6, 2), (18, 10, 8)))
     assert detail_probability(word, head, Detail("hip_bone", "right")) is None
     assert detail_probability(word, coarse, Detail("hip_bone", "right")) is not None
+
+
+@pytest.mark.parametrize(("top", "height"), [(8, 32.0), (SHAPE[2], None), (3, None)])
+def test_tips_of_the_lungs(top, height):
+    stack = np.zeros((2, *SHAPE), np.float16)
+    if top > 3:
+        stack[1, 2:8, 2:8, 3:top] = 0.9
+    seen = CoarseMap(("left_lung",), stack, np.ones(SHAPE, bool), (4.0, 4.0, 4.0))
+    assert lung_tips_mm(seen) == height

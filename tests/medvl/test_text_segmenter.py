@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
 
+from medvl import hub
 from medvl.evaluation.interactive import dice
-from medvl.geometry import SourceGeometry
+from medvl.geometry import SourceGeometry, to_canonical
 from medvl.localiser import CoarseMap, resample
 from medvl.masks import Mask
 from medvl.text_segmenter import TextSegmenter, coarse_probability, cut_sides, delineate
@@ -62,6 +64,28 @@ def test_what_is_not_in_the_scan_gets_no_mask(case):
         found = case.finder.find(name)
         assert (found.status, found.mask) == ("absent", None)
     assert set(case.masks) == before
+
+
+def test_single_vertebrae_by_level(case, abdomen):
+    labels = nib.load(hub.BUNDLED / "samples" / "abdomen_labels.nii.gz")
+    total = to_canonical(np.asarray(labels.dataobj), labels.affine)[0]
+    for level, value in (("L5", 27), ("L3", 29), ("L1", 31), ("T12", 32)):  # of TotalSegmentator
+        (mask,) = case.segment_text(f"segment {level}")
+        assert mask.name == f"{level} vertebra"
+        assert dice(mask.array, total == value) > 0.85, level
+        assert "sacrum" in case.finder.find(f"{level.lower()}_vertebra").note
+    assert case.finder.find("t5_vertebra").status == "absent"
+
+
+def test_where_the_level_cannot_be_told_the_chat_says_so(model, abdomen):
+    ct = abdomen.ct
+    part = CTVolume(ct.hu[:, :, 60:95], ct.affine, SourceGeometry((*ct.shape[:2], 35), ct.affine))
+    talk = model.open(part)
+    answer = [piece for piece in talk.ask("how big is L2?")][-1].answer
+    assert not talk.masks
+    assert answer.refused
+    assert "cannot tell which bone is the L2 vertebra" in answer.text
+    assert "neither the sacrum nor" in answer.text
 
 
 def test_unknown_names_are_said_to_be_unknown(case):

@@ -121,6 +121,24 @@ def test_trabecular_bone_inside_a_bright_shell():
     assert (outcome.verdict, outcome.facts[0].value) == ("met", 95)
 
 
+@pytest.mark.parametrize(("top", "place", "verdict"), [(28, "L1 vertebra", "met"), (40, "kidneys", "not met")])
+def test_trabecular_bone_is_that_of_l1_where_it_is_wholly_in_view(top, place, verdict):
+    i, j, k = np.indices(SHAPE)
+    away = np.hypot(i - 30, j - 15) * 2.0
+    hu = np.full(SHAPE, 40, np.int16)
+    hu[away <= 20] = 450
+    hu[(away <= 15) & (k < 18)] = 180
+    hu[(away <= 15) & (k >= 18)] = 95
+    blocks = {
+        "vertebral_column": (away <= 20) & (k < 18),
+        "l1_vertebra": (away <= 20) & (k >= 18) & (k < top),
+        "right_kidney": (slice(52, 58), slice(5, 15), slice(2, 16)),
+    }
+    outcome = FINDINGS["bone_density"].of(scene_of(finder_of(blocks, SHAPE, MM2, hu)))
+    assert place in outcome.told
+    assert (outcome.verdict, outcome.facts[0].value) == (verdict, 95 if verdict == "met" else 180)
+
+
 def test_a_cut_spleen_is_not_called_normal_but_may_be_called_large():
     small = {"spleen": (slice(4, 14), slice(10, 22), slice(30, 40))}
     assert FINDINGS["splenomegaly"].of(scene_of(finder_of(small, SHAPE, MM2))).verdict == "measured"

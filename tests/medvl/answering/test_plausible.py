@@ -66,3 +66,54 @@ def test_what_was_learned_from_two_scans_is_called_rough():
     assert "2 scans" in ensure(told).text
     assert "liver" not in told.text
     assert rough(scene, ("liver",)) == []
+
+
+def counted_scene(**notes: str):
+    """A scene with found vertebrae, each with how it was counted; an id that ends in "_" was not found."""
+    import numpy as np
+
+    from medvl.answering.contract import Found
+    from medvl.answering.scene import Scene
+    from medvl.geometry import SourceGeometry
+    from medvl.masks import Mask
+    from medvl.volume import CTVolume
+
+    array = np.zeros((12, 12, 12), bool)
+    array[4:8, 4:8, 4:8] = True
+    scene = Scene(CTVolume(np.zeros(array.shape, np.int16), np.eye(4), SourceGeometry(array.shape, np.eye(4))))
+    for id, note in notes.items():
+        gone = id.endswith("_")
+        mask = None if gone else Mask.from_array(array, id=f"m{id}")
+        scene.put(Found(id.rstrip("_"), mask, "absent" if gone else "found", note=note))
+    return scene
+
+
+def test_of_single_vertebrae_it_is_said_what_they_were_counted_from():
+    from medvl.answering.guard import ensure
+    from medvl.answering.plausible import rough
+
+    note = "divided from the vertebral column, and counted from the sacrum"
+    scene = counted_scene(l1_vertebra=note, l2_vertebra=note, t12_vertebra_="")
+    (told,) = rough(scene, ("l1_vertebra", "l2_vertebra", "t12_vertebra"))
+    assert ensure(told) == told
+    assert "The L1 vertebra and the L2 vertebra are divided" in told.text
+    assert "counted from the sacrum" in told.text
+    assert "scans" not in told.text
+    assert set(told.mask_ids) == {"ml1_vertebra", "ml2_vertebra"}
+
+
+def test_where_no_level_can_be_told_the_reason_is_given_once():
+    from medvl.answering.guard import ensure
+    from medvl.answering.sentences import missing
+
+    why = "neither the sacrum nor the lowest or the first ribs are clearly in view"
+    ids = ("l1_vertebra", "l2_vertebra", "l3_vertebra", "l4_vertebra")
+    scene = counted_scene(**{f"{id}_": why for id in ids})
+    for asked in (ids[:1], ids):
+        (told,) = missing(scene, asked)
+        assert ensure(told) == told
+        assert why in told.text
+    assert "the L1 vertebra" in missing(scene, ids[:1])[0].text
+    assert "did not find" in " ".join(s.text for s in missing(counted_scene(l5_vertebra_=""), ("l5_vertebra",))) or (
+        "could not be found" in missing(counted_scene(l5_vertebra_=""), ("l5_vertebra",))[0].text
+    )
