@@ -204,6 +204,7 @@ class TestView:
         assert state(page)["tool"] == "navigate"
         page.keyboard.press("Escape")
         assert not sheet.is_visible()
+        settle(page)  # the browser tells the page of the focus and of the mouse again
         page.keyboard.press("p")
         assert state(page)["tool"] == "positive"
         page.click('.mv-button[data-name="help"]')

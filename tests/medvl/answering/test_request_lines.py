@@ -28,6 +28,8 @@ def test_lines_say_what_requests_say(requests, lines):
 
 def test_every_expected_reading_of_the_question_set_survives_the_round_trip():
     for question in load_questions():
+        if any(r.intent is Intent.EDIT for r in question.expect):
+            continue  # masks are changed by the rules alone
         if any(r.topic not in {"", *TOPICS} for r in question.expect):
             continue  # a topic on which there is no text: nothing to tell the reader
         assert same_detail(question.expect, read(write(question.expect))), question.id
