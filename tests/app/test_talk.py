@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from app import talk
 from app.chat import TURNS, Chat, Steps
-from app.examples import ABDOMEN, CHEST, HEAD, examples
 from app.handlers import Handlers
 from app.inputs import clean_question, clean_sentence
 from app.scans import SampleShelf
@@ -476,28 +473,3 @@ class TestPieces:
     def test_messages_keep_their_lines_and_lose_what_cannot_be_seen(self):
         assert clean_question(" a\x00b \n\n\u202e c ") == "ab\nc"
         assert clean_sentence(" a\nb\tc ") == "a b c"
-
-
-class TestExamples:
-    def test_the_bundled_samples(self):
-        shelf = SampleShelf()
-        assert examples(shelf.read("abdomen")) == list(ABDOMEN)
-        assert examples(shelf.read("chest")) == list(CHEST)
-
-    def test_a_narrow_body_is_a_head(self):
-        hu = np.full((40, 40, 30), -1000, np.int16)
-        hu[5:33, 5:35, :] = 40
-        narrow = SimpleNamespace(hu=hu, spacing_mm=(6.0, 6.0, 6.0), voxel_volume_ml=0.216)
-        wide = SimpleNamespace(hu=hu, spacing_mm=(10.0, 6.0, 6.0), voxel_volume_ml=0.36)
-        assert examples(narrow) == list(HEAD)
-        assert examples(wide) == list(ABDOMEN)
-
-    def test_nothing_but_air(self):
-        hu = np.full((20, 20, 10), -1000, np.int16)
-        empty = SimpleNamespace(hu=hu, spacing_mm=(3.0, 3.0, 3.0), voxel_volume_ml=0.027)
-        assert 4 <= len(examples(empty)) <= 6
-
-    def test_two_thick_slices(self):
-        hu = np.full((30, 30, 2), 40, np.int16)
-        thick = SimpleNamespace(hu=hu, spacing_mm=(1.0, 1.0, 40.0), voxel_volume_ml=0.04)
-        assert 4 <= len(examples(thick)) <= 6
