@@ -4,7 +4,7 @@ What a call reads and makes counts against the memory budget of the sessions whi
 
 Coordinates are voxels in the file's own array order and boxes are half-open, as on the command line. The file goes
 through a ``gr.File`` so that Gradio itself checks that it was uploaded, and is not a path of the server. One file may
-come as it is, the many files of a DICOM series as a list.
+come as it is, the many files of a DICOM series as a list. Of several DICOM scans ``series`` chooses one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any
 import gradio as gr
 
 from medvl.errors import MedVLError
-from medvl.jobs import describe, segment_file
+from medvl.jobs.by_words import READING, ask_file, report_file, segment_text_file, tool_file
+from medvl.jobs.one_scan import describe, segment_file
+from medvl.language.calls.schema import schema
 from medvl.model import MedVLSAM2
-from medvl.readers import read_ct
-from medvl.text_jobs import ask_file, report_file, segment_text_file
+from medvl.readers.faults import explain
+from medvl.readers.isolated import read_isolated
 
 from .files import files
 from .inputs import clean_question
@@ -33,6 +35,11 @@ AT_ONCE = 4
 VOXEL = {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3}
 VOXELS = {"type": "array", "items": VOXEL}
 BOX = {"type": "array", "items": {"type": "integer"}, "minItems": 6, "maxItems": 6}
+CALL = {"oneOf": [
+    {"type": "object", "description": one["function"]["description"], "required": ["tool"],
+     "properties": {"tool": {"const": one["function"]["name"]}, **one["function"]["parameters"]["properties"]}}
+    for one in schema(ids=False) if one["function"]["name"] in READING
+]}  # fmt: skip
 MEASUREMENTS = {"type": "object", "additionalProperties": True}
 
 
@@ -46,8 +53,14 @@ def _json(schema: dict[str, Any], **options: Any) -> gr.JSON:
     return component
 
 
-def add_endpoints(model: MedVLSAM2, store: SessionStore) -> None:
-    """Add the endpoints to the page that is being built; calls that ``store`` has no room for are refused."""
+def add_endpoints(model: MedVLSAM2, store: SessionStore, tools: bool = False) -> None:
+    """Add the endpoints to the page that is being built; calls that ``store`` has no room for are refused.
+
+    Args:
+        model: that answers.
+        store: whose budget of memory the calls share.
+        tools: whether ``/tool`` is there too: one typed call, for language models that plan for themselves (``--mcp``).
+    """
     with gr.Group(visible=False):
         file = files(label="CT: NIfTI, NRRD, MetaImage, DICOM or zip")
         points = _json(VOXELS, label="Positive points, [[i, j, k], ...]", value=[])
@@ -55,16 +68,19 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore) -> None:
         box = _json(BOX, label="Box, half-open [i0, j0, k0, i1, j1, k1]")
         text = gr.Textbox(label="Name or description of a structure", value="")
         question = gr.Textbox(label="Question")
+        series = gr.Textbox(label="Which of several DICOM scans, as /info lists them; empty: the largest", value="")
         answer = gr.Textbox(label="Answer")
         mask = gr.File(label="Mask or label map, NIfTI in the geometry of the input")
         facts = _json(MEASUREMENTS, label="Facts")
         measured = _json(MEASUREMENTS, label="Measurements")
-        buttons = {name: gr.Button(name) for name in ("info", "segment", "ask", "report")}
+        call = _json(CALL, label="Call")
+        buttons = {name: gr.Button(name) for name in ("info", "segment", "ask", "report", "tool")}
 
-    def info(ct: list[str]) -> dict:
+    def info(ct: list[str], series: str = "") -> dict:
         """Shape, spacing in mm, orientation and HU range of a CT, in the file's own array order."""
         with _words(), taken(ct) as paths, store.room() as room:
-            return describe(read_ct(paths[0] if len(paths) == 1 else paths, claim=room.claim))
+            one = paths[0] if len(paths) == 1 else paths
+            return describe(read_isolated(one, claim=room.claim, series=series or None))
 
     def segment(
         ct: list[str],
@@ -72,6 +88,7 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore) -> None:
         negative_points: list[list[int]] | None = None,
         box: list[int] | None = None,
         text: str = "",
+        series: str = "",
     ) -> Iterator[tuple[str, dict]]:
         """Segment one object of a CT by points and a box given as voxels of the file's own array order, or by text.
 
@@ -84,13 +101,14 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore) -> None:
             output = folder / f"mask-{secrets.token_hex(8)}.nii.gz"
             one = paths[0] if len(paths) == 1 else paths
             prompts = (points or [], negative_points or [], box)
+            chosen = {"room": room, "series": series or None}
             if text and text.strip():
-                measured = segment_text_file(model, one, clean_question(text), output, *prompts, room=room)
+                measured = segment_text_file(model, one, clean_question(text), output, *prompts, **chosen)
             else:
-                measured = segment_file(model, one, output, *prompts, room=room)
+                measured = segment_file(model, one, output, *prompts, **chosen)
             yield str(output), measured
 
-    def ask(ct: list[str], question: str) -> Iterator[tuple[str, dict, str | None]]:
+    def ask(ct: list[str], question: str, series: str = "") -> Iterator[tuple[str, dict, str | None]]:
         """Ask one question about a CT, or name structures to segment.
 
         Returns the answer's text, its facts and sentences, and the masks it speaks of as a NIfTI label map in the
@@ -99,24 +117,37 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore) -> None:
         with _words(), _folder() as folder, taken(ct) as paths, store.room() as room:
             output = folder / f"masks-{secrets.token_hex(8)}.nii.gz"
             one = paths[0] if len(paths) == 1 else paths
-            given = ask_file(model, one, clean_question(question), output, room=room)
+            given = ask_file(model, one, clean_question(question), output, room=room, series=series or None)
             yield given["answer"], given, str(output) if given["labels"] else None
 
-    def report(ct: list[str]) -> tuple[str, dict]:
+    def report(ct: list[str], series: str = "") -> tuple[str, dict]:
         """Write a report of a CT from measurements of its structures, as Markdown and as JSON.
 
         Research use only, not for diagnosis.
         """
         with _words(), taken(ct) as paths, store.room() as room:
-            written = report_file(model, paths[0] if len(paths) == 1 else paths, room=room)
+            one = paths[0] if len(paths) == 1 else paths
+            written = report_file(model, one, room=room, series=series or None)
             return written.markdown(), written.to_dict()
 
+    def tool(ct: list[str], call: dict, series: str = "") -> dict:
+        """Measure or look in a CT by one typed call, for instance {"tool": "probe", "what": "metal"}.
+
+        Returns facts, each with its value, unit and what it is about. Nothing is changed. Research use only, not for
+        diagnosis.
+        """
+        with _words(), taken(ct) as paths, store.room() as room:
+            one = paths[0] if len(paths) == 1 else paths
+            return tool_file(model, one, call, room=room, series=series or None)
+
     shared = {"concurrency_limit": AT_ONCE, "api_visibility": "public", "show_progress": "hidden"}
-    buttons["info"].click(info, file, facts, api_name="info", **shared)
-    prompts = [file, points, negative, box, text]
+    buttons["info"].click(info, [file, series], facts, api_name="info", **shared)
+    prompts = [file, points, negative, box, text, series]
     buttons["segment"].click(segment, prompts, [mask, measured], api_name="segment", **shared)
-    buttons["ask"].click(ask, [file, question], [answer, facts, mask], api_name="ask", **shared)
-    buttons["report"].click(report, file, [answer, facts], api_name="report", **shared)
+    buttons["ask"].click(ask, [file, question, series], [answer, facts, mask], api_name="ask", **shared)
+    buttons["report"].click(report, [file, series], [answer, facts], api_name="report", **shared)
+    if tools:
+        buttons["tool"].click(tool, [file, call, series], facts, api_name="tool", **shared)
 
 
 @contextmanager
@@ -133,5 +164,7 @@ def _words() -> Iterator[None]:
         yield
     except MedVLError as error:
         raise gr.Error(str(error), print_exception=False) from None
-    except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise gr.Error(explain(error), print_exception=False) from None
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise gr.Error(f"The request could not be answered ({type(error).__name__}).", print_exception=False) from None

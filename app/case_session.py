@@ -14,19 +14,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from app.viewer import Board
+import numpy as np
+
 from medvl.case import Case
+from medvl.ct.masks import Mask
+from medvl.ct.measure import Measurement
+from medvl.ct.prompts import Box, Point
+from medvl.ct.volume import CTVolume
+from medvl.ct.windows import BODY_HU
 from medvl.errors import MedVLError
-from medvl.masks import Mask
-from medvl.measure import Measurement
-from medvl.prompts import Box, Point
-from medvl.volume import CTVolume
 
 from .chat import Chat
 from .examples import examples
+from .prior import PriorScan
 from .report_state import ReportState
+from .viewer import Beside, Board
 
 TEMP_PREFIX = "medvl-session-"
+MOST_OF_BODY = 0.5  # of the voxels that are no air: a mask that is more is drawn without a fill
 
 
 class SessionEndedError(MedVLError):
@@ -63,8 +68,10 @@ class CaseSession:
         last_id: the mask that was changed last; undo and redo fall back on it.
         tab: the tab of the page that is open.
         unasked: masks that an answer only measured against, listed with the eye closed.
+        files: folder of the files it was read from, where they hold more scans to choose from; inside ``folder``.
         chat: the conversation about this scan.
         report: its report, as far as it has come.
+        prior: the earlier scan that stands beside it, None where none is open.
     """
 
     def __init__(self, ct: CTVolume, case: Case, title: str, sample_id: str | None = None) -> None:
@@ -72,6 +79,8 @@ class CaseSession:
         self.ct, self.case, self.title, self.sample_id = ct, case, title, sample_id
         self.board = Board(ct, self.token)
         self.folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
+        self.files: Path | None = None
+        self.prior: PriorScan | None = None
         self.target = Target()
         self.last_id: str | None = None
         self.tab = "chat"
@@ -94,6 +103,7 @@ class CaseSession:
     def nbytes(self) -> int:
         """Memory that closing would free."""
         scan = 0 if self.sample_id else self.ct.hu.nbytes  # samples are shared
+        scan += self.prior.nbytes if self.prior else 0
         return scan + self.case.nbytes + self.board.nbytes + self.chat.nbytes + self.report.nbytes
 
     @cached_property
@@ -109,6 +119,20 @@ class CaseSession:
     def busy(self) -> bool:
         """True while a segmentation runs."""
         return self._running is not None
+
+    def keep(self, files: Path) -> None:
+        """Take over a folder of files; it goes with the session."""
+        self.files = Path(shutil.move(files, self.folder / "files"))
+
+    def stand_beside(self, prior: PriorScan) -> None:
+        """Show an earlier scan beside the open one, whose case holds it already."""
+        self.prior = prior
+        self.board.beside = Beside(prior.board, prior.title)
+
+    def drop_prior(self) -> None:
+        """Close the earlier scan, if there is one."""
+        self.case.drop_prior()
+        self.prior = self.board.beside = None
 
     def touch(self) -> None:
         """The visitor is there."""
@@ -198,10 +222,17 @@ class CaseSession:
     # ---- masks
 
     def show(self, mask: Mask, changed: Box | None = None) -> None:
-        """Put a mask and its prompts on the board."""
+        """Put a mask and its prompts on the board; one that is most of the body as an outline, or it hides the scan."""
         self.board.set_mask(mask, changed)
+        if "opacity" not in self.styles.get(mask.id, {}) and mask.voxels > MOST_OF_BODY * self._body_voxels:
+            self.styles.setdefault(mask.id, {})["opacity"] = 0.0
+            self.board.style(mask.id, opacity=0.0)
         if mask.id in self.case.masks:
             self.board.set_prompts(mask.id, self.case.prompts(mask.id))
+
+    @cached_property
+    def _body_voxels(self) -> int:
+        return int(np.count_nonzero(self.ct.hu > BODY_HU))
 
     def activate(self, mask_id: str | None) -> None:
         """Choose the object that prompts go to; None: the next prompt starts a new one."""
@@ -238,4 +269,5 @@ class CaseSession:
                 return
             self._released = True
         self.case.close()
+        self.prior = self.board.beside = None
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from medvl import masks as operations
+from medvl.ct import mask_operations as operations
+from medvl.ct.masks import Mask
 from medvl.errors import PromptError
-from medvl.masks import Mask
 
 from .case_session import CaseSession
 from .inputs import clean_name
+
+Edit = Callable[[CaseSession, str, dict], "str | None"]
 
 
 def _undo(session: CaseSession) -> None:
@@ -46,6 +48,10 @@ def _refresh(session: CaseSession, mask_id: str, mask: Mask | None) -> None:
         session.activate(None)
         session.last_id = mask_id  # Redo finds it
         return
+    for other in session.board.mask_ids - set(session.case.masks):
+        forget(session, other)  # pieces go with the step that made them
+    for other in set(session.case.masks) - session.board.mask_ids:
+        session.show(session.case.masks[other])
     session.show(mask)
     session.board.style(mask_id, **session.styles.get(mask_id, {}))
     session.activate(mask_id)
@@ -73,10 +79,20 @@ def _rename(session: CaseSession, mask_id: str, data: dict) -> None:
     session.board.style(mask_id, name=name)
 
 
-def _recolor(session: CaseSession, mask_id: str, data: dict) -> None:
-    color = str(data.get("color")).lower()
+def check_color(value: Any) -> str:
+    """A colour in small letters.
+
+    Raises:
+        PromptError: it is none.
+    """
+    color = str(value).lower()
     if not re.fullmatch(r"#[0-9a-f]{6}", color):
         raise PromptError("A colour is written as #rrggbb.")
+    return color
+
+
+def _recolor(session: CaseSession, mask_id: str, data: dict) -> None:
+    color = check_color(data.get("color"))
     session.case.relabel(mask_id, color=color)
     session.board.style(mask_id, color=color)
 
@@ -97,24 +113,84 @@ def _style(session: CaseSession, mask_id: str, **style: Any) -> None:
     session.board.style(mask_id, **style)
 
 
-def _keep_largest(session: CaseSession, mask_id: str, _: dict) -> None:
-    put(session, operations.keep_largest(session.case.masks[mask_id]))
+def _changed(session: CaseSession, mask: Mask, new: Mask, empty: str) -> str:
+    """Keep the result of an operation and say what it changed; nothing is kept where nothing is left.
+
+    Args:
+        session: the visitor's.
+        mask: before.
+        new: after.
+        empty: what to say where no voxel would be left.
+    """
+    if new.empty and not mask.empty:
+        raise PromptError(empty)
+    added, taken = operations.subtract(new, mask).voxels, operations.subtract(mask, new).voxels
+    if not added and not taken:
+        return "Nothing to change."
+    put(session, new)
+    ml = session.ct.voxel_volume_ml
+    parts = [f"{n * ml:.3g} mL {word}" for n, word in ((added, "added"), (taken, "taken away")) if n]
+    return f"{' and '.join(parts)}; {mask.voxels * ml:.4g} to {new.voxels * ml:.4g} mL."
 
 
-def _fill_holes(session: CaseSession, mask_id: str, _: dict) -> None:
-    put(session, operations.fill_holes(session.case.masks[mask_id]))
+def _operation(operate: Callable[[Mask, CaseSession, dict], Mask], empty: str = "Nothing would be left.") -> Edit:
+    def edit(session: CaseSession, mask_id: str, data: dict) -> str:
+        mask = session.case.masks[mask_id]
+        return _changed(session, mask, operate(mask, session, data), f"{empty} The mask stays as it is.")
+
+    return edit
 
 
-def _smooth(session: CaseSession, mask_id: str, _: dict) -> None:
-    put(session, operations.smooth(session.case.masks[mask_id], session.ct))
+def _with_other(combine: Callable[[Mask, Mask], Mask], empty: str = "") -> Edit:
+    return _operation(lambda mask, session, data: combine(mask, _other(session, mask.id, data)), empty)
 
 
-def _union(session: CaseSession, mask_id: str, data: dict) -> None:
-    put(session, operations.union(session.case.masks[mask_id], _other(session, mask_id, data)))
+def _mm(data: dict) -> float:
+    value = data.get("mm")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= operations.MAX_MARGIN_MM:
+        raise PromptError(f"A distance lies between 0 and {operations.MAX_MARGIN_MM} mm.")
+    return float(value)
 
 
-def _subtract(session: CaseSession, mask_id: str, data: dict) -> None:
-    put(session, operations.subtract(session.case.masks[mask_id], _other(session, mask_id, data)))
+def _hu(data: dict) -> tuple[float, float]:
+    low, high = data.get("low"), data.get("high")
+    if not all(isinstance(v, int | float) and abs(v) < 1e6 for v in (low, high)):
+        raise PromptError("A range of HU has a lower and a higher value.")
+    return float(low), float(high)
+
+
+def _smooth(session: CaseSession, mask_id: str, _: dict) -> str:
+    """Smoothing keeps the volume, so what it did is told by the voxels that changed sides."""
+    mask = session.case.masks[mask_id]
+    radius = operations.smoothing_radius(session.ct)
+    new, ml = operations.smooth(mask, session.ct, radius), session.ct.voxel_volume_ml
+    moved = operations.moved(mask, new)
+    if not moved:
+        return f"No detail under {radius:.1f} mm to smooth."
+    put(session, new)
+    before, after = f"{mask.voxels * ml:.4g}", f"{new.voxels * ml:.4g}"
+    volume = f"{after} mL as before" if before == after else f"{before} to {after} mL"
+    return f"Smoothed by {radius:.1f} mm: {moved * ml:.3g} mL of its border moved, volume {volume}."
+
+
+def _interpolate(session: CaseSession, mask_id: str, _: dict) -> str:
+    mask = session.case.masks[mask_id]
+    new, filled = operations.interpolate(mask, session.ct)
+    if not filled:
+        return "No empty slice lies between two painted ones. Paint two slices that are apart."
+    return f"Filled {filled} {'slice' if filled == 1 else 'slices'}: {_changed(session, mask, new, '')}"
+
+
+def _split(session: CaseSession, mask_id: str, _: dict) -> str:
+    """One mask for each piece; the largest keeps the name. One step: Undo takes the pieces away again."""
+    rest, *pieces = operations.split(session.case.masks[mask_id], session.ct)
+    if not pieces:
+        return "It is one piece already."
+    rest, *made = session.case.masks.split(rest, pieces)
+    for piece in (*made, rest):
+        session.show(piece)
+    session.activate(mask_id)
+    return f"{1 + len(made)} pieces, the largest first, each a mask of its own. Undo joins them again."
 
 
 def _other(session: CaseSession, mask_id: str, data: dict) -> Mask:
@@ -145,7 +221,6 @@ def forget(session: CaseSession, mask_id: str) -> None:
         session.activate(None)
 
 
-Edit = Callable[[CaseSession, str, dict], None]
 STEPS: dict[str, Callable[[CaseSession], None]] = {"undo": _undo, "redo": _redo, "clear": _clear, "new": _new}
 LOOKS: dict[str, Edit] = {
     "select": _select,
@@ -156,10 +231,21 @@ LOOKS: dict[str, Edit] = {
     "opacity": _opacity,
 }
 CHANGES: dict[str, Edit] = {
-    "largest": _keep_largest,
-    "fill": _fill_holes,
+    "largest": _operation(lambda mask, *_: operations.keep_largest(mask)),
+    "fill": _operation(lambda mask, *_: operations.fill_holes(mask)),
     "smooth": _smooth,
-    "union": _union,
-    "subtract": _subtract,
+    "interpolate": _interpolate,
+    "grow": _operation(lambda mask, session, data: operations.margin(mask, session.ct, _mm(data))),
+    "shrink": _operation(
+        lambda mask, session, data: operations.margin(mask, session.ct, -_mm(data)), "Nothing would be left inside."
+    ),
+    "hollow": _operation(lambda mask, session, data: operations.hollow(mask, session.ct, _mm(data))),
+    "hu": _operation(
+        lambda mask, session, data: operations.within_hu(mask, session.ct, *_hu(data)), "No voxel has HU in this range."
+    ),
+    "split": _split,
+    "union": _with_other(operations.union),
+    "subtract": _with_other(operations.subtract, "Nothing would be left."),
+    "intersect": _with_other(operations.intersect, "The two masks have no voxel in common."),
     "delete": _delete,
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from medvl.volume import CTVolume
+from medvl.ct.volume import CTVolume
 
 GRID_MM = 6.0  # lungs and heads are large: a coarse grid tells them
 AIR_HU, SOLID_HU = -400, -300
 LUNGS_ML = 600  # air enclosed by the body beyond this is lung: bowel gas and airways hold less
+LUNG_HU, LUNG_SHARE = (-950, -500), 0.15  # of the middle of a slice that cuts the lungs
+CHEST_SLICES = 0.4  # a scan with lungs on fewer of its slices is one of the abdomen, which begins above the diaphragm
 HEAD_MM = 230  # a body no wider than this over the uppermost slices is a head or a neck
 
 CHEST = (
@@ -48,7 +50,7 @@ def examples(ct: CTVolume) -> list[str]:
     steps = [max(1, round(GRID_MM / spacing)) for spacing in ct.spacing_mm]
     hu = np.asarray(ct.hu)[:: steps[0], :: steps[1], :: steps[2]]
     voxel_ml = ct.voxel_volume_ml * steps[0] * steps[1] * steps[2]
-    if _enclosed_air_ml(hu, voxel_ml) > LUNGS_ML:
+    if _enclosed_air_ml(hu, voxel_ml) > LUNGS_ML and _share_with_lungs(hu) >= CHEST_SLICES:
         return list(CHEST)
     return list(HEAD if _top_width_mm(hu, ct.spacing_mm[0] * steps[0]) < HEAD_MM else ABDOMEN)
 
@@ -63,6 +65,14 @@ def _enclosed_air_ml(hu: np.ndarray, voxel_ml: float) -> float:
     sizes[outside] = 0
     sizes[0] = 0
     return float(sizes.max()) * voxel_ml
+
+
+def _share_with_lungs(hu: np.ndarray) -> float:
+    """Share of the axial slices that cut the lungs."""
+    nx, ny = hu.shape[:2]
+    middle = hu[nx // 4 : 3 * nx // 4, ny // 4 : 3 * ny // 4]
+    air = ((middle > LUNG_HU[0]) & (middle < LUNG_HU[1])).mean(axis=(0, 1))
+    return float((air > LUNG_SHARE).mean())
 
 
 def _top_width_mm(hu: np.ndarray, spacing_mm: float) -> float:

@@ -9,34 +9,43 @@ visitor). Nothing here knows Gradio, so that everything is tested without a brow
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from medvl.case import SegmentUpdate
-from medvl.errors import Cancelled, ExportError, MedVLError, PromptError
-from medvl.export import export_zip
+from medvl.ct.fingerprint import fingerprint
+from medvl.ct.masks import Mask
+from medvl.ct.prompts import Box, Point
+from medvl.errors import Cancelled, CTReadError, ExportError, MedVLError, PromptError
 from medvl.model import MedVLSAM2
-from medvl.prompts import Box, Point
-from medvl.volume import CTVolume
+from medvl.readers.case_zip import SUFFIX, SavedCase
+from medvl.readers.masks import labels_of
+from medvl.tools.changes import known
+from medvl.writers.export import export_zip, scan_stem
 
-from . import edits, panel, surface
+from . import edits, painting
+from .case_page import from_page, to_page
 from .case_session import CaseSession
-from .chat_panel import chat_value
-from .inputs import read_lengths, read_prompt
-from .report_panel import report_value
-from .scans import Sample, SampleShelf, read_upload
+from .inputs import UNREADABLE, clean_name, read_lengths, read_prompts, read_word
+from .many import ManyScans
+from .panels import panel
+from .panels.chat import chat_value
+from .panels.report import report_value
+from .priors import Priors
+from .scans import Opened, SampleShelf, bring_masks, read_masks_of, read_series, read_upload
 from .sessions import SessionStore
 from .talk import Talk
-from .updates import Updates, page, surface_figure, words
+from .updates import Updates, first_time, page, surface_figure, words
 from .viewer import viewer_value
 
 UPDATE_EVERY_S = 0.2
-EXPORT_NAME = "medvl-export.zip"
-VOXEL_KINDS = {"labels", "masks", "dicom_seg"}  # an export with one of these holds the masks
+VOXEL_KINDS = {"labels", "masks", "seg_nrrd", "dicom_seg", "rtstruct"}  # an export with one of these holds the masks
 
 
 class Handlers:
@@ -51,16 +60,23 @@ class Handlers:
     def __init__(self, model: MedVLSAM2, store: SessionStore, shelf: SampleShelf) -> None:
         self.model, self.store, self.shelf = model, store, shelf
         self.talk = Talk(store)
+        self.many = ManyScans(model, store)
+        self.priors = Priors(model, store, self._facts)
         self._opening: set[tuple[str, str]] = set()  # visitor and sample
         self._lock = threading.Lock()
 
     # ---- opening a scan
 
-    def open_default(self, key: str) -> Iterator[Updates]:
-        """The page was loaded: open the first sample. A page that comes back after a lost connection keeps its scan."""
-        session = self.store.find(key)
+    def open_default(self, key: str, token: Any = "") -> Iterator[Updates]:
+        """The page was loaded: open the first sample, or what the page had open before.
+
+        Args:
+            key: of the visitor.
+            token: that the page kept of its session, if it did.
+        """
+        session = self.store.find(key) or self.store.resume(key, str(token or ""))
         if session is not None and not session.closed:
-            yield page(session, busy=session.busy)
+            yield self._whole(session)
         elif self.shelf.default:
             yield from self.open_sample(key, self.shelf.default)
         else:
@@ -75,11 +91,13 @@ class Handlers:
                 return
             self._opening.add(job)
 
-        def read(_: Callable[[int], None]) -> tuple[CTVolume, str]:
-            return self.shelf.read(str(sample_id)), sample.title
+        def read(_: Callable[[int], None]) -> Opened:
+            if sample is None:
+                raise CTReadError("There is no such sample. Choose one of the list.")
+            return Opened(self.shelf.read(sample.id), sample.title, sample=sample)
 
         try:
-            yield from self._open(key, read, sample=sample)
+            yield from self._open(key, read)
         finally:
             self._opening.discard(job)
 
@@ -91,39 +109,123 @@ class Handlers:
     def open_upload(self, key: str, paths: Sequence[str] | str | None) -> Iterator[Updates]:
         """Files were uploaded."""
         paths = [paths] if isinstance(paths, str) else list(paths or [])
-        yield from self._open(key, lambda claim: read_upload(paths, claim))
+        if self.store.find(key) is not None and bring_masks(paths):
+            yield from self.add_masks(key, paths)
+            return
+        yield from self._open(key, lambda claim: read_upload(paths, claim, lambda case: self._scan_of(key, case)))
+
+    def add_masks(self, key: str, paths: Sequence[str] | None, resample: Any = False) -> Iterator[Updates]:
+        """Masks of the open scan were uploaded: label maps, ``.seg.nrrd``, DICOM-SEG, RTSTRUCT.
+
+        Args:
+            key: of the visitor.
+            paths: where Gradio put the files.
+            resample: take masks of another grid, too.
+        """
+        session = self.store.get(key)
+        yield {"viewer": viewer_value(session.board, busy=session.busy, status="Reading the masks")}
+        try:
+            with self.store.room() as room:
+                masks = read_masks_of(paths, session.ct, resample is True, room.claim)
+            yield self._take_masks(session, masks)
+        except Exception as error:
+            yield page(session, busy=session.busy) | {"toast": words(error)}
+
+    def _take_masks(self, session: CaseSession, masks: Sequence[Mask]) -> Updates:
+        """Put masks that were brought into the list, each with a colour of its own."""
+        with session.job():
+            used = {mask.color for mask in session.case.masks.values()}
+            for mask in masks:
+                color = mask.color if mask.color not in used else session.case.masks.next_color()
+                used.add(color)
+                mask = session.case.put(replace(mask, id="", name=clean_name(mask.name or "Mask"), color=color))
+                session.show(mask)
+                session.board.mark_saved([mask])  # they came from a file
+            session.activate(mask.id)
+            session.tab = "masks"
+            shown = page(session)
+            count = f"{len(masks)} mask{'s' * (len(masks) != 1)} added from the file."
+            return shown | {"masks": shown["masks"] | {"told": count}, "tab": "masks"}
+
+    def _scan_of(self, key: str, case: SavedCase) -> Opened | None:
+        """The scan of a saved case, if it is the one that is open, or a sample."""
+        session = self.store.find(key)
+        if session is not None and fingerprint(session.ct) == case.scan.digest:
+            return Opened(session.ct, session.title, sample=self.shelf.samples.get(session.sample_id or ""))
+        sample = self.shelf.samples.get(str(case.page.get("sample")))
+        return Opened(self.shelf.read(sample.id), sample.title, sample=sample) if sample else None
+
+    def open_series(self, key: str, data: Any) -> Iterator[Updates]:
+        """Another scan of the files that are open was chosen: ``{"id"}``."""
+        session = self.store.get(key)
+        wanted = str(data.get("id")) if isinstance(data, dict) else ""
+        choice = next((c for c in session.ct.series if c.id == wanted), None)
+        if choice is None or session.files is None:
+            raise CTReadError("There is no such scan in these files. Choose one of the list.")
+        if choice.problem:
+            raise CTReadError(choice.problem)
+        if choice.opened:
+            return
+
+        def read(claim: Callable[[int], None]) -> Opened:
+            ct, files = read_series(session.files, wanted, claim)
+            return Opened(ct, session.title, files)
+
+        yield from self._open(key, read)
 
     def _open(
         self,
         key: str,
-        read: Callable[[Callable[[int], None]], tuple[CTVolume, str]],
-        sample: Sample | None = None,
+        read: Callable[[Callable[[int], None]], Opened],
     ) -> Iterator[Updates]:
         """Read, then swap: until the new scan is ready, and if it cannot be read, the old one stays."""
         before = self.store.find(key)
         if before:
             before.stop()
         yield {"viewer": viewer_value(before.board if before else None, status="Reading the scan")}
-        session = None
+        session = files = None
         try:
             with self.store.room(key) as room:  # whose scan is too much is told so before it is read
-                ct, title = read(room.claim)
-                session = CaseSession(ct, self.model.open(ct), title, sample.id if sample else None)
+                opened = read(room.claim)
+                brought = labels_of(opened.ct, before.ct, opened.title) if before and opened.case is None else None
+                if brought:
+                    yield self._take_masks(before, brought)
+                    return
+                ct, files, sample = opened.ct, opened.files, opened.sample
+                session = CaseSession(ct, self.model.open(ct), opened.title, sample.id if sample else None)
+                if opened.case is not None:
+                    session.case.restore(opened.case)
+                    from_page(session, opened.case.page)
+            if files is not None:
+                session.keep(files)
             session.tab = before.tab if before else session.tab
             self.store.open(key, session)
         except Exception as error:
+            if files is not None:
+                shutil.rmtree(files, ignore_errors=True)
+            if session is not None and session is not self.store.find(key):
+                session.close()
             board = before.board if before and not before.closed else None
             yield {"viewer": viewer_value(board), "toast": words(error)}
             return
-        yield {
-            "viewer": viewer_value(session.board),
-            "facts": panel.facts_value(session, sample.about if sample else ""),
+        yield self._whole(session)
+
+    def _whole(self, session: CaseSession) -> Updates:
+        """Everything that the page shows of a session."""
+        return {
+            "viewer": viewer_value(session.board, busy=session.busy),
+            "facts": self._facts(session),
             "masks": panel.masks_value(session),
             "export": panel.export_value(session),
             "chat": chat_value(session),
             "report": report_value(session),
-            "surface": surface.figure([], ct),
+            "surface": surface_figure(session),
+            "sample": session.sample_id,
         }
+
+    def _facts(self, session: CaseSession) -> dict[str, Any]:
+        sample = self.shelf.samples.get(session.sample_id or "")
+        return panel.facts_value(session, sample.about if sample else "")
 
     # ---- prompts
 
@@ -133,8 +235,8 @@ class Handlers:
         A prompt that comes while an earlier one propagates stops that one, and goes on from what it had.
         """
         session = self.store.get(key)
-        prompt = read_prompt(data, session.ct)
-        session.push(prompt)
+        for prompt in read_prompts(data, session.ct):
+            session.push(prompt)
         with session.job() as cancel:
             work = session.take()  # nothing: an earlier call took it along
             while work is not None and not session.closed:
@@ -183,7 +285,7 @@ class Handlers:
                     yield {
                         "viewer": viewer_value(session.board, busy=True, status=status_line(update)),
                         "masks": panel.masks_value(session, running=update.mask),
-                    } | ({"tab": "masks"} if new and _first_time(session) else {})
+                    } | ({"tab": "masks"} if new and first_time(session) else {})
         if not session.closed:
             # Another prompt may be waiting for this one to end: then the page stays busy, without a flicker.
             more = session.has_pending
@@ -214,12 +316,22 @@ class Handlers:
         if session is not None:
             session.stop()
 
+    # ---- painting by hand
+
+    def stroke(self, key: str, data: Any) -> Updates:
+        """A stroke of the brush or the eraser, or what a lasso holds; see ``inputs.read_stroke``."""
+        return painting.stroke(self.store.get(key), data)
+
+    def grow(self, key: str, data: Any) -> Updates:
+        """A click that a region of like HU grows from; see ``inputs.read_growth``."""
+        return painting.grow(self.store.get(key), data)
+
     # ---- undo, redo, clear, new
 
     def action(self, key: str, data: Any) -> Updates:
         """A button or key of the viewer or of the masks panel."""
         session = self.store.get(key)
-        name = data.get("name") if isinstance(data, dict) else None
+        name = read_word(data, "name")
         if name not in edits.STEPS:
             return {}
         with session.job():
@@ -233,7 +345,7 @@ class Handlers:
         """Something was done in the masks panel: ``{"op", "id", ...}``."""
         session = self.store.get(key)
         data = data if isinstance(data, dict) else {}
-        op, mask_id = str(data.get("op")), str(data.get("id"))
+        op, mask_id = read_word(data, "op"), str(data.get("id"))
         if op in edits.STEPS:
             return self.action(key, {"name": op})
         if op in edits.LOOKS:
@@ -246,8 +358,9 @@ class Handlers:
         with session.job():
             if mask_id not in session.case.masks:
                 raise PromptError("This object does not exist any more. Select another one.")
-            edits.CHANGES[op](session, mask_id, data)
-            return page(session)
+            told = edits.CHANGES[op](session, mask_id, data)
+            shown = page(session)
+            return shown | {"masks": shown["masks"] | {"told": told or ""}} if shown else {}
 
     # ---- tabs, surfaces, export
 
@@ -263,45 +376,88 @@ class Handlers:
         session.tab = str(name)
         if session.tab == "surface":
             return {"surface": surface_figure(session)}
-        values = {"masks": panel.masks_value, "report": report_value}
+        values = {"masks": panel.masks_value, "report": report_value, "export": panel.export_value}
         return {session.tab: values[session.tab](session)} if session.tab in values else {}
 
     def export(self, key: str, data: Any) -> Updates:
-        """Write the chosen kinds of files into one zip in the session's folder and offer it."""
+        """Write the chosen kinds of files into one zip in the session's folder and offer it, or save the case."""
         session = self.store.get(key)
         try:
-            return self._export(session, data)
+            return self._save_case(session, data) if read_word(data, "op") == "save" else self._export(session, data)
         except Exception as error:
             again = {"attempt": time.time_ns()}  # another value, so that the panel wakes up
             return {"export": panel.export_value(session) | again, "toast": words(error)}
 
     def _export(self, session: CaseSession, data: Any) -> Updates:
         wanted = data.get("include") if isinstance(data, dict) else None
-        include = [kind for kind in panel.export_kinds(session) if kind in (wanted or [])]
+        if not isinstance(wanted, list):
+            raise ExportError(UNREADABLE)
+        include = [kind for kind in panel.export_kinds(session) if kind in wanted]
         if not include:
             raise ExportError("Choose at least one kind of file to export.")
-        chosen = [mask for mask in session.case.masks.values() if not mask.empty]
+        left_out = set() if data.get("hidden") is True else {mask.id for mask in panel.hidden_masks(session)}
+        there = [mask for mask in session.case.masks.values() if not mask.empty]
+        chosen = [mask for mask in there if mask.id not in left_out]
         lengths = read_lengths(data.get("lengths"), session.token, session.ct)
         if not chosen and not (lengths and "csv" in include):
+            if there:
+                raise ExportError("Every mask is hidden. Choose Hidden masks too, or show one in the Masks tab.")
             raise ExportError(
                 "There is no mask to export. Choose Measurements to export the lengths alone."
                 if lengths
                 else "There is no mask to export. Click a structure or draw a box round it first."
             )
-        path = session.folder / EXPORT_NAME
-        export_zip(path, session.ct, chosen, formats=include, lengths=lengths)
+        path = _export_path(session)
+        changes = known(session.case.conversation.scene, session.case.masks) if session.prior else ()
+        export_zip(path, session.ct, chosen, formats=include, lengths=lengths, changes=changes)
         if VOXEL_KINDS.intersection(include):
             session.board.mark_saved(chosen)
         return {
-            "export": panel.export_value(session, path, "" if chosen else "No masks: only the lengths were written."),
+            "export": panel.export_value(session, path, _left_out(there, chosen)),
             "viewer": viewer_value(session.board, busy=session.busy),
         }
+
+    def _save_case(self, session: CaseSession, data: dict) -> Updates:
+        lengths = read_lengths(data.get("lengths"), session.token, session.ct)
+        masks = list(session.case.masks.values())
+        with session.job():
+            page_of = to_page(session, data.get("view"), lengths)
+            path = _case_path(session)
+            session.case.save(path, scan=data.get("scan") is True, page=page_of)
+            session.board.mark_saved(masks)
+        return {
+            "export": panel.export_value(session, case=path),
+            "viewer": viewer_value(session.board, busy=session.busy),
+        }
+
+    def saved_case(self, token: str) -> Path | None:
+        """The saved case of the session with this token, for its route."""
+        session = self.store.by_token(token)
+        path = _case_path(session) if session else None
+        return path if path is not None and path.is_file() else None
 
     def download(self, token: str) -> Path | None:
         """The export of the session with this token, for the download's route."""
         session = self.store.by_token(token)
-        path = session.folder / EXPORT_NAME if session else None
+        path = _export_path(session) if session else None
         return path if path is not None and path.is_file() else None
+
+
+def _export_path(session: CaseSession) -> Path:
+    """The zip, named after the scan."""
+    return session.folder / f"{scan_stem(session.ct)}-medvl.zip"
+
+
+def _case_path(session: CaseSession) -> Path:
+    return session.folder / f"{scan_stem(session.ct)}{SUFFIX}"
+
+
+def _left_out(there: list[Mask], chosen: list[Mask]) -> str:
+    """What to say of masks that are not in an export."""
+    if not chosen:
+        return "No masks: only the lengths were written."
+    count = len(there) - len(chosen)
+    return f"{count} hidden mask{'s' * (count > 1)} left out." if count else ""
 
 
 def status_line(update: SegmentUpdate) -> str:
@@ -315,11 +471,3 @@ def status_line(update: SegmentUpdate) -> str:
 
 def _prompts(session: CaseSession, mask_id: str | None) -> list[Point | Box]:
     return session.case.prompts(mask_id) if mask_id in session.case.masks else []
-
-
-def _first_time(session: CaseSession) -> bool:
-    """True once a session: its first mask opens the masks tab, unless the visitor is in another one or talks."""
-    first = session.tab in ("chat", "scan") and not session.case.masks and not session.chat.turns
-    if first:
-        session.tab = "masks"
-    return first

@@ -6,8 +6,10 @@ import json
 import sys
 from dataclasses import dataclass, field
 
-from medvl.answering.contract import MaskRef, Step
-from medvl.report import Report
+from medvl.ct.volume import CTVolume
+from medvl.report.report import Report
+from medvl.tools.pieces import MaskRef, Step
+from medvl.writers.export import scan_stem
 
 from .chat import Steps
 
@@ -16,6 +18,11 @@ FILES = {  # ending -> label, media type
     "html": ("HTML", "text/html; charset=utf-8"),
     "json": ("JSON", "application/json"),
 }
+
+
+def report_name(ct: CTVolume, kind: str) -> str:
+    """File name of a report, after the scan."""
+    return f"{scan_stem(ct)}-report.{kind}"
 
 
 @dataclass
@@ -56,6 +63,11 @@ class ReportState:
         self.version += 1
         self.end("done")
         return True
+
+    def restore(self, written: Report, edits: dict[int, str]) -> None:
+        """Take over the report of a saved case, with the visitor's words."""
+        self.written, self.edits, self.state = written, edits, "done"
+        self.version += 1
 
     def end(self, state: str, note: str = "") -> None:
         """The attempt is over."""

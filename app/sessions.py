@@ -2,7 +2,8 @@
 
 A visitor is known by the session hash of the page; what the routes serve is keyed by an unguessable token that is new
 with every opened scan. Nothing of a visitor is reachable from another one's handlers, and everything (voxels,
-masks, temporary files) goes when the tab is closed, the visitor is idle for long, or another scan is opened.
+masks, temporary files) goes some minutes after the tab is closed (a reload or a lost network finds it again until
+then), when the visitor is idle for long, or when another scan is opened.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.viewer import Board
 from medvl.case import Case
 from medvl.errors import MedVLError
 
 from .case_session import CaseSession, SessionEndedError
+from .viewer import Board
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 2 * 3600  # a reader who only scrolls sends nothing, so this is long
 EVICT_IDLE_S = 15 * 60  # idle for this long, a session makes way when the memory is needed
-GRACE_S = 15  # after the tab is gone; a broken connection may come back
+GRACE_S = 20 * 60  # after the tab is gone: it may be loaded again, or have lost its network; memory is given up sooner
 
 
 class ServerFullError(MedVLError):
@@ -46,12 +47,15 @@ class Room:
         return self._claimed + (self._case.nbytes if self._case else 0)
 
     def claim(self, nbytes: int) -> None:
-        """Take ``nbytes`` for a volume that is about to be read, instead of those claimed before.
+        """Take ``nbytes`` for what is about to be read, instead of those claimed before.
 
         Raises:
             ServerFullError: they do not fit.
         """
         with self._store.lock:
+            if nbytes <= self._claimed:  # gives back
+                self._claimed = nbytes
+                return
             self._claimed = 0
             self._store.check_room(self._key, nbytes, self)
             self._claimed = nbytes
@@ -162,6 +166,7 @@ class SessionStore:
             others = sorted(((k, s) for k, s in self._sessions.items() if k != key), key=lambda item: item[1].last_seen)
             used = sum(s.nbytes for _, s in others) + sum(r.nbytes for r in self._rooms if r is not room)
             count = len(others) if key is not None else 0
+            used -= self._forget_features(used + nbytes - self.budget_bytes, [s for _, s in others])
             for other, session in others:
                 if used + nbytes <= self.budget_bytes and count < self.max_sessions:
                     return
@@ -192,6 +197,35 @@ class SessionStore:
             session.touch()
             return session
 
+    def resume(self, key: str, token: str) -> CaseSession | None:
+        """A page was loaded again: its session goes on under the visitor's new key.
+
+        Args:
+            key: of the visitor now.
+            token: that the page kept.
+
+        Returns:
+            The session, or None where there is none of this token any more.
+        """
+        with self.lock:
+            session = self._tokens.get(token)
+            old = next((known for known, s in self._sessions.items() if s is session), None)
+            if session is None or session.closed or old is None:
+                return None
+            if key != old:
+                self.close(key)
+            self._sessions[key] = self._sessions.pop(old)
+            session.touch()
+            return session
+
+    def alive(self, token: str) -> bool:
+        """A page says that it is still there, perhaps after a time without network; False if its session is gone."""
+        with self.lock:
+            session = self._tokens.get(token)
+            if session is not None:
+                session.touch()
+            return session is not None
+
     def leave(self, key: str | None) -> None:
         """The tab was closed: stop its job now; the reaper frees it after ``GRACE_S`` unless it comes back."""
         session = self.find(key)
@@ -209,10 +243,34 @@ class SessionStore:
         if session is not None:
             session.close()
 
+    def _forget_features(self, too_many: int, sessions: Iterable[CaseSession]) -> int:
+        """Forget what was computed of slices, first of who is longest away and works at nothing now.
+
+        Nothing that a visitor made goes, only time to compute it again.
+
+        Args:
+            too_many: bytes to free.
+            sessions: of whom.
+
+        Returns:
+            Bytes that were freed.
+        """
+        freed = 0
+        for session in sorted(sessions, key=lambda s: (s.busy, s.last_seen)):
+            if freed >= too_many:
+                break
+            freed += session.case.forget_features()
+        return freed
+
     def sweep(self) -> int:
-        """Close the sessions that were left or are idle for long; returns how many."""
+        """Close the sessions that were left or are idle for long, and keep the others within the budget.
+
+        Returns:
+            How many were closed.
+        """
         now = self._clock()
         with self.lock:
+            self._forget_features(self.nbytes - self.budget_bytes, [*self._sessions.values()])
             gone = [
                 key
                 for key, s in self._sessions.items()

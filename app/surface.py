@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 import plotly.graph_objects as go
 
-from medvl.masks import Mask
-from medvl.surfaces import surface
-from medvl.volume import CTVolume
+from medvl.ct.masks import Mask
+from medvl.ct.volume import CTVolume
+from medvl.writers.surfaces import surface
 
 TRIANGLES = 24_000  # of one mask: 1 MB or so on the wire, and smooth to turn on a laptop
 BACKGROUND = "#14171c"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
-from medvl.answering.contract import MaskRef, Step, View
 from medvl.errors import Cancelled, PromptError
+from medvl.tools.pieces import MaskRef, Step, View
+from medvl.writers.export import scan_stem
 
 from . import edits
 from .case_session import CaseSession
 from .chat import Turn
-from .chat_panel import chat_value
-from .inputs import clean_question, clean_sentence
-from .report_panel import report_value
+from .inputs import clean_question, clean_sentence, read_place, read_word
+from .panels.chat import chat_value
+from .panels.report import report_value
+from .report_state import report_name
 from .sessions import SessionStore
 from .updates import Updates, page, words
 from .viewer import viewer_value
@@ -39,17 +41,21 @@ class Talk:
     # ---- conversation
 
     def ask(self, key: str, data: Any) -> Iterator[Updates]:
-        """A message was sent: ``{"text", "nonce"}``. It stops what runs and is answered piece by piece."""
+        """A message was sent: ``{"text", "nonce", "at"}``; it stops what runs and is answered piece by piece.
+
+        ``at`` is the voxel of the crosshair, canonical, from 0.
+        """
         session = self.store.get(key)
         data = data if isinstance(data, dict) else {}
         question = clean_question(data.get("text"))
-        yield from self._turn(session, session.chat.begin(question, str(data.get("nonce", ""))[:40]))
+        at = read_place(data, session.ct)
+        yield from self._turn(session, session.chat.begin(question, str(data.get("nonce", ""))[:40], at))
 
     def act(self, key: str, data: Any) -> Iterator[Updates]:
         """A button of the chat: ``retry``, ``clear``, ``report``, ``open`` (the report's tab), ``jump`` (to ``id``)."""
         session = self.store.get(key)
         data = data if isinstance(data, dict) else {}
-        op = data.get("op")
+        op = read_word(data, "op")
         if op == "retry":
             forgotten = session.chat.last
             turn = session.chat.again()
@@ -111,31 +117,19 @@ class Talk:
 
     def _answer(self, session: CaseSession, turn: Turn, cancel: threading.Event) -> Iterator[Updates]:
         """Pieces of the answer onto the page: news at once, growing words some times a second."""
-        last = 0.0
-        with closing(session.case.ask(turn.question, cancel)) as pieces:
-            for piece in pieces:
-                if session.closed:
-                    return
-                news = turn.take(piece)
-                now = time.monotonic()
-                if not news and now - last < UPDATE_EVERY_S:
-                    continue
-                last = now
+        with closing(_paced(session, session.case.ask(turn.question, cancel, turn.at), turn.take)) as pieces:
+            for piece, _ in pieces:
+                status, shown = _status(turn.steps.running), {}
                 if isinstance(piece, MaskRef):
                     _bring(session, piece.mask.id, first=len(turn.masks) == 1)
-                    yield page(session, busy=True, status=_status(turn.steps.running)) | {"chat": chat_value(session)}
+                    shown = page(session, busy=True, status=status)
                 elif isinstance(piece, View):
                     _change_view(session, piece)
-                    yield page(session, busy=True) | {"chat": chat_value(session)}
+                    shown = page(session, busy=True)
                 elif isinstance(piece, Step):
-                    status = _status(turn.steps.running)
-                    yield {
-                        "viewer": viewer_value(session.board, busy=True, status=status),
-                        "chat": chat_value(session),
-                    }
-                else:
-                    yield {"chat": chat_value(session)}
-        if turn.state == "running":
+                    shown = {"viewer": viewer_value(session.board, busy=True, status=status)}
+                yield shown | {"chat": chat_value(session)}
+        if turn.state == "running" and not session.closed:
             turn.end("stopped" if cancel.is_set() else "done")
 
     # ---- report
@@ -143,7 +137,7 @@ class Talk:
     def report(self, key: str, data: Any) -> Iterator[Updates]:
         """A button of the report: ``write``, ``edit`` of the sentence ``index``, or ``jump`` to the mask ``id``."""
         data = data if isinstance(data, dict) else {}
-        op = data.get("op")
+        op = read_word(data, "op")
         if op == "write":
             yield from self.write_report(key)
         elif op == "edit":
@@ -165,22 +159,14 @@ class Talk:
     def _write(self, session: CaseSession, cancel: threading.Event) -> Iterator[Updates]:
         state = session.report
         state.begin()
-        last = 0.0
         try:
-            with closing(session.case.report_stream(cancel)) as pieces:
-                for piece in pieces:
-                    if session.closed:
-                        return
-                    news = state.take(piece)
-                    now = time.monotonic()
-                    if not news and now - last < UPDATE_EVERY_S:
-                        continue
-                    last = now
+            with closing(_paced(session, session.case.report_stream(cancel), state.take)) as pieces:
+                for _, news in pieces:
                     new_masks = news and _reconcile(session)
                     shown = viewer_value(session.board, busy=True, status=_status(state.steps.running))
                     more = page(session, busy=True) if new_masks else {}
                     yield more | {"viewer": shown, "report": report_value(session)}
-            if state.state == "running":
+            if state.state == "running" and not session.closed:
                 state.end("stopped")
         except Cancelled:
             state.end("stopped")
@@ -210,10 +196,44 @@ class Talk:
             raise PromptError("This sentence does not exist any more.") from None
         return {"report": report_value(session)}
 
-    def report_file(self, token: str, kind: str) -> bytes | None:
-        """The report of the session with this token as a file, for the download's route."""
+    def chat_file(self, token: str) -> tuple[str, bytes] | None:
+        """The conversation of the session with this token, name and content; None where nothing was said."""
         session = self.store.by_token(token)
-        return session.report.file(kind) if session is not None else None
+        if session is None or not session.chat.turns:
+            return None
+        info = session.ct.info
+        text = session.chat.markdown(info.file_name, info.series_description)
+        return f"{scan_stem(session.ct)}-chat.md", text.encode()
+
+    def report_file(self, token: str, kind: str) -> tuple[str, bytes] | None:
+        """The report of the session with this token as a file, name and content, for the download's route."""
+        session = self.store.by_token(token)
+        content = session.report.file(kind) if session is not None else None
+        return None if content is None else (report_name(session.ct, kind), content)
+
+
+def _paced(
+    session: CaseSession, pieces: Generator[Any, None, None], take: Callable[[Any], bool]
+) -> Iterator[tuple[Any, bool]]:
+    """Pieces after which the page is to change: news at once, the rest some times a second, none once it is closed.
+
+    Args:
+        session: the visitor's.
+        pieces: closed at the end, whatever ends it.
+        take: keeps a piece and says whether it is news.
+
+    Yields:
+        The piece, and whether it is news.
+    """
+    last = 0.0
+    with closing(pieces):
+        for piece in pieces:
+            if session.closed:
+                return
+            news, now = take(piece), time.monotonic()
+            if news or now - last >= UPDATE_EVERY_S:
+                last = now
+                yield piece, news
 
 
 def _show(session: CaseSession, mask_id: str) -> None:
@@ -224,7 +244,7 @@ def _show(session: CaseSession, mask_id: str) -> None:
 
 
 def _bring(session: CaseSession, mask_id: str, first: bool) -> None:
-    """Show a mask that an answer speaks of; clicks refine it from now on.
+    """Show a mask that an answer speaks of; clicks refine it from now on, unless they refine one that was clicked.
 
     Args:
         session: the visitor's.
@@ -234,7 +254,9 @@ def _bring(session: CaseSession, mask_id: str, first: bool) -> None:
     new = mask_id not in session.board.mask_ids
     _show(session, mask_id)
     _open_eye(session, mask_id)
-    session.activate(mask_id)
+    clicked = session.target.mask_id
+    if clicked is None or clicked not in session.case.masks or not session.case.prompts(clicked):
+        session.activate(mask_id)
     if first and new:
         edits.focus(session, mask_id)
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-STATIC = Path(__file__).parent / "static"
+FOLDER = Path(__file__).parent
 
 
 def theme() -> gr.themes.Base:
@@ -43,5 +43,5 @@ def theme() -> gr.themes.Base:
 
 def page_css() -> str:
     """The page's sheet and the panels' sheets."""
-    sheets = ("page.css", "panel.css", "chat.css", "report.css", "about.css")
-    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in sheets)
+    sheets = ("page.css", *(f"panels/{name}.css" for name in ("panel", "chat", "report", "about")))
+    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in sheets)

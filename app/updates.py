@@ -8,11 +8,13 @@ import traceback
 from typing import Any
 
 from medvl.errors import MedVLError
+from medvl.readers.faults import explain
 
-from . import panel, surface
+from . import surface
 from .case_session import CaseSession
-from .chat_panel import chat_value
-from .report_panel import report_value
+from .panels import panel
+from .panels.chat import chat_value
+from .panels.report import report_value
 from .viewer import viewer_value
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
     """Viewer and masks as they are now, what speaks of the masks, and the 3-D view if it is looked at."""
     if session.closed:
         return {}
+    if session.prior is not None:
+        session.prior.sync()
     updates = {"viewer": viewer_value(session.board, busy=busy, status=status), "masks": panel.masks_value(session)}
     if session.chat.turns:
         updates["chat"] = chat_value(session)
@@ -33,6 +37,14 @@ def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
     if session.tab == "surface":
         updates["surface"] = surface_figure(session)
     return updates
+
+
+def first_time(session: CaseSession) -> bool:
+    """True once a session: its first mask opens the masks tab, unless the visitor is in another one or talks."""
+    first = session.tab in ("chat", "scan") and not session.case.masks and not session.chat.turns
+    if first:
+        session.tab = "masks"
+    return first
 
 
 def surface_figure(session: CaseSession) -> Any:
@@ -65,6 +77,9 @@ def words(error: Exception) -> str:
     """What the visitor reads. Only the package's own messages are made for that."""
     if isinstance(error, MedVLError):
         return str(error)
+    if isinstance(error, OSError):  # a full disk, a temporary folder that is gone
+        log.error("A handler failed: %s", type(error).__name__)
+        return f"{explain(error)} What you had is still there."
     # Where it failed, not the message: that may hold a file's name.
     log.error("A handler failed: %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     return UNEXPECTED

@@ -1,6 +1,6 @@
 """``python -m medvl``."""
 
-from .cli import main
+from .jobs.cli import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

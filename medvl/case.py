@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
-from .answering.contract import Done, Intent, Piece, Step
-from .answering.conversation import Conversation
+from .case_file import snapshot, take_over
+from .conversation.contract import Done, Piece
+from .conversation.conversation import Conversation
+from .conversation.image_reader import VlmReader
+from .conversation.picture_reader import PictureReader
+from .conversation.planners.instruct import InstructPlanner
+from .conversation.planners.small import BundledPlanner
+from .ct import mask_operations, masks
+from .ct.mask_list import MaskList
+from .ct.masks import Mask
+from .ct.prompts import Box, Point
+from .ct.registration import Registration, register
+from .ct.volume import CTVolume
 from .errors import Cancelled, PromptError
-from .masks import PALETTE, Mask
-from .prompts import Box, Point
-from .reader import ImageReader
-from .report import Report, build_report
-from .segmenter import ObjectState, Progress, Segmenter
-from .slice_encoder import SliceEncoder
-from .structure_prior import StructurePrior
-from .text_segmenter import TextSegmenter
-from .vlm import ImageConversation
-from .volume import CTVolume
-
-if TYPE_CHECKING:
-    from .model import MedVLSAM2
-
-HISTORY = 50  # undo steps kept for one object
+from .language.calls import Call, Finding, Probe, Refuse
+from .networks.networks import Networks
+from .networks.vlm import ImageConversation
+from .prompting.end_evidence import End
+from .prompting.segmenter import ObjectState, Progress, Segmenter
+from .prompting.slice_encoder import SliceEncoder
+from .prompting.structure_prior import StructurePrior
+from .readers.case_zip import SavedCase
+from .report.build import build_report
+from .report.report import Report
+from .report.slice_png import slice_png
+from .structures.finder import TextSegmenter
+from .tools.executor import Result
+from .tools.pieces import Step as Work
+from .tools.scene import Earlier
+from .writers.case_zip import write_case
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class SegmentUpdate:
         stage: ``"slice"`` (a prompted slice is ready), ``"propagating"`` or ``"done"``.
         stopped: True if ``cancel`` ended it.
         eta_s: estimated seconds left, None before there is a figure.
+        ends: where evidence ended the object along its axis; also ``mask.ends``. Known when it is done.
     """
 
     mask: Mask
@@ -52,46 +66,56 @@ class SegmentUpdate:
     stage: str
     stopped: bool
     eta_s: float | None
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One point of an object's history: its prompt state (None after a mask operation) and its mask."""
-
-    state: ObjectState | None
-    mask: Mask
+    ends: tuple[End, ...] = ()
 
 
 class Case:
-    """One open CT: slice features, masks and their undo history. One job at a time; guarded by a lock."""
+    """One open CT: slice features, masks and their undo history. One job at a time; guarded by a lock.
 
-    clicked: str | None = None  # the mask that prompts went to since the last message of the conversation
+    Attributes:
+        prior: the case of an earlier scan that this one is held against; None where none is.
+    """
 
-    def __init__(self, model: MedVLSAM2, ct: CTVolume) -> None:
-        self.model = model
+    prior: Case | None = None
+
+    def __init__(self, networks: Networks, ct: CTVolume) -> None:
         self.ct = ct
-        self.masks: dict[str, Mask] = {}
-        self.encoder = SliceEncoder(model.sam2, ct)
-        self.finder = TextSegmenter(self, model.edge)
-        self.reader = ImageReader(self) if model.vlm else None
-        self.conversation = Conversation(self.finder, listed=self, reader=self.reader)
-        self.segmenter = Segmenter(self.encoder, model.propagator)
-        if model.localiser:
-            structures = tuple(self.finder.known & set(model.localiser.config.structures))
+        self.masks = MaskList()
+        self.encoder = SliceEncoder(networks.sam2, ct)
+        self.finder = TextSegmenter(ct, networks, self.masks, self.encoder)
+        self.segmenter = Segmenter(self.encoder, networks.propagator)
+        if networks.localiser:
+            structures = tuple(self.finder.known & set(networks.localiser.config.structures))
             self.segmenter.slices.prior = StructurePrior(self.ct.shape, structures, self.finder.coarse)
-        self._past: dict[str, list[_Step]] = {}
-        self._future: dict[str, list[_Step]] = {}
-        self._numbers = itertools.count(1)
+        self.reader: VlmReader | PictureReader | None = None
+        if networks.reader:
+            self.reader = PictureReader(ct, networks.reader, self.finder if networks.localiser else None, slice_png)
+        elif networks.vlm:
+            self.reader = VlmReader(ct, networks.vlm, networks.seg_head, self.masks, self.segmenter)
+        named = (InstructPlanner(networks.planner),) if networks.planner is not None else ()  # asked first
+        self.conversation = Conversation(
+            self.finder,
+            (*named, BundledPlanner()),
+            listed=self.masks,
+            reader=self.reader,
+            write_report=partial(build_report, self.finder, listed=self.masks),
+        )
+        self._pointing = networks.seg_head is not None
         self._job = threading.Lock()
 
     @property
     def nbytes(self) -> int:
         """Memory held besides the CT itself: slice features, masks, history."""
-        steps = [s for line in (*self._past.values(), *self._future.values()) for s in line]
+        steps = self.masks.steps()
         masks = {id(m.block): m.block.nbytes for m in (*self.masks.values(), *(s.mask for s in steps))}
         patches = {id(p): p.logits.nbytes for s in steps if s.state for p in s.state.slices.values()}
         read = self.reader.nbytes if self.reader else 0
+        read += self.prior.nbytes if self.prior else 0
         return read + self.encoder.nbytes + self.finder.nbytes + sum(masks.values()) + sum(patches.values())
+
+    def forget_features(self) -> int:
+        """Forget what SAM 2 computed of slices, which it does again when they are wanted; returns the bytes freed."""
+        return self.encoder.clear() + (self.prior.forget_features() if self.prior else 0)
 
     def close(self) -> None:
         """Free everything."""
@@ -99,8 +123,29 @@ class Case:
         if self.reader:
             self.reader.close()
         self.masks.clear()
-        self._past.clear()
-        self._future.clear()
+        self.drop_prior()
+
+    # ---- an earlier scan
+
+    def hold_against(self, prior: Case) -> Registration:
+        """Stand the case of an earlier scan of the same body beside this one: it is closed with it.
+
+        Raises:
+            RegistrationError: they show different bodies or regions; what there was stays.
+        """
+        found = register(self.ct, prior.ct)
+        with self._job:
+            self.drop_prior()
+            self.prior = prior
+            self.conversation.scene.earlier = Earlier(prior.conversation.scene, prior.finder, found, prior.masks)
+        return found
+
+    def drop_prior(self) -> None:
+        """Close the earlier scan, if there is one."""
+        if self.prior is not None:
+            self.conversation.scene.earlier = None
+            self.prior.close()
+            self.prior = None
 
     def reading(self) -> ImageConversation | None:
         """The vision-language model's conversation about this scan; None where the preset has no such model.
@@ -152,7 +197,7 @@ class Case:
             state = self.segmenter.start(points, box)
             mask = Mask.from_array(np.zeros(self.ct.shape, dtype=bool), id="")
         else:
-            mask = self._known(mask_id)
+            mask = self.masks.known(mask_id)
             state = self._state_of(mask_id, points, box)
         for point in points:
             point.check(self.ct.shape)
@@ -163,13 +208,7 @@ class Case:
         try:
             for progress in self.segmenter.run(state, points, box, cancel):
                 if not mask.id and not progress.stopped:  # a run stopped before its first slice takes no number
-                    number = next(self._numbers)
-                    mask = replace(
-                        mask,
-                        id=f"m{number}",
-                        name=name or f"Object {number}",
-                        color=color or self.next_color(),
-                    )
+                    mask = self.masks.begin(mask, name, color)
                 changed = self._apply(array, progress)
                 mask = mask.with_array(array)
                 if progress.stage == "done":
@@ -180,18 +219,24 @@ class Case:
         finally:
             # Reached too when the consumer goes away in the middle: what is done is kept and can be undone.
             if progress is not None and progress.state.slices:
-                mask = self._with_labels(mask)
-                self._remember(mask.id, _Step(progress.state, mask))
-                self.clicked = mask.id
+                axis = progress.state.axis
+                ends = tuple(masks.End(axis, end.index, end.reason) for end in progress.state.ends)
+                if progress.stopped or progress.stage != "done":
+                    ends = masks.with_stops(ends, axis, progress.state.slices)
+                mask = replace(self.masks.with_labels(mask), ends=ends)
+                self.masks.remember(mask, progress.state)
+                self.masks.clicked = mask.id
             elif progress is not None and mask_id is not None:
-                self._remember(mask.id, _Step(progress.state, mask))
+                self.masks.remember(mask, progress.state)
         if not progress.state.slices and mask_id is None:
             if progress.stopped:
                 raise Cancelled("Stopped before the first slice was ready.")
             raise PromptError(
                 "Nothing was found there. Click on another spot of the structure, or draw a box round it."
             )
-        yield SegmentUpdate(mask, changed, progress.done, progress.done, "done", progress.stopped, 0.0)
+        yield SegmentUpdate(
+            mask, changed, progress.done, progress.done, "done", progress.stopped, 0.0, progress.state.ends
+        )
 
     def _apply(self, array: np.ndarray, progress: Progress) -> Box | None:
         """Write the changed slices into the volume; returns the box that holds them."""
@@ -216,9 +261,9 @@ class Case:
 
     def _state_of(self, mask_id: str, points: list[Point], box: Box | None) -> ObjectState:
         """The prompt state to go on from. A mask made by an operation becomes slices of a new state."""
-        past = self._past[mask_id]
+        past = self.masks.steps(mask_id)
         state = past[-1].state if past else None
-        if state is not None:
+        if isinstance(state, ObjectState):
             return state
         axis = box.plane_axis if box is not None and box.plane_axis is not None else (points[0].axis if points else 2)
         earlier = next((s.state.prompts for s in reversed(past) if s.state), ())
@@ -259,59 +304,92 @@ class Case:
     def segment_text(
         self,
         text: str,
-        progress: Callable[[Step], None] | None = None,
+        progress: Callable[[Work], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> list[Mask]:
         """Segment what a text names or describes.
 
         Args:
-            text: "both kidneys", "the organ that stores bile", "the larger kidney".
+            text: "both kidneys", "the organ that stores bile", "the larger kidney", "the fluid beside the right lung".
             progress: called with each step.
             cancel: set it to stop within one slice.
 
         Returns:
-            One mask a structure, in the order spoken; empty when none is in the scan, known or wanted.
+            One mask a structure, in the order spoken, and one of each spot that was looked for; empty when none is in
+            the scan, known or wanted.
 
         Raises:
             Cancelled: ``cancel`` was set.
         """
-        talk = Conversation(self.finder, reader=self.reader if self.model.seg_head else None)
+        talk = Conversation(self.finder, reader=self.reader if self._pointing else None)
         masks: dict[str, Mask] = {}
         for piece in self._locked(talk.ask(text, cancel)):
-            if isinstance(piece, Step) and progress:
+            if isinstance(piece, Work) and progress:
                 progress(piece)
             if isinstance(piece, Done):
                 if piece.stopped:
                     raise Cancelled("Stopped while looking for structures.")
-                for request in piece.answer.requests:
-                    if request.intent is not Intent.REFUSE:
-                        masks |= {i: talk.scene.mask(i) for i in request.structures if talk.scene.mask(i)}
+                for call in piece.answer.calls:
+                    if isinstance(call, Probe | Finding):  # what was seen in a structure, not the structure
+                        continue
+                    if not isinstance(call, Refuse) or call.unanswered:
+                        masks |= {i: talk.scene.mask(i) for i in call.structures if talk.scene.mask(i)}
                 pointed = [i for s in piece.answer.sentences if s.source == "model" for i in s.mask_ids]
                 masks |= {i: self.masks[i] for i in pointed}
+                seen = [self.masks.begin(mask, mask.name) for mask in talk.offered]
+                for mask in seen:
+                    self.masks.remember(mask)
+                masks |= {mask.id: mask for mask in seen}
         return list(masks.values())
 
-    def ask(self, text: str, cancel: threading.Event | None = None) -> Iterator[Piece]:
+    def ask(
+        self,
+        text: str,
+        cancel: threading.Event | None = None,
+        at: tuple[int, int, int] | None = None,
+        clicked: str | None = None,
+    ) -> Iterator[Piece]:
         """Answer a message about this CT: steps, masks and words as they come, ``Done`` at the end.
 
         Masks land in ``masks``, where clicks can refine them; what was said is remembered for follow-up questions.
-        """
-        return self._locked(self.conversation.ask(text, cancel))
 
-    def report_stream(self, cancel: threading.Event | None = None) -> Iterator[Step | Report]:
+        Args:
+            text: what a person typed.
+            cancel: set it to stop within one slice or word.
+            at: the voxel of the crosshair, canonical, from 0: "what is this?" asks for it.
+            clicked: id of the mask that is meant by "this"; the one that was clicked last, if not given.
+        """
+        return self._locked(self.conversation.ask(text, cancel, at, clicked))
+
+    def run(self, call: Call, cancel: threading.Event | None = None) -> Result:
+        """Run one call of a tool (``language.calls``), with no sentence: facts, and the masks that it is about.
+
+        Raises:
+            Cancelled: ``cancel`` was set.
+            PromptError: it points outside the scan.
+        """
+        with self._job:
+            return self.conversation.run(call, cancel)
+
+    def report_stream(self, cancel: threading.Event | None = None) -> Iterator[Work | Report]:
         """Write a report: steps as structures are looked for, the report at the end.
 
         Raises:
             Cancelled: ``cancel`` was set.
         """
-        return self._locked(build_report(self.finder, cancel=cancel, scene=self.conversation.scene, reader=self.reader))
+        return self._locked(
+            build_report(
+                self.finder, cancel=cancel, scene=self.conversation.scene, reader=self.reader, listed=self.masks
+            )
+        )
 
-    def report(self, progress: Callable[[Step], None] | None = None, cancel: threading.Event | None = None) -> Report:
+    def report(self, progress: Callable[[Work], None] | None = None, cancel: threading.Event | None = None) -> Report:
         """The report at once; see ``report_stream``."""
         report = None
         for piece in self.report_stream(cancel):
             if isinstance(piece, Report):
                 report = piece
-            elif isinstance(piece, Step) and progress:
+            elif isinstance(piece, Work) and progress:
                 progress(piece)
         return report
 
@@ -319,88 +397,102 @@ class Case:
         with self._job, closing(pieces):
             yield from pieces
 
-    # ---- list of masks and history
+    # ---- the file of a case
+
+    def save(self, path: str | PathLike, scan: bool = False, page: dict[str, Any] | None = None) -> None:
+        """Save masks, names, prompts, history, conversation and report in one ``.medvl.zip``, for ``medvl.open_case``.
+
+        Args:
+            path: of the file; appears only when complete.
+            scan: put the scan into the file, too; without it the file knows the scan by its voxels.
+            page: what a page keeps beside (view, lengths, words of a chat), JSON values; see ``SavedCase.page``.
+
+        Raises:
+            ExportError: it cannot be written there.
+        """
+        with self._job:
+            saved = snapshot(self.ct, self.masks, self.finder, self.conversation, page)
+        write_case(path, saved, self.ct if scan else None)
+
+    def restore(self, saved: SavedCase) -> None:
+        """Take over a saved case of this scan: its masks with their history, what was found and said, the report.
+
+        Raises:
+            CaseFileError: it belongs to another scan, or this case has masks already.
+        """
+        take_over(saved, self.ct, self.masks, self.finder, self.conversation)
+
+    # ---- list of masks and history, see ``MaskList``
 
     def prompts(self, mask_id: str) -> list[Point | Box]:
         """Every prompt given to an object, in order."""
-        self._known(mask_id)
-        state = next((s.state for s in reversed(self._past.get(mask_id, [])) if s.state), None)
+        self.masks.known(mask_id)
+        state = next((s.state for s in reversed(self.masks.steps(mask_id)) if s.state), None)
         return list(state.prompts) if state else []
 
     def put(self, mask: Mask) -> Mask:
         """Add or replace a mask made by an operation; it can be undone like a prompt."""
-        if mask.id not in self.masks and mask.id in self._past:
-            raise PromptError("This object was removed.")
-        if mask.id not in self.masks:
-            mask = replace(mask, id=f"m{next(self._numbers)}")
-        self._remember(mask.id, _Step(None, mask))
-        return mask
+        return self.masks.put(mask)
 
-    def next_color(self) -> str:
-        """The first colour of the palette that no mask of the list has; all taken: the one used least."""
-        used = [mask.color for mask in self.masks.values()]
-        return min(PALETTE, key=used.count)
+    def paint(
+        self,
+        mask_id: str | None,
+        box: Box,
+        voxels: np.ndarray,
+        add: bool = True,
+        hu: tuple[float, float] | None = None,
+    ) -> Mask:
+        """A stroke by hand: one step of the mask's history.
+
+        Args:
+            mask_id: of the mask; None begins a new one.
+            box: half-open voxel box of the stroke.
+            voxels: bool ``box.size``.
+            add: False takes away.
+            hu: only voxels with HU from the first to the second value.
+
+        Raises:
+            PromptError: there is no such mask, the box leaves the scan, or nothing would be added to a new mask.
+        """
+        box.check(self.ct.shape)
+        if hu is not None:
+            values = self.ct.hu[box.slices]
+            voxels = voxels & (values >= hu[0]) & (values <= hu[1])
+        with self._job:
+            if mask_id is None:
+                if not add or not voxels.any():
+                    raise PromptError(
+                        "Nothing was painted: no voxel there has HU in the range."
+                        if add
+                        else "There is no mask to erase from. Select one in the list first."
+                    )
+                mask = self.masks.begin(Mask.from_block(self.ct.shape, box, voxels, id=""))
+            else:
+                mask = mask_operations.paint(self.masks.known(mask_id), box, voxels, add)
+            self.masks.remember(mask)
+            self.masks.clicked = mask.id
+            return mask
 
     def relabel(self, mask_id: str, name: str | None = None, color: str | None = None) -> Mask:
         """Rename or recolour an object; not a step of its history."""
-        mask = self._known(mask_id)
-        self.masks[mask_id] = replace(mask, name=name or mask.name, color=color or mask.color)
-        return self.masks[mask_id]
+        return self.masks.relabel(mask_id, name, color)
 
     def remove(self, mask_id: str) -> None:
         """Delete an object and its history."""
-        self._known(mask_id)
-        for store in (self.masks, self._past, self._future):
-            store.pop(mask_id, None)
+        self.masks.remove(mask_id)
 
     def can_undo(self, mask_id: str) -> bool:
         """True if there is a step to take back."""
-        return bool(self._past.get(mask_id))
+        return self.masks.can_undo(mask_id)
 
     def can_redo(self, mask_id: str) -> bool:
         """True if there is a step to do again."""
-        return bool(self._future.get(mask_id))
+        return self.masks.can_redo(mask_id)
 
     def undo(self, mask_id: str) -> Mask | None:
-        """Take back the last prompt or operation.
-
-        Returns:
-            The mask as it was, or None if the object is gone because its first prompt was taken back.
-        """
-        past = self._past.get(mask_id) or []
-        if not past:
-            return self.masks.get(mask_id)
-        self._future.setdefault(mask_id, []).append(replace(past[-1], mask=self._with_labels(past[-1].mask)))
-        past.pop()
-        if not past:
-            self.masks.pop(mask_id, None)
-            return None
-        self.masks[mask_id] = self._with_labels(past[-1].mask)
-        return self.masks[mask_id]
+        """Take back the last prompt or operation; None if the object is gone with its first prompt."""
+        return self.masks.undo(mask_id)
 
     def redo(self, mask_id: str) -> Mask | None:
         """Do again what ``undo`` took back."""
-        future = self._future.get(mask_id)
-        if not future:
-            return self.masks.get(mask_id)
-        step = future.pop()
-        self._past.setdefault(mask_id, []).append(step)
-        self.masks[mask_id] = self._with_labels(step.mask)
-        return self.masks[mask_id]
-
-    def _known(self, mask_id: str) -> Mask:
-        if mask_id not in self.masks:
-            raise PromptError("This object does not exist any more. Select another one or start a new one.")
-        return self.masks[mask_id]
-
-    def _with_labels(self, mask: Mask) -> Mask:
-        """The mask under the name and colour that the object has now."""
-        now = self.masks.get(mask.id)
-        return replace(mask, name=now.name, color=now.color) if now else mask
-
-    def _remember(self, mask_id: str, step: _Step) -> None:
-        past = self._past.setdefault(mask_id, [])
-        past.append(step)
-        del past[:-HISTORY]
-        self._future[mask_id] = []
-        self.masks[mask_id] = step.mask
+        return self.masks.redo(mask_id)

@@ -23,8 +23,20 @@ class WeightsError(MedVLError):
     """Model weights are missing, incomplete or of another layout."""
 
 
+class CallError(MedVLError):
+    """A call of a tool names a tool, field, structure or value that there is not."""
+
+
 class ExportError(MedVLError):
     """A mask or measurement could not be written, for instance in the source's geometry."""
+
+
+class CaseFileError(MedVLError):
+    """A saved case cannot be opened: damaged, unsafe, of a later version, or of another scan."""
+
+
+class RegistrationError(MedVLError):
+    """Two scans cannot be laid over each other: they show different bodies or regions."""
 
 
 class ConfigError(MedVLError):
@@ -33,6 +45,10 @@ class ConfigError(MedVLError):
 
 class TrainingError(MedVLError):
     """Training cannot go on: data without what the stage needs, or a loss that is no number."""
+
+
+class GpuError(MedVLError):
+    """A GPU that is lent a call at a time cannot be had now, or its process ended early."""
 
 
 class Cancelled(MedVLError):  # noqa: N818 - not an error of anybody

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medvl.geometry import SourceGeometry
-from medvl.prompts import Box
-from medvl.volume import CTVolume
+from medvl.ct.geometry import SourceGeometry
+from medvl.ct.prompts import Box
+from medvl.ct.volume import CTVolume
 
 SPACING = (2.0, 2.0, 2.0)
 SHAPE = (80, 70, 190)

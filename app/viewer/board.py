@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from medvl.masks import Mask
-from medvl.prompts import Box, Point
-from medvl.volume import CTVolume
+from medvl.ct.geometry import canonical_to_source
+from medvl.ct.masks import Mask
+from medvl.ct.prompts import Box, Point
+from medvl.ct.volume import CTVolume
 
 from . import wire
 
@@ -31,10 +32,12 @@ WINDOWS = (  # name, level HU, width HU; number keys 1 to 6
     ("Liver", 60, 160),
     ("Mediastinum", 50, 350),
 )
+PLANE_NAMES = ("axial", "coronal", "sagittal")
 SLAB_VOXELS = 1 << 21  # 4 MB of HU a request: decoded by the browser in a few milliseconds
 BROWSER_BYTES = 400_000_000  # above this the browser keeps only the full-resolution slabs around the crosshair
 CACHE_BYTES = 96_000_000  # packed slabs kept for a reload of the page
 DEFAULT_OPACITY = 0.3
+LUNG_SHARE = 0.15  # of the middle of a slice: chests have more in lung, whatever else is there has less
 
 _case_numbers = itertools.count(1)
 
@@ -57,24 +60,38 @@ class _Entry:
         return self.written is not None and self.written[0]() is self.mask.block and self.written[1] == self.mask.name
 
 
+@dataclass(frozen=True)
+class Beside:
+    """The board of an earlier scan on the grid of the present one, and what the visitor calls that scan."""
+
+    board: Board
+    title: str
+
+
 class Board:
     """What the browser shows of one open CT. Thread-safe.
 
     Args:
         ct: the volume.
         token: unguessable key of the routes.
+
+    Attributes:
+        beside: an earlier scan on the same grid, None where none is open.
     """
 
     def __init__(self, ct: CTVolume, token: str) -> None:
         self.ct = ct
         self.token = token
         self.case = next(_case_numbers)
+        self.beside: Beside | None = None
         self._lock = threading.RLock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._revision = 0
         self._active: str | None = None
         self._focus: dict[str, Any] | None = None
         self._window: dict[str, Any] | None = None
+        self._view: dict[str, Any] | None = None
+        self._stroke = 0
         self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._cache_bytes = 0
         self._coarse = np.asarray(ct.hu)[::2, ::2, ::2]  # a view: exact voxels, no second copy of the volume
@@ -185,6 +202,23 @@ class Board:
             self._revision += 1
             self._window = {"index": index, "revision": self._revision}
 
+    def took_stroke(self, number: int) -> None:
+        """The browser's stroke of this number is in its mask, or was refused: what the browser drew of it may go."""
+        with self._lock:
+            self._revision += 1
+            self._stroke = max(self._stroke, number)
+
+    def show_view(self, view: dict[str, Any], lengths: list[dict[str, Any]]) -> None:
+        """Look where somebody looked, with their lengths.
+
+        Args:
+            view: any of ``ijk``, ``window``, ``only``, ``zooms``; checked.
+            lengths: ``{"plane", "slice", "ends"}``; checked.
+        """
+        with self._lock:
+            self._revision += 1
+            self._view = {"view": view, "lengths": lengths, "revision": self._revision}
+
     # ------------------------------------------------------------------ what the routes read
 
     def info(self) -> dict[str, Any]:
@@ -197,6 +231,7 @@ class Board:
         return {
             "shape": list(shape),
             "affine": np.asarray(self.ct.affine, float).tolist(),
+            "to_file": canonical_to_source(self.ct.source, self.ct.affine).tolist(),
             "spacing_mm": list(self.ct.spacing_mm),
             "orientation": "RAS",
             "oblique_degrees": round(tilt, 1),
@@ -205,6 +240,7 @@ class Board:
                 {"shape": list(coarse), "depth": _depth(coarse), "slabs": _slabs(coarse)},
             ],
             "browser_bytes": BROWSER_BYTES,
+            "unit": " HU" if self.ct.hu_trusted else " (no HU)",
             "windows": [{"name": name, "level": level, "width": width} for name, level, width in WINDOWS],
             "window": self._first_window(),
         }
@@ -243,6 +279,7 @@ class Board:
         """Everything that differs from revision ``since`` (``wire.pack_delta``); ``-1`` gives all."""
         with self._lock:
             revision, active, focus, window = self._revision, self._active, self._focus, self._window
+            view = self._view if self._view is not None and self._view["revision"] > since else None
             entries = [
                 (e.mask, e.born, np.flatnonzero(e.slice_revision > since), e.visible, e.opacity, e.prompts, e.saved)
                 for e in self._entries.values()
@@ -271,6 +308,7 @@ class Board:
                 }
             )
         header = {"revision": revision, "since": since, "active": active, "focus": focus, "window": window}
+        header["view"], header["stroke"] = view, self._stroke
         header["masks"] = masks
         return wire.pack_delta(header, b"".join(payload))
 
@@ -287,10 +325,10 @@ class Board:
             return self._cache_bytes + sum(entry.slice_revision.nbytes for entry in self._entries.values())
 
     def _first_window(self) -> int:
-        """Index of the window to open with: lung when the central slice is mostly lung, else soft tissue."""
+        """Index of the window to open with: lung where the slice shown first cuts the lungs, else soft tissue."""
         nx, ny, nz = self.ct.shape
         centre = np.asarray(self.ct.hu)[nx // 4 : 3 * nx // 4 : 4, ny // 4 : 3 * ny // 4 : 4, nz // 2]
-        return 1 if centre.size and float(np.mean((centre > -950) & (centre < -600))) > 0.5 else 0
+        return 1 if centre.size and float(np.mean((centre > -950) & (centre < -600))) > LUNG_SHARE else 0
 
 
 def _depth(shape: tuple[int, ...]) -> int:

@@ -16,13 +16,19 @@ SCRIPTS = (  # in the order in which they build on one another
     "contour.js",
     "masks.js",
     "ruler.js",
+    "brush.js",
+    "lasso.js",
+    "slab.js",
     "plane.js",
+    "prior.js",
+    "cine.js",
     "gestures.js",
     "toolbar.js",
     "keys.js",
     "cover.js",
     "foot.js",
     "frames.js",
+    "session.js",
     "viewer.js",
     "start.js",
 )
@@ -31,7 +37,7 @@ SCRIPTS = (  # in the order in which they build on one another
 def viewer_html(elem_id: str = "viewer") -> gr.HTML:
     """The viewer component.
 
-    Its value comes from ``viewer_value``; its events are ``prompt`` and ``action`` (listen with
+    Its value comes from ``viewer_value``; its events are ``prompt``, ``stroke`` and ``action`` (listen with
     ``viewer.prompt(fn)``, where ``fn`` takes an ``evt: gr.EventData``; ``evt._data`` is the dict from the browser).
     """
     return gr.HTML(
@@ -60,7 +66,7 @@ def viewer_value(board: Board | None, busy: bool = False, status: str = "") -> d
         status: short line in the viewer, for instance ``"Slice 12 of 40, 8 s left"``.
     """
     if board is None:
-        return {"token": "", "base": "", "revision": 0, "case": 0, "busy": busy, "status": status}
+        return {"token": "", "base": "", "revision": 0, "case": 0, "busy": busy, "status": status, "prior": None}
     return {
         "token": board.token,
         "base": f"/medvl/{board.token}",
@@ -68,4 +74,13 @@ def viewer_value(board: Board | None, busy: bool = False, status: str = "") -> d
         "case": board.case,
         "busy": busy,
         "status": status,
+        "prior": _prior(board),
     }
+
+
+def _prior(board: Board) -> dict[str, Any] | None:
+    beside = board.beside
+    if beside is None:
+        return None
+    base = f"/medvl/{board.token}/prior"
+    return {"base": base, "case": beside.board.case, "revision": beside.board.revision, "title": beside.title}

@@ -26,11 +26,13 @@ function attachGestures(view, viewer) {
   /** What a drag that begins with this button does. */
   const modeOf = (event) => {
     if (event.pointerType === 'touch') {
-      if (viewer.tool === 'box' || viewer.tool === 'window' || viewer.tool === 'ruler') return viewer.tool;
+      if (view.shown !== viewer && viewer.tool !== 'window') return 'scroll';
+      if (['box', 'window', 'ruler', 'region', 'brush', 'erase', 'lasso'].includes(viewer.tool)) return viewer.tool;
       return 'scroll';
     }
     if (event.button === 1 || (event.button === 0 && event.shiftKey)) return 'pan';
     if (event.button === 2) return 'window';
+    if (view.shown !== viewer && viewer.tool !== 'window') return 'crosshair'; // of the prior nothing is drawn on
     return { navigate: 'crosshair', positive: 'click', negative: 'click' }[viewer.tool] || viewer.tool;
   };
 
@@ -50,6 +52,8 @@ function attachGestures(view, viewer) {
     if (pointers.size === 2) {
       viewer.setDraft(null);
       viewer.rulers.cancel();
+      viewer.brush.cancel();
+      viewer.lasso.cancel();
       drag = null;
       pinch = middle();
       return;
@@ -59,7 +63,9 @@ function attachGestures(view, viewer) {
     drag = { mode, x, y, startX: x, startY: y, moved: false, touch: event.pointerType === 'touch', rest: 0, window: { ...viewer.window } };
     drag.start = view.toVoxel(x, y);
     if (mode === 'crosshair') viewer.moveTo(view.voxelAt(x, y));
-    if (mode === 'ruler') viewer.rulers.press(view, x, y, drag.touch);
+    if (mode === 'ruler' || mode === 'region') viewer.rulers.press(view, x, y, drag.touch);
+    if (mode === 'brush' || mode === 'erase') viewer.brush.press(view, x, y, mode === 'brush');
+    if (mode === 'lasso' || mode === 'click') viewer.lasso.press(view, x, y, viewer.tool, event.altKey);
   });
 
   root.addEventListener('pointermove', (event) => {
@@ -83,7 +89,9 @@ function attachGestures(view, viewer) {
     else if (drag.mode === 'pan') view.panBy(dx, dy);
     else if (drag.mode === 'window' && drag.moved) dragWindow(viewer, drag, x, y);
     else if (drag.mode === 'box' && drag.moved) viewer.setDraft(boxBetween(view, viewer, drag.start, view.toVoxel(x, y)));
-    else if (drag.mode === 'ruler') viewer.rulers.drag(view, x, y);
+    else if (drag.mode === 'ruler' || drag.mode === 'region') viewer.rulers.drag(view, x, y);
+    else if (drag.mode === 'brush' || drag.mode === 'erase') viewer.brush.drag(view, x, y);
+    else if (drag.mode === 'lasso' || drag.mode === 'click') viewer.lasso.drag(x, y);
     else if (drag.mode === 'scroll' && drag.moved) {
       drag.rest -= dy;
       const steps = Math.trunc(drag.rest / TOUCH_STEP);
@@ -103,10 +111,16 @@ function attachGestures(view, viewer) {
     drag = null;
     if (!ended || event.type === 'pointercancel') {
       viewer.rulers.cancel();
+      viewer.brush.cancel();
+      viewer.lasso.cancel();
       return viewer.setDraft(null);
     }
     const [x, y] = local(event);
-    if (ended.mode === 'ruler') return viewer.rulers.release(view, x, y);
+    if (ended.mode === 'brush' || ended.mode === 'erase') return viewer.brush.release();
+    if (ended.mode === 'lasso') return viewer.lasso.release();
+    if (ended.mode === 'click' && viewer.lasso.free) return viewer.lasso.close(); // a scribble
+    if (ended.mode === 'click') viewer.lasso.clear();
+    if (ended.mode === 'ruler' || ended.mode === 'region') return viewer.rulers.release(view, x, y);
     if (ended.mode === 'box') {
       const draft = viewer.draft;
       viewer.setDraft(null);
@@ -114,11 +128,13 @@ function attachGestures(view, viewer) {
       return;
     }
     if (ended.moved || event.button > 0) return;
+    if (view.shown !== viewer && viewer.tool !== 'navigate') return; // a click on the prior marks nothing in this scan
     const ijk = view.voxelAt(x, y);
     if (viewer.tool === 'positive' || viewer.tool === 'negative') {
       if (ijk) viewer.prompt({ kind: 'point', ijk, positive: viewer.tool === 'positive', axis: view.plane.axis });
       return;
     }
+    if (viewer.tool === 'grow') return viewer.grow(ijk, event.altKey);
     if (ended.touch && viewer.tool === 'navigate') viewer.moveTo(ijk);
     const now = performance.now();
     const near = Math.hypot(x - lastTap.x, y - lastTap.y) < 12;
@@ -145,6 +161,7 @@ function attachGestures(view, viewer) {
     const way = (event.deltaY || (event.shiftKey ? event.deltaX : 0)) * unit;
     if (event.ctrlKey || event.metaKey) {
       view.zoomAt(Math.exp(-clamp(way, -120, 120) * 0.004), x, y);
+      viewer.showRing();
       return viewer.wake();
     }
     let steps;

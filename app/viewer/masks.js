@@ -21,8 +21,8 @@ class MaskStore {
   /**
    * Takes in an answer of the delta route.
    * @param {ArrayBuffer} buffer
-   * @returns {{focus: number[]|null, window: number|null}} where to move the crosshair (null: stays along that axis) and which window to take, if
-   *     the server asked since the last answer
+   * @returns {{focus: number[]|null, window: number|null, view: object|null}} where to move the crosshair (null: stays
+   *     along that axis), which window to take, and the view of a saved case, if the server asked since the last answer
    */
   apply(buffer) {
     const bytes = new Uint8Array(buffer);
@@ -55,7 +55,7 @@ class MaskStore {
     const preset = header.window && header.window.revision > this.revision ? header.window.index : null;
     this.revision = header.revision;
     this.active = header.active;
-    return { focus, window: preset };
+    return { focus, window: preset, view: header.view, stroke: header.stroke };
   }
 
   /** @returns {number} masks that no export holds as they are now: they would be lost with the page or the scan */

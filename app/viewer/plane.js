@@ -5,6 +5,7 @@ const MAX_RATIO = 2; // canvas pixels a CSS pixel; more only costs time
 const MAX_ZOOM = 20;
 const HAIR = 4000; // CSS pixels, longer than any plane
 const HAIR_GAP = 10;
+const WORDY = 340; // CSS pixels; a narrower plane has no room for the slab's words
 const SMALL = 280; // CSS pixels; a narrower plane shows less in words
 
 /** A plane's picture, its zoom and pan. */
@@ -48,15 +49,35 @@ class PlaneView {
     this.expand.append(this.viewer.icon('expand'));
     this.labelExpand(false);
     root.append(head, this.bar, this.expand);
+    for (const [name, label, act] of [
+      ['play', 'Play the slices (J)', () => this.viewer.cine.toggle(this)],
+      ['photo', 'Save this picture as PNG (I)', () => savePicture(this)],
+    ]) {
+      const button = make('button', 'mv-corner mv-' + name);
+      button.type = 'button';
+      button.append(this.viewer.icon(name));
+      button.title = label;
+      button.setAttribute('aria-label', label + ', ' + this.plane.name);
+      button.addEventListener('click', act);
+      root.append(button);
+    }
     // The crosshair is four thin elements that are only moved: cheaper than a canvas repainted for every slice.
     this.hairs = ['left', 'right', 'up', 'down'].map((side) => {
       const hair = make('i', side === 'left' || side === 'right' ? 'mv-hair mv-level' : 'mv-hair mv-upright');
       root.append(hair);
       return hair;
     });
+    this.ring = make('i', 'mv-ring');
+    this.ring.hidden = true;
+    root.append(this.ring);
     this.root = root;
     this.context = this.picture.getContext('2d', { alpha: false });
     this.marksContext = this.marks.getContext('2d');
+  }
+
+  /** @returns {{volume: Volume, store: MaskStore}} the scan and the masks that it shows */
+  get shown() {
+    return this.viewer.prior.swapped ? this.viewer.prior : this.viewer;
   }
 
   /** @param {boolean} alone whether one plane has all the room */
@@ -193,9 +214,11 @@ class PlaneView {
   /** The slice and the masks in it. */
   _drawPicture() {
     const { viewer, plane, ratio, context: ctx } = this;
+    const { volume, store } = this.shown;
     const index = viewer.ijk[plane.axis];
     if (this.stale || index !== this.index) {
-      viewer.volume.slice(plane.axis, index, viewer.table, this.words);
+      if (viewer.slab.mode) viewer.slab.draw(volume, plane.axis, index, viewer.table, this.words);
+      else volume.slice(plane.axis, index, viewer.table, this.words);
       this.pixelsContext.putImageData(this.image, 0, 0);
       this.index = index;
       this.stale = false;
@@ -213,12 +236,12 @@ class PlaneView {
         (view.x + (this.cells[0] - cellH) * view.dx) * ratio,
         (view.y + (this.cells[1] - cellV) * view.dy) * ratio,
       ];
-      for (const mask of viewer.store.masks.values()) {
-        const shape = mask.visible && viewer.store.outline(mask, plane, index);
-        if (shape) drawShape(ctx, shape, toScreen, mask, mask.id === viewer.store.active, ratio);
+      for (const mask of store.masks.values()) {
+        const shape = mask.visible && store.outline(mask, plane, index);
+        if (shape) drawShape(ctx, shape, toScreen, mask, mask.id === store.active, ratio);
       }
     }
-    setText(this.counter, index + 1 + ' / ' + viewer.volume.shape[plane.axis]);
+    setText(this.counter, index + 1 + ' / ' + viewer.volume.shape[plane.axis] + (this.size[0] < WORDY ? '' : viewer.slab.words));
     this._drawScale(view.mm);
   }
 
@@ -244,23 +267,26 @@ class PlaneView {
   _drawMarks() {
     this._moveHairs();
     const { viewer, plane, ratio, marksContext: ctx } = this;
+    const own = this.shown === viewer; // prompts and lengths belong to the open scan
     const index = viewer.ijk[plane.axis];
-    const marks = viewer.pending.map((prompt) => [prompt, '#ffffff', true]);
-    if (viewer.draft && viewer.draft.plane === plane) marks.push([viewer.draft, '#ffffff', true]);
-    for (const mask of viewer.masksShown ? viewer.store.masks.values() : []) {
+    const marks = !own ? [] : viewer.pending.map((prompt) => [prompt, '#ffffff', true]);
+    if (own && viewer.draft && viewer.draft.plane === plane) marks.push([viewer.draft, '#ffffff', true]);
+    for (const mask of viewer.masksShown && own ? viewer.store.masks.values() : []) {
       if (mask.visible) for (const prompt of mask.prompts) marks.unshift([prompt, mask.color, false]);
     }
     const here = marks.filter(([prompt]) =>
       prompt.kind === 'point'
         ? prompt.ijk[plane.axis] === index
         : index >= prompt.lo[plane.axis] && index < prompt.hi[plane.axis]);
-    const drawn = here.length + viewer.rulers.on(plane).length > 0;
+    const drawn = own && (here.length + viewer.rulers.on(plane).length > 0 || viewer.lasso.on(this));
     if (!drawn && !this.marked) return;
     this.marked = drawn;
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     ctx.clearRect(0, 0, this.size[0], this.size[1]);
     for (const [prompt, color, pending] of here) this._drawPrompt(ctx, prompt, color, pending);
+    if (!drawn) return;
     viewer.rulers.draw(this, ctx);
+    viewer.lasso.draw(this, ctx);
   }
 
   /** @param {CanvasRenderingContext2D} ctx @param {object} prompt @param {string} color @param {boolean} pending */

@@ -23,19 +23,25 @@ FindBoard = Callable[[str], "Board | None"]
 
 
 def add_routes(app: FastAPI, find_board: FindBoard) -> None:
-    """Serve ``/medvl/{token}/info``, ``/volume`` and ``/delta``.
+    """Serve ``/medvl/{token}/info``, ``/volume`` and ``/delta``, and the same of ``/medvl/{token}/prior``.
 
     Args:
         app: what ``demo.launch(prevent_thread_lock=True)`` returns, or the app that ``gr.mount_gradio_app`` mounts on.
         find_board: token -> the session's board, or None for an unknown or closed one (answered with 404).
     """
 
-    def info(request: Request) -> Response:
+    def board_of(request: Request) -> Board | None:
         board = find_board(request.path_params["token"])
+        if board is None or "/prior/" not in request.url.path:
+            return board
+        return board.beside.board if board.beside is not None else None
+
+    def info(request: Request) -> Response:
+        board = board_of(request)
         return _missing() if board is None else JSONResponse(board.info(), headers=HEADERS)
 
     def volume(request: Request) -> Response:
-        board = find_board(request.path_params["token"])
+        board = board_of(request)
         if board is None:
             return _missing()
         try:
@@ -45,7 +51,7 @@ def add_routes(app: FastAPI, find_board: FindBoard) -> None:
         return _binary(packed, {"Content-Encoding": "gzip"})
 
     def delta(request: Request) -> Response:
-        board = find_board(request.path_params["token"])
+        board = board_of(request)
         if board is None:
             return _missing()
         try:
@@ -58,7 +64,11 @@ def add_routes(app: FastAPI, find_board: FindBoard) -> None:
         return _binary(wire.gzip_fast(body), {"Content-Encoding": "gzip"})
 
     routes = {"info": info, "volume": volume, "delta": delta}
-    added = [Route(f"/medvl/{{token}}/{name}", fn, methods=["GET"]) for name, fn in routes.items()]
+    added = [
+        Route(f"/medvl/{{token}}{part}/{name}", fn, methods=["GET"])
+        for part in ("", "/prior")
+        for name, fn in routes.items()
+    ]
     app.router.routes[:0] = added
 
 

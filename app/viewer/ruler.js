@@ -1,4 +1,4 @@
-// Lengths in mm, drawn in a plane. They stay in the browser and with their slice, and go with the scan; an export takes
+// Lengths in mm and regions of interest, drawn in a plane. They stay in the browser and with their slice, and go with the scan; an export takes
 // them along.
 
 const RULER = '#ffe08a';
@@ -40,14 +40,72 @@ class Rulers {
   /** Forgets all. */
   clear() {
     this.list = [];
+    this.inFile = '';
     this.selected = null;
     this.held = null; // {ruler, end, fresh} while one is drawn or changed
   }
 
-  /** Lengths of the slice that a plane shows. @param {object} plane one of PLANES @returns {object[]} */
+  /** What a plane shows on its slice: its own lines and circles, and every sphere that it cuts. @param {object} plane one of PLANES @returns {object[]} */
   on(plane) {
     const index = this.viewer.ijk[plane.axis];
-    return this.list.filter((ruler) => ruler.plane === plane && ruler.index === index);
+    return this.list.filter((ruler) =>
+      ruler.kind === 'sphere' ? this.rim(ruler, plane) > 0 : ruler.plane === plane && ruler.index === index);
+  }
+
+  /** Radius in mm of the circle that a region has on the slice that a plane shows. @param {object} ruler @param {object} plane */
+  rim(ruler, plane) {
+    const off = (this.viewer.ijk[plane.axis] - ruler.ends[0][plane.axis]) * this.viewer.volume.spacing[plane.axis];
+    return Math.sqrt(Math.max(0, this.mm(ruler) ** 2 - off * off));
+  }
+
+  /** Values in a region: the voxels whose centres lie in it; null while a part of the scan is not here in full. @param {object} ruler */
+  values(ruler) {
+    const { viewer } = this;
+    const key = JSON.stringify(ruler.ends) + ruler.kind + viewer.volume.complete;
+    if (ruler.known && ruler.known.key === key) return ruler.known.values;
+    const values = regionValues(viewer.volume, ruler, this.mm(ruler));
+    ruler.known = { key, values };
+    return values;
+  }
+
+  /** What there is to read of one, in a few words. @param {object} ruler @returns {string} */
+  words(ruler) {
+    if (ruler.kind === 'line') return lengthText(this.mm(ruler));
+    const values = this.values(ruler);
+    if (!values) return 'r ' + lengthText(this.mm(ruler));
+    const size = ruler.kind === 'circle' ? (values.mm2 / 100).toFixed(2) + ' cm\u00b2' : values.ml.toFixed(values.ml < 10 ? 2 : 1) + ' mL';
+    return values.mean.toFixed(0) + ' \u00b1 ' + values.sd.toFixed(0) + this.viewer.volume.info.unit + ', ' + size;
+  }
+
+  /** The list that a panel shows. @returns {object[]} */
+  get told() {
+    return this.list.map((ruler, n) => {
+      const values = ruler.kind !== 'line' && this.values(ruler);
+      const range = values ? values.least + ' to ' + values.most + this.viewer.volume.info.unit : '';
+      return { n, kind: ruler.kind, name: ruler.name || '', words: this.words(ruler), range, slice: ruler.index + 1, plane: ruler.plane.name };
+    });
+  }
+
+  /** @param {number} n of the list @param {string} name */
+  rename(n, name) {
+    if (this.list[n]) this.list[n].name = name.trim().slice(0, 60);
+    this._changed();
+  }
+
+  /** Goes to one. @param {number} n of the list */
+  jump(n) {
+    const ruler = this.list[n];
+    if (!ruler) return;
+    this.selected = ruler;
+    const [a, b] = ruler.ends;
+    this.viewer.moveTo(ruler.kind === 'line' ? a.map((v, axis) => (v + b[axis]) / 2) : a, true);
+    this._changed();
+  }
+
+  /** @param {number} n of the list */
+  drop(n) {
+    if (this.list[n]) this._drop(this.list[n]);
+    this._changed();
   }
 
   /** @param {object} ruler @returns {number} mm */
@@ -57,30 +115,58 @@ class Rulers {
 
   /** What an export takes along. @returns {{scan: string, list: object[]}} slices and voxel coordinates from 0 */
   get exported() {
-    const list = this.list.map(({ plane, index, ends }) => ({ plane: plane.name, slice: index, ends }));
+    const list = this.list.map(({ plane, index, ends, kind, name }) => ({ plane: plane.name, slice: index, ends, kind, name: name || '' }));
     return { scan: this.viewer.volume ? this.viewer.volume.token : '', list };
+  }
+
+  /** @returns {boolean} whether there are lengths or regions that no file holds as they are now */
+  get unsaved() {
+    return this.list.length > 0 && JSON.stringify(this.exported.list) !== this.inFile;
+  }
+
+  /** These are in a file. @param {object[]} list as exported has them */
+  filed(list) {
+    this.inFile = JSON.stringify(list);
+  }
+
+  /** Takes over lengths of a saved case. @param {object[]} lengths {plane, slice, ends} */
+  restore(lengths) {
+    this.clear();
+    for (const { plane: at, slice, ends, kind, name } of lengths) {
+      const plane = PLANES.find((one) => one.name === at);
+      if (plane) this.list.push({ plane, index: slice, ends, kind: kind || 'line', name: name || '' });
+    }
+    this._changed();
   }
 
   /** What is to be read of the selected length, if its slice is shown. @returns {string} */
   get text() {
     const ruler = this.selected;
-    return ruler && this.on(ruler.plane).includes(ruler) ? 'Length ' + lengthText(this.mm(ruler)) : '';
+    if (!ruler || !this.on(ruler.plane).includes(ruler)) return '';
+    return ruler.kind === 'line' ? 'Length ' + this.words(ruler) : 'Mean \u00b1 SD ' + this.words(ruler);
   }
 
   /** The pointer goes down: an end or a line is caught, or a new length begins. @param {PlaneView} view */
   press(view, x, y, touch) {
     const near = touch ? GRIP_TOUCH : GRIP;
-    for (const ruler of this.on(view.plane).reverse()) {
+    for (const ruler of this.on(view.plane).filter((one) => one.plane === view.plane && one.index === this.viewer.ijk[view.plane.axis]).reverse()) {
       const ends = ruler.ends.map((end) => view.toScreen(end));
       const end = ends.findIndex(([ex, ey]) => Math.hypot(ex - x, ey - y) <= near);
-      if (end >= 0 || offLine([x, y], ...ends) <= near / 2) {
+      const onLine = ruler.kind === 'line' && offLine([x, y], ...ends) <= near / 2;
+      if (end === 0 && ruler.kind !== 'line') { // the centre moves all of it
+        this.selected = ruler;
+        this.held = { ruler, end: 'all', fresh: false, last: this._place(view, x, y) };
+        return this._changed();
+      }
+      if (end >= 0 || onLine) {
         this.selected = ruler;
         this.held = end < 0 ? null : { ruler, end, fresh: false };
         return this._changed();
       }
     }
     const place = this._place(view, x, y);
-    const ruler = { plane: view.plane, index: this.viewer.ijk[view.plane.axis], ends: [place, place] };
+    const kind = this.viewer.tool === 'ruler' ? 'line' : this.viewer.brush.ball ? 'sphere' : 'circle';
+    const ruler = { plane: view.plane, index: this.viewer.ijk[view.plane.axis], ends: [place, place], kind, name: '' };
     this.list.push(ruler);
     this.held = { ruler, end: 1, fresh: true, from: [x, y] };
     this.selected = ruler;
@@ -90,7 +176,13 @@ class Rulers {
   /** The pointer moves. @param {PlaneView} view */
   drag(view, x, y) {
     if (!this.held) return;
-    this.held.ruler.ends[this.held.end] = this._place(view, x, y);
+    const place = this._place(view, x, y);
+    const { ruler, end, last } = this.held;
+    if (end === 'all') {
+      const { shape } = this.viewer.volume;
+      ruler.ends = ruler.ends.map((one) => one.map((v, axis) => clamp(v + place[axis] - last[axis], -0.5, shape[axis] - 0.5)));
+      this.held.last = place;
+    } else ruler.ends[end] = place;
     this._changed();
   }
 
@@ -136,13 +228,16 @@ class Rulers {
   _changed() {
     this.viewer.refresh();
     this.viewer.touch(false);
+    window.dispatchEvent(new CustomEvent('medvl-measured'));
   }
 
   /** Draws what a plane shows of them. @param {PlaneView} view @param {CanvasRenderingContext2D} ctx in CSS pixels */
   draw(view, ctx) {
     for (const ruler of this.on(view.plane)) {
       const ends = ruler.ends.map((end) => view.toScreen(end));
-      drawRuler(ctx, ends, lengthText(this.mm(ruler)), ruler === this.selected, view.size);
+      const words = (ruler.name ? ruler.name + ': ' : '') + this.words(ruler);
+      if (ruler.kind === 'line') drawRuler(ctx, ends, words, ruler === this.selected, view.size);
+      else drawRegion(ctx, ends[0], this.rim(ruler, view.plane) * view.view().mm, words, ruler === this.selected, view.size);
     }
   }
 }
@@ -167,10 +262,84 @@ function drawRuler(ctx, [[ax, ay], [bx, by]], text, strong, size) {
     }
     ctx.stroke();
   }
+  drawWords(ctx, [bx, by], bx >= ax, by >= ay, text, strong, size);
+}
+
+/**
+ * A circle with a cross in its centre and its values beside it.
+ * @param {CanvasRenderingContext2D} ctx @param {number[]} centre @param {number} radius in CSS pixels @param {string} text
+ * @param {boolean} strong selected @param {number[]} size of the plane in CSS pixels
+ */
+function drawRegion(ctx, [x, y], radius, text, strong, size) {
+  for (const [color, width] of [['rgba(0,0,0,0.7)', strong ? 4 : 3], [RULER, strong ? 2 : 1.25]]) {
+    ctx.strokeStyle = color;
+    ctx.lineWidth = width;
+    ctx.beginPath();
+    ctx.arc(x, y, Math.max(1, radius), 0, 2 * Math.PI);
+    if (radius > 12) {
+      ctx.moveTo(x - 3, y);
+      ctx.lineTo(x + 3, y);
+      ctx.moveTo(x, y - 3);
+      ctx.lineTo(x, y + 3);
+    }
+    ctx.stroke();
+  }
+  drawWords(ctx, [x + radius * 0.71, y + radius * 0.71], true, true, text, strong, size);
+}
+
+/**
+ * Values of the voxels whose centres lie in a region.
+ * @param {object} volume @param {object} ruler @param {number} radius in mm
+ * @returns {{mean, sd, least, most, mm2, ml}|null} null where the full resolution is not here
+ */
+function regionValues(volume, ruler, radius) {
+  const { shape, spacing, fine, info } = volume;
+  const [centre] = ruler.ends;
+  const { axis } = ruler.plane;
+  const flat = ruler.kind === 'circle';
+  const lo = [0, 0, 0];
+  const hi = [0, 0, 0];
+  for (let a = 0; a < 3; a++) {
+    const reach = radius / spacing[a] + 1;
+    lo[a] = flat && a === axis ? ruler.index : Math.max(0, Math.floor(centre[a] - reach));
+    hi[a] = flat && a === axis ? ruler.index : Math.min(shape[a] - 1, Math.ceil(centre[a] + reach));
+  }
+  let [count, sum, square, least, most, near, nearest] = [0, 0, 0, Infinity, -Infinity, Infinity, 0];
+  for (let k = lo[2]; k <= hi[2]; k++) {
+    const slab = fine.data[Math.floor(k / fine.depth)];
+    if (!slab) return null;
+    for (let j = lo[1]; j <= hi[1]; j++) {
+      for (let i = lo[0]; i <= hi[0]; i++) {
+        const far = lengthMm(info.affine, [i, j, k], centre);
+        const hu = slab[i + shape[0] * (j + shape[1] * (k % fine.depth))];
+        if (far < near) [near, nearest] = [far, hu];
+        if (far > radius + 1e-6) continue;
+        count++;
+        sum += hu;
+        square += hu * hu;
+        if (hu < least) least = hu;
+        if (hu > most) most = hu;
+      }
+    }
+  }
+  if (!count) [count, sum, square, least, most] = [1, nearest, nearest * nearest, nearest, nearest];
+  const mean = sum / count;
+  const volumeMm3 = Math.abs(determinant(info.affine)) * count;
+  return { mean, sd: Math.sqrt(Math.max(0, square / count - mean * mean)), least, most, count, mm2: volumeMm3 / spacing[axis], ml: volumeMm3 / 1000 };
+}
+
+/** @param {number[][]} m 4x4 affine @returns {number} determinant of its linear part */
+function determinant(m) {
+  return m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0]) +
+    m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0]);
+}
+
+/** Words in a dark box beside a place, held in the plane. */
+function drawWords(ctx, [bx, by], right, below, text, strong, size) {
   ctx.font = (strong ? '600 ' : '') + '12px system-ui, sans-serif';
   const wide = ctx.measureText(text).width + 8;
-  const x = clamp(bx + (bx >= ax ? 10 : -10 - wide), 2, Math.max(2, size[0] - wide - 2));
-  const y = clamp(by + (by >= ay ? 6 : -24), 2, Math.max(2, size[1] - 20));
+  const x = clamp(bx + (right ? 10 : -10 - wide), 2, Math.max(2, size[0] - wide - 2));
+  const y = clamp(by + (below ? 6 : -24), 2, Math.max(2, size[1] - 20));
   ctx.fillStyle = 'rgba(0,0,0,0.72)';
   ctx.fillRect(x, y, wide, 18);
   ctx.fillStyle = RULER;

@@ -11,10 +11,12 @@ window.medvlViewer = {
    */
   mayGo(chosen) {
     const lost = viewer.store.unsaved;
-    if (!lost) return true;
+    const lengths = viewer.rulers.unsaved;
+    if (!lost && !lengths) return true;
     // Gradio's list tells of one choice twice: the second time gets the same answer.
     if (asked && asked.chosen === chosen && performance.now() - asked.at < 1000) return asked.answer;
-    const what = lost === 1 ? '1 mask that is in no export' : `${lost} masks that are in no export`;
+    const masks = lost ? [lost === 1 ? '1 mask' : `${lost} masks`] : [];
+    const what = [...masks, ...(lengths ? ['lengths or regions'] : [])].join(' and ') + ' in no file';
     const answer = window.confirm(`Another scan closes this one, with ${what}. Open it all the same?`);
     asked = { chosen, answer, at: performance.now() };
     return answer;
@@ -27,7 +29,7 @@ window.medvlViewer = {
       ijk: viewer.ijk.slice(),
       window: { ...viewer.window },
       tool: viewer.tool,
-      zoom: Object.fromEntries(viewer.views.map((view) => [view.plane.name, view.zoom])),
+      zoom: Object.fromEntries(viewer.planes.map((view) => [view.plane.name, view.zoom])),
       maximised: viewer.grid.dataset.only || null,
       level: volume ? volume.level : null,
       complete: Boolean(volume && volume.complete),
@@ -41,9 +43,14 @@ window.medvlViewer = {
         voxels: m.voxels,
       })),
       pending: viewer.pending.length,
-      unsaved: viewer.store.unsaved > 0,
-      rulers: viewer.rulers.list.map((r) => ({ plane: r.plane.name, slice: r.index, mm: viewer.rulers.mm(r) })),
+      unsaved: viewer.store.unsaved > 0 || viewer.rulers.unsaved,
+      rulers: viewer.rulers.list.map((r) => ({ plane: r.plane.name, slice: r.index, mm: viewer.rulers.mm(r), kind: r.kind, name: r.name || '' })),
       crosshair: viewer.hairsShown,
+      brush: { radius: viewer.brush.radius, ball: viewer.brush.ball, range: viewer.brush.range, waiting: viewer.brush.waiting.length },
+      prior: { mode: viewer.prior.mode, shape: viewer.prior.volume ? viewer.prior.volume.shape : null, complete: Boolean(viewer.prior.volume && viewer.prior.volume.complete), masks: [...viewer.prior.store.masks.values()].map((m) => ({ name: m.name, voxels: m.voxels })) },
+      cine: { playing: viewer.cine.playing, fps: viewer.cine.fps },
+      lasso: { corners: viewer.lasso.path.length, away: viewer.lasso.away },
+      slab: { mode: viewer.slab.mode, mm: viewer.slab.mm },
       busy: viewer.busy,
       frames: viewer.clock.summary(),
       firstPicture: viewer.firstPicture ?? null,
@@ -52,6 +59,21 @@ window.medvlViewer = {
   /** @returns {object} the lengths that an export takes along */
   lengths() {
     return viewer.rulers.exported;
+  },
+  /** A file holds these lengths. @param {object} given as lengths() gave them */
+  filedLengths(given) {
+    if (given && viewer.volume && given.scan === viewer.volume.token) viewer.rulers.filed(given.list);
+  },
+  /** Lengths and regions of the open scan, for the list beside the viewer. */
+  measured: {
+    list: () => (viewer.volume ? viewer.rulers.told : []),
+    jump: (n) => viewer.rulers.jump(n),
+    rename: (n, name) => viewer.rulers.rename(n, name),
+    drop: (n) => viewer.rulers.drop(n),
+  },
+  /** @returns {object} where a person looks, for a saved case */
+  view() {
+    return viewOf(viewer);
   },
   /** Where a voxel lies on the page's view. @param {string} plane @param {number[]} ijk @returns {{x: number, y: number}} */
   canvasPoint(plane, ijk) {
@@ -69,20 +91,26 @@ window.medvlViewer = {
     const voxel = viewer.volume && viewer.volume.at(ijk);
     return voxel && voxel.exact ? voxel.hu : null;
   },
+  /** The picture of a slab, as values: for tests. @param {number} axis @param {number} index @returns {number[]} */
+  slabValues(axis, index) {
+    return [...project(viewer.volume, axis, ...viewer.slab.reach(axis, index), viewer.slab.mode)];
+  },
   /** Forgets the frame times measured so far. */
   resetFrames() {
     viewer.clock.reset();
   },
 };
 
-// Masks live as long as the page: ask before it goes while one of them is in no export. Gradio hangs up on this event,
+// Masks and lengths live as long as the page: ask before it goes while one of them is in no file. Gradio hangs up on this event,
 // and the server would close the scan of a visitor who stays: when the browser asks, Gradio is not to hear of it.
 const leaving = (event) => {
-  if (!viewer.root.isConnected || !viewer.store.unsaved) return;
+  if (!viewer.root.isConnected || !(viewer.store.unsaved || viewer.rulers.unsaved)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
 };
 window.addEventListener('beforeunload', leaving, true);
+
+attachSession(viewer);
 
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: take a copy, or nothing.
 const take = () => {

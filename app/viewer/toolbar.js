@@ -8,6 +8,12 @@ const ICONS = {
   box: 'M3.5 6.5v-3h3M13.5 3.5h3v3M16.5 13.5v3h-3M6.5 16.5h-3v-3M3.5 9v2M16.5 9v2M9 3.5h2M9 16.5h2',
   window: 'M10 10m-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0M10 3v14M10 6h4.8M10 9h6.8M10 12h6.6M10 15h4.2',
   ruler: 'M2.5 13.5L13.5 2.5L17.5 6.5L6.5 17.5zM5.5 10.5l2 2M8 8l1.5 1.5M10.5 5.5l2 2',
+  brush: 'M16.8 3.2c-4 2.2-6.6 4.6-8.3 7.2l2.1 2.1c2.6-1.7 5-4.3 6.2-9.3zM8 11c-2.6 0-3.2 1.7-3.4 3.2c-.1 1-.7 1.7-1.8 2c3.2 1.2 7.4.4 7.4-3',
+  erase: 'M11.5 3.5l5 5l-7 7h-3.5l-3-3zM6.8 8.2l5 5M9 16.5h8',
+  lasso: 'M10 3.5c4 0 7 1.9 7 4.6s-3 4.7-7 4.7s-7-2-7-4.7s3-4.6 7-4.6M6.2 12.2c-1.6 .9-1.5 2.9 .3 3c1.7 .1 2.3 1.1 1.5 2.3',
+  grow: 'M10 10m-1.6 0a1.6 1.6 0 1 0 3.2 0a1.6 1.6 0 1 0 -3.2 0M10 6V2.5M8 4.5L10 2.5L12 4.5M10 14v3.5M8 15.5L10 17.5L12 15.5M6 10H2.5M4.5 8L2.5 10L4.5 12M14 10h3.5M15.5 8L17.5 10L15.5 12',
+  region: 'M10 10m-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0M10 8v4M8 10h4',
+  slab: 'M3 7l7-3.5L17 7l-7 3.5zM3 10.2l7 3.5l7-3.5M3 13.4l7 3.5l7-3.5',
   undo: 'M7 4L3.5 7.5L7 11M4 7.5h7.5a4.5 4.5 0 0 1 0 9H8',
   redo: 'M13 4l3.5 3.5L13 11M16 7.5H8.5a4.5 4.5 0 0 0 0 9H12',
   clear: 'M4 5.5h12M8 5.5v-2h4v2M5.5 5.5l.8 11h7.4l.8-11M8.5 8.5v5M11.5 8.5v5',
@@ -16,6 +22,8 @@ const ICONS = {
   cross: 'M10 2.5v4.5M10 13v4.5M2.5 10h4.5M13 10h4.5',
   help: 'M10 10m-7.5 0a7.5 7.5 0 1 0 15 0a7.5 7.5 0 1 0 -15 0M7.8 7.8a2.2 2.2 0 1 1 3.4 1.9c-.8 .5-1.2 1-1.2 1.9M10 14.2v.2',
   fit: 'M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4M7.5 7.5h5v5h-5z',
+  play: 'M6.5 4.5v11l9-5.5z',
+  photo: 'M3 6.5h3.2l1.3-2h5l1.3 2H17v9.5H3zM10 11m-2.8 0a2.8 2.8 0 1 0 5.6 0a2.8 2.8 0 1 0 -5.6 0',
   expand: 'M12 3.5h4.5V8M8 16.5H3.5V12M16.5 3.5L11.5 8.5M3.5 16.5l5-5',
   eye: 'M2 10s3-5.5 8-5.5s8 5.5 8 5.5s-3 5.5-8 5.5s-8-5.5-8-5.5M10 10m-2.3 0a2.3 2.3 0 1 0 4.6 0a2.3 2.3 0 1 0 -4.6 0',
 };
@@ -27,8 +35,13 @@ const BUTTONS = [
     ['positive', 'Point: part of the object', 'P', 'tool', 'Include'],
     ['negative', 'Point: not part of the object', 'N', 'tool', 'Exclude'],
     ['box', 'Box around the object', 'B', 'tool', 'Box'],
+    ['brush', 'Brush: paint into the object by hand', 'D', 'tool'],
+    ['erase', 'Eraser: take from the object by hand', 'S', 'tool'],
+    ['lasso', 'Lasso or polygon: fill an outline', 'L', 'tool'],
+    ['grow', 'Grow a region of like HU from a click', 'G', 'tool'],
     ['window', 'Brightness and contrast by dragging (or right drag)', 'W', 'tool'],
     ['ruler', 'Measure a length in mm by dragging', 'M', 'tool'],
+    ['region', 'Mean and SD in a circle or sphere: drag from its centre', 'O', 'tool'],
   ],
   [
     ['undo', 'Undo', 'Ctrl+Z', 'action'],
@@ -40,6 +53,7 @@ const BUTTONS = [
     ['eye', 'Hide all masks', 'H', 'view'],
     ['cross', 'Hide the crosshair', 'X', 'view'],
     ['fit', 'Fit the planes to the view', 'F', 'view'],
+    ['slab', 'Thick slab: maximum, minimum or mean', 'K', 'view'],
   ],
 ];
 
@@ -84,9 +98,10 @@ function buildToolbar(viewer) {
     for (const [name, label, key, kind, word] of group) {
       addButton(box, name, label, key, () => {
         if (kind === 'tool') viewer.setTool(name);
-        else if (name === 'clear' && viewer.tool === 'ruler') viewer.rulers.remove();
+        else if (name === 'clear' && (viewer.tool === 'ruler' || viewer.tool === 'region')) viewer.rulers.remove();
         else if (kind === 'action') viewer.action(name);
         else if (name === 'fit') viewer.fit();
+        else if (name === 'slab') viewer.slab.set(viewer.slab.mode ? '' : 'MIP', viewer.slab.mm);
         else if (name === 'cross') viewer.showHairs(!viewer.hairsShown);
         else viewer.showMasks(!viewer.masksShown);
       });
@@ -123,13 +138,14 @@ function buildToolbar(viewer) {
     },
     refresh() {
       const ready = Boolean(viewer.volume);
-      const toggled = { eye: !viewer.masksShown, cross: !viewer.hairsShown };
+      const toggled = { eye: !viewer.masksShown, cross: !viewer.hairsShown, slab: Boolean(viewer.slab.mode) };
       for (const name of TOOLS) toggled[name] = name === viewer.tool;
       for (const [name, button] of Object.entries(buttons)) {
         if (name in toggled) button.setAttribute('aria-pressed', String(toggled[name]));
         button.disabled = !ready && name !== 'help';
       }
-      const clears = viewer.tool === 'ruler' ? 'Remove the length (Delete)' : 'Clear this object';
+      const measuring = viewer.tool === 'ruler' || viewer.tool === 'region';
+      const clears = measuring ? 'Remove the measurement (Delete)' : 'Clear this object';
       buttons.clear.title = clears;
       buttons.clear.setAttribute('aria-label', clears);
       buttons.stop.hidden = !viewer.busy;

@@ -1,6 +1,8 @@
 // The viewer: ties volume, masks, planes and tools together, follows the component's value, and speaks to Python by
 // trigger('prompt', ...) and trigger('action', ...).
 
+const FIRST_MS = 4000; // within which a page that was just loaded is told what scan it has
+
 /** The whole viewer. */
 class Viewer {
   /** @param {HTMLElement} root the .mv element */
@@ -19,6 +21,11 @@ class Viewer {
     this.masksShown = true;
     this.hairsShown = true;
     this.rulers = new Rulers(this);
+    this.brush = new Brush(this);
+    this.lasso = new Lasso(this);
+    this.slab = new Slab(this);
+    this.prior = new Prior(this);
+    this.cine = new Cine(this);
     this.busy = false;
     this.stopping = false;
     this.status = '';
@@ -36,8 +43,14 @@ class Viewer {
   /** Makes the elements. */
   _build() {
     this.toolbar = buildToolbar(this);
+    this.options = buildBrushBar(this);
+    this.slabBar = buildSlabBar(this);
+    this.priorBar = buildPriorBar(this);
+    this.cineBar = buildCineBar(this);
     this.grid = make('div', 'mv-grid');
-    this.views = PLANES.map((plane) => new PlaneView(plane, this));
+    this.planes = PLANES.map((plane) => new PlaneView(plane, this));
+    this.prior.beside = new PriorView(this);
+    this.views = [...this.planes, this.prior.beside];
     this.activeView = this.views[0];
     for (const view of this.views) {
       this.grid.append(view.root);
@@ -45,7 +58,7 @@ class Viewer {
       view.expand.addEventListener('click', () => this.maximise(view));
     }
     this.cover = new Cover(() => this.retry());
-    this.grid.append(this.cover.root);
+    this.grid.append(this.options.root, this.slabBar.root, this.priorBar.root, this.cineBar.root, this.cover.root);
     this.foot = new Foot(this);
     this.help = new Help(this);
     this.root.replaceChildren(this.toolbar.root, this.cover.progress, this.grid, this.foot.root, this.help.root);
@@ -53,6 +66,7 @@ class Viewer {
     new ResizeObserver(() => this.resize()).observe(this.grid);
     this.activate(this.views[0]);
     this.refresh();
+    setTimeout(() => this.refresh(), FIRST_MS);
   }
 
   // ---------------------------------------------------------------- what to show
@@ -72,6 +86,7 @@ class Viewer {
     else if (!this.current) this.opening = next;
     else if (next.revision > this.store.revision) this.sync(next.revision);
     if (!this.busy && next.revision <= this.store.revision) this.pending = [];
+    if (this.current) this.prior.take(next.prior);
     this.refresh();
     this.touch(false);
   }
@@ -79,6 +94,7 @@ class Viewer {
   /** Opens another CT; the old picture stays until there is a new one. @param {object} value */
   async open(value) {
     this.token = value.token || '';
+    keepSession(this.token);
     this.caseId = value.case || 0;
     this.opening = value;
     if (this.loading) this.loading.close();
@@ -126,9 +142,12 @@ class Viewer {
     this.showProgress(volume.complete ? 1 : volume.progress);
     const k = this.ijk[2];
     this.views.forEach((view) => {
-      if (view.plane.axis !== 2 || (k >= k0 << level && k < k1 << level)) view.stale = view.dirtyPicture = true;
+      if (view.plane.axis !== 2 || this.slab.mode || (k >= k0 << level && k < k1 << level)) view.stale = view.dirtyPicture = true;
     });
-    if (volume.complete) this.showReadout();
+    if (volume.complete) {
+      this.showReadout();
+      if (this.rulers.list.length) this.rulers._changed();
+    }
     this.wake();
   }
 
@@ -141,6 +160,10 @@ class Viewer {
     this.pending = [];
     this.draft = null;
     this.rulers.clear();
+    this.prior.close();
+    window.dispatchEvent(new CustomEvent('medvl-measured'));
+    this.brush.clear();
+    this.lasso.clear();
     this.pointer = null;
     this.wanted = -1;
     this.ijk = volume.shape.map((n) => Math.floor(n / 2));
@@ -149,9 +172,13 @@ class Viewer {
     this.say('');
     this.resize();
     this.views.forEach((view) => view.reset());
+    this.kept = keptView(volume.token);
+    if (this.kept) restoreView(this, this.kept.view, this.kept.lengths);
     this.refresh();
+    this.showReadout();
     this.touch(true);
     this.sync(this.opening.revision);
+    this.prior.take(this.opening.prior);
   }
 
   /** Loading gave up: say so, keep what is there. @param {Error} error */
@@ -180,7 +207,13 @@ class Viewer {
         const response = await get(volume.url + '/delta?since=' + this.store.revision, volume.abort.signal);
         const buffer = await response.arrayBuffer();
         if (volume !== this.volume) break;
-        const { focus, window } = this.store.apply(buffer);
+        const { focus, window, view, stroke } = this.store.apply(buffer);
+        this.brush.settle(stroke);
+        if (view && !this.kept) {
+          restoreView(this, view.view, view.lengths);
+          this.rulers.filed(this.rulers.exported.list); // they came from one
+        }
+        this.kept = null;
         if (this.current && !volume.failed) this.say('');
         this.pending = this.pending.filter((prompt) => prompt.after >= this.store.revision);
         if (focus) this.moveTo(focus.map((n, axis) => n ?? this.ijk[axis]), true);
@@ -199,9 +232,10 @@ class Viewer {
   /** Sends a prompt and shows it at once. @param {object} prompt */
   prompt(prompt) {
     if (!this.current) return; // a prompt on the old picture would land in the new scan
-    this.pending.push({ ...prompt, after: this.store.revision });
-    const { ijk, lo, hi } = prompt;
-    const centre = ijk || lo.map((n, axis) => (n + hi[axis] - 1) >> 1);
+    const { ijk, lo, hi, points } = prompt;
+    const shown = points ? points.map((at) => ({ kind: 'point', ijk: at, positive: prompt.positive })) : [prompt];
+    this.pending.push(...shown.map((one) => ({ ...one, after: this.store.revision })));
+    const centre = ijk || (points && points[points.length >> 1]) || lo.map((n, axis) => (n + hi[axis] - 1) >> 1);
     this.moveTo(centre);
     this.touch(false);
     trigger('prompt', prompt);
@@ -230,6 +264,7 @@ class Viewer {
       if (reveal || view !== this.activeView) view.reveal();
     }
     if (changed[2]) this.volume.lookAt(to[2]);
+    if (changed[2] && this.prior.volume) this.prior.volume.lookAt(to[2]);
     this.showReadout();
     this.wake();
   }
@@ -240,6 +275,36 @@ class Viewer {
     const to = this.ijk.slice();
     to[view.plane.axis] += steps;
     this.moveTo(to);
+  }
+
+  /** Moves the crosshair in a plane. @param {PlaneView} view @param {number} h voxels along its horizontal axis @param {number} v along the other */
+  step(view, h, v) {
+    const to = this.ijk.slice();
+    to[view.plane.h] += h;
+    to[view.plane.v] += v;
+    this.moveTo(to, true);
+  }
+
+  /** A point where the crosshair is, by key. @returns {boolean} whether the tool sets points */
+  point() {
+    if (this.tool === 'grow') return this.grow(this.ijk, false);
+    if (this.tool !== 'positive' && this.tool !== 'negative') return false;
+    this.prompt({ kind: 'point', ijk: this.ijk.slice(), positive: this.tool === 'positive', axis: this.activeView.plane.axis });
+    return true;
+  }
+
+  /** Grows a region of like HU from a voxel, into the active mask or out of it. @param {number[]|null} at @param {boolean} alt @returns {boolean} */
+  grow(at, alt) {
+    if (!at || !this.current) return false;
+    const { brush, lasso, store } = this;
+    const add = lasso.away === alt;
+    if (!add && !store.active) this.hint('Select the mask to take from in the list of masks.');
+    else {
+      this.moveTo(at);
+      this.hint('Growing');
+      trigger('grow', { id: store.active, add, at: at.slice(), hu: brush.range, most: brush.most });
+    }
+    return true;
   }
 
   /** @param {number} level @param {number} width both in HU */
@@ -259,16 +324,20 @@ class Viewer {
     this.window = { level, width };
     fillWindowTable(level, width, this.table);
     for (const view of this.views) view.stale = view.dirtyPicture = true;
-    setText(this.foot.levels, 'L ' + level + '  W ' + width);
+    this.foot.setLevels(level, width);
     this.toolbar.refresh();
     this.wake();
   }
 
   /** @param {string} tool one of TOOLS */
   setTool(tool) {
+    if (this.prior.swapped && tool !== 'navigate' && tool !== 'window') this.prior.show('now');
     this.tool = tool;
+    this.lasso.cancel();
     this.root.dataset.tool = tool;
     this.toolbar.refresh();
+    this.options.refresh();
+    this.showRing();
   }
 
   /** @param {object|null} draft the box being drawn */
@@ -313,6 +382,7 @@ class Viewer {
 
   /** One plane large, or all three again. @param {PlaneView} view */
   maximise(view) {
+    if (this.prior.mode === 'beside') return this.prior.show('now');
     const only = this.grid.dataset.only ? '' : view.plane.name;
     this.grid.dataset.only = only;
     for (const other of this.views) other.labelExpand(Boolean(only));
@@ -321,14 +391,41 @@ class Viewer {
 
   /** The plane that keys scroll. @param {PlaneView} view */
   activate(view) {
-    this.activeView = view;
-    for (const other of this.views) other.root.classList.toggle('mv-active', other === view);
+    this.activeView = view === this.prior.beside ? view.twin : view;
+    for (const other of this.views) other.root.classList.toggle('mv-active', other === this.activeView);
+    if (this.prior.mode === 'beside' && this.activeView.plane !== this.prior.beside.plane) this.prior.show('beside');
   }
 
   /** Where the mouse is. @param {PlaneView|null} view @param {number} [x] @param {number} [y] */
   hover(view, x, y) {
     this.pointer = view && { view, x, y };
+    if (this.lasso.path.length) this.touch(false); // the line to the pointer
     this.showReadout();
+    this.showRing();
+  }
+
+  /** The circle of the brush round the pointer. */
+  showRing() {
+    for (const view of this.views) {
+      const here = this.brush.on && this.volume && this.pointer && this.pointer.view === view;
+      view.ring.hidden = !here;
+      if (!here) continue;
+      const size = 2 * this.brush.radius * view.view().mm;
+      view.ring.style.width = view.ring.style.height = size + 'px';
+      view.ring.style.transform = 'translate(' + (this.pointer.x - size / 2) + 'px, ' + (this.pointer.y - size / 2) + 'px)';
+    }
+  }
+
+  /** A few words in the line under the planes, until something else is to be said there. @param {string} text */
+  hint(text) {
+    this.status = text;
+    this.refresh();
+  }
+
+  /** Takes all masks from the server again: what was drawn here only goes. */
+  refetch() {
+    this.store.clear();
+    this.sync(this.wanted);
   }
 
   // ---------------------------------------------------------------- painting
@@ -389,8 +486,12 @@ class Viewer {
   /** Buttons and status line. */
   refresh() {
     this.toolbar.refresh();
+    this.options.refresh();
+    this.slabBar.refresh();
+    this.priorBar.refresh();
+    this.cineBar.refresh();
     const tilt = this.volume ? this.volume.info.oblique_degrees : 0;
-    if (!this.token) this.say(this.status || 'Open a CT to begin.');
+    if (!this.token) this.say(this.status || (performance.now() < FIRST_MS ? 'Loading' : 'Open a CT to begin.'));
     const rest = this.rulers.text || (tilt >= 3 ? 'Oblique scan, ' + tilt + '\u00b0' : '');
     setText(this.foot.status, this.status || (this.busy ? 'Segmenting' : rest));
     this.root.classList.toggle('mv-busy', this.busy);

@@ -200,6 +200,15 @@ class Volume {
     return row ? { hu: row.data[row.at + (i >> 1)], exact: false } : null;
   }
 
+  /** Where the row for (j, k) begins, in full or coarse. @param {number} j @param {number} k @returns {{data: Int16Array, at: number, shift: number}|null} */
+  row(j, k) {
+    const [nx, ny] = this.shape;
+    const slab = this.fine.data[Math.floor(k / this.fine.depth)];
+    if (slab) return { data: slab, at: nx * (j + ny * (k % this.fine.depth)), shift: 0 };
+    const row = this._coarseRow(j, k);
+    return row && { ...row, shift: 1 };
+  }
+
   /** Where the coarse row for (j, k) begins. @param {number} j @param {number} k @returns {{data: Int16Array, at: number}|null} */
   _coarseRow(j, k) {
     const level = this.coarse;

@@ -44,14 +44,6 @@ def encode_slab(hu: np.ndarray) -> bytes:
     return gzip_fast(memoryview(planes).cast("B"), zlib.Z_RLE)
 
 
-def decode_slab(packed: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-    """Inverse of ``encode_slab``: int16 ``(i, j, k)``. The browser has its own; this one serves tests and scripts."""
-    planes = np.frombuffer(zlib.decompress(packed, 31), np.uint8).reshape(2, -1)
-    zigzag = planes[0].astype(np.uint16) | (planes[1].astype(np.uint16) << 8)
-    diff = (zigzag >> 1) ^ (np.uint16(0) - (zigzag & 1))
-    return np.cumsum(diff, dtype=np.uint16).view(np.int16).reshape(shape[::-1]).T
-
-
 def run_lengths(bits: np.ndarray) -> np.ndarray:
     """Alternating off/on run lengths of a flat bool array, first off, as uint16; longer runs are split by a zero."""
     edges = np.flatnonzero(bits[1:] != bits[:-1]) + 1
@@ -103,20 +95,3 @@ def pack_delta(header: dict[str, Any], payload: bytes) -> bytes:
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 4)
     return DELTA_MAGIC + struct.pack("<I", len(text)) + text + payload
-
-
-def unpack_delta(data: bytes) -> tuple[dict[str, Any], dict[str, dict[int, tuple[tuple[int, int], np.ndarray]]]]:
-    """Inverse of ``pack_delta`` for tests and scripts: header, and for each id ``{k: ((i0, j0), bool [j, i])}``."""
-    if data[:4] != DELTA_MAGIC:
-        raise ValueError("Not a viewer delta: it does not begin with MVD1.")
-    (length,) = struct.unpack_from("<I", data, 4)
-    header = json.loads(data[8 : 8 + length])
-    runs = np.frombuffer(data, "<u2", offset=8 + length)
-    at, masks = 0, {}
-    for mask in header["masks"]:
-        slices = masks.setdefault(mask["id"], {})
-        for k, i0, j0, width, height, count in mask["slices"]:
-            values = np.arange(count) % 2 == 1
-            slices[k] = ((i0, j0), np.repeat(values, runs[at : at + count]).reshape(height, width))
-            at += count
-    return header, masks

@@ -1,4 +1,4 @@
-"""``python -m medvl.evaluation interactive | click | text | vqa | report | reading | speed``: tables, JSON beside."""
+"""``python -m medvl.evaluation COMMAND``: interactive, click, text, vqa, report, reading, looks, speed; with JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ..errors import MedVLError
-from ..quantization import MODES
+from ..weights.quantization import MODES
 from . import commands
 from . import reading as reading_answers
 
@@ -34,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     box.add_argument(
         "--structure", nargs="*", metavar="NAME",
-        help="names, or 'all'; if not given, of plain six organs and the aorta, or all of a case without any of them; "
+        help="names, 'all', or 'lesions' (each tumour, nodule and effusion for itself); if not given, of plain six "
+        "organs and the aorta, or all of a case without any of them; "
         "of cvpr25 all that are labelled",
     )  # fmt: skip
     box.add_argument("--clicks", type=int, help="of plain; 3 if not given")
@@ -63,8 +64,6 @@ def parser() -> argparse.ArgumentParser:
     vqa = command("vqa", commands.questions, "how questions are understood, and how true the answers are")
     vqa.add_argument("--part", choices=("dev", "test", "fresh"))
     vqa.add_argument("--failures", action="store_true", help="list what was wrong in the dev part")
-    vqa.add_argument("--reader", choices=("rules", "model", "combined"), default="rules", help="who reads the words")
-    vqa.add_argument("--reader-weights", type=Path, metavar="FOLDER", help="the reader's model, for model and combined")
     vqa.add_argument("--understanding-only", action="store_true", help="answer nothing")
 
     report = command("report", commands.reports, "a report of every case: numbers, structures, volumes, text")
@@ -88,10 +87,17 @@ def parser() -> argparse.ArgumentParser:
             "--bert-layer", type=int, metavar="N", help="layer that is compared; the usual one if not given"
         )
 
+    look = command("looks", commands.looks, "what the looks see in every case, beside labels where there are some")
+    look.add_argument("--look", nargs="*", metavar="ID", help="looks; all if not given")
+    look.add_argument(
+        "--masks", type=Path, metavar="FOLDER", help="keep the structures found here, and take them from here"
+    )
+    look.add_argument("--pictures", type=Path, metavar="FOLDER", help="slices with the first spots, as PNG")
+
     speed = command("speed", commands.speed, "seconds from a click to its mask, on the bundled abdomen", cases=False)
     speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
 
-    for sub in (box, click, text, report, reading, speed):
+    for sub in (box, click, text, report, reading, look, speed):
         sub.add_argument("--model", default="nano", help="nano, 7b, a folder, or owner/name of the hub")
         sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
         sub.add_argument("--quantization", default="auto", choices=MODES, help="of the language model, if there is one")

@@ -12,15 +12,19 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from ..answering.contract import Answer, Done, Fact, Intent, Request
-from ..answering.conversation import Conversation
-from ..answering.guard import Number, numbers, offending
-from ..answering.label_finder import LabelFinder
-from ..answering.words import name
+from ..conversation.contract import Answer, Done
+from ..conversation.conversation import Conversation
+from ..conversation.guard import Number, numbers, offending
+from ..language.calls import Call, Compare, Presence, Probe, Relate
+from ..report.build import build_report
+from ..tools.fact import Fact
+from ..vocabulary.spoken import name
 from .cases import LabelledCase
+from .label_finder import LabelFinder
 from .question_facts import Value, reference_value
-from .question_set import Question, swapped
+from .question_set import Question, refusal, swapped
 
 UNITS = {
     "volume_ml": "mL", "mean_hu": "HU", "distance_mm": "mm", "extent_mm": "mm", "spacing_mm": "mm", "hu_range": "HU",
@@ -124,29 +128,31 @@ def expected_yes(question: Question, case: LabelledCase) -> bool | None:
     """Whether "yes" is the right answer; None where the question is no yes-or-no question that the labels can judge."""
     if len(question.expect) != 1 or question.also:
         return None
-    request = question.expect[0]
+    call = question.expect[0]
     labelled = set(case.names.values()) | case.complete
-    if not request.structures or not set(request.structures) <= labelled:
+    if not call.structures or not set(call.structures) <= labelled:
         return None
-    if request.intent is Intent.PRESENCE and not _WHOLE.search(question.text):
-        there = all(reference_value({"fact": "present", "structure": s}, case) for s in request.structures)
+    if isinstance(call, Presence) and not _WHOLE.search(question.text):
+        there = all(reference_value({"fact": "present", "structure": s}, case) for s in call.structures)
         return there is not bool(_NEGATED.search(question.text))
-    return _claim_holds(request, case)
+    return _claim_holds(call, case)
 
 
-def _claim_holds(request: Request, case: LabelledCase) -> bool | None:
-    fact = _CLAIMS.get(request.claim)
-    there = all(reference_value({"fact": "present", "structure": s}, case) for s in request.structures)
-    if fact is None or len(request.structures) != 2 or not there:
+def _claim_holds(call: Call, case: LabelledCase) -> bool | None:
+    fact = _CLAIMS.get(call.claim)
+    there = all(reference_value({"fact": "present", "structure": s}, case) for s in call.structures)
+    if fact is None or len(call.structures) != 2 or not there:
         return None
-    sized = {"larger": ("", "volume"), "smaller": ("", "volume")}.get(fact, ("", "volume", "mean_hu"))
-    if request.intent not in (Intent.COMPARE, Intent.RELATION) or request.attribute not in sized:
+    by_volume = isinstance(call, Compare) and call.by == "volume"
+    if not (isinstance(call, Relate) or by_volume or (isinstance(call, Compare) and call.by == "mean_hu")):
         return None
-    value = reference_value({"fact": fact, "structures": request.structures}, case)
+    if fact in ("larger", "smaller") and not by_volume:
+        return None
+    value = reference_value({"fact": fact, "structures": call.structures}, case)
     if isinstance(value, bool):
         return value
-    return value == (request.structures[0] if fact == request.claim and fact in (*_LESS, "larger", "brighter")
-                     else request.claim)  # fmt: skip
+    return value == (call.structures[0] if fact == call.claim and fact in (*_LESS, "larger", "brighter")
+                     else call.claim)  # fmt: skip
 
 
 # ---- reading an answer
@@ -230,7 +236,7 @@ class AnswerScore:
         closed: right and all by type, ``number`` among them.
         faithful: answers with numbers whose every number is in the facts of its sentence, and all with numbers.
         facts: facts that were measured again and agree, and all that could be.
-        refused: questions that must be refused and were, and all that must be.
+        refused: questions that must be refused and were, or were looked at, and all that must be.
         refused_wrongly: questions on what is there that were refused.
         wrong_side: answers about the other side than the one asked for.
         seconds: of all answers.
@@ -265,7 +271,8 @@ def score_answers(questions: Iterable[Question], cases: Iterable[LabelledCase]) 
     questions = list(questions)
     scores: dict[str, AnswerScore] = {}
     for case in cases:
-        talk = Conversation(LabelFinder(case.ct, case.labels, case.names, case.complete))
+        finder = LabelFinder(case.ct, case.labels, case.names, case.complete)
+        talk = Conversation(finder, write_report=partial(build_report, finder))
         for question in (q for q in questions if q.case == case.id):
             begin = time.perf_counter()
             answer = conversation_answer(talk, question)
@@ -291,14 +298,16 @@ def _count(score: AnswerScore, question: Question, answer: Answer, case: Labelle
             score.facts = _more(score.facts, agrees)
             wrong += [] if agrees else [f"{fact.key} of {fact.structures[0]} is not {fact.value}"]
     readings = (question.expect, *question.also)
-    must = all(any(r.intent is Intent.REFUSE for r in reading) for reading in readings)
+    must = all(any(refusal(r) for r in reading) for reading in readings)
     if must:
-        score.refused = _more(score.refused, answer.refused)
-        wrong += [] if answer.refused else ["a refusal"]
+        # A look says what was seen and names no disease, which the guard sees to: it is as good as a refusal.
+        held = answer.refused or any(isinstance(call, Probe) for call in answer.calls)
+        score.refused = _more(score.refused, held)
+        wrong += [] if held else ["a refusal"]
     elif question.outcome == "found" and answer.refused:
         score.refused_wrongly += 1
         wrong.append("no refusal")
-    if all(swapped(reading, answer.requests) for reading in readings):
+    if all(swapped(reading, answer.calls) for reading in readings):
         score.wrong_side += 1
         wrong.append("the other side")
     if wrong:

@@ -10,11 +10,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from ..answering.vocabulary import STRUCTURES
+from ..ct.geometry import to_canonical
+from ..ct.volume import CTVolume
 from ..errors import MedVLError
-from ..geometry import to_canonical
 from ..readers import read_ct
-from ..volume import CTVolume
+from ..vocabulary.names import STRUCTURES
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from ..answering.intent import parse
-from ..answering.reading import CombinedReader, ModelReader, RequestReader
-from ..errors import MedVLError, WeightsError
+from ..ct.masks import Mask
+from ..ct.volume import CTVolume
+from ..errors import MedVLError
+from ..language.parse import parse
 from ..model import MedVLSAM2, load
 from . import cvpr25, one_click, reading, report_scores, text
+from . import looks as look_scores
 from .answers import AnswerScore, score_answers
 from .bert_score import BertScore
 from .cases import LabelledCase, abdomen_as_structures, abdomen_sample, labelled_cases
 from .interactive import PLAIN, Method, Ours, Result, run_case, structures_of
+from .interactive_lesions import LESIONS, lesion_cases
 from .one_click import ClickResult
 from .peers import LiteMedSAM, NaiveSam2
 from .question_set import load_questions, score
@@ -32,6 +34,8 @@ def _cases(options: argparse.Namespace, bundled: LabelledCase | None = None) -> 
         MedVLError: a case was named that is not there.
     """
     if options.cases is None:
+        if _lesions(options):
+            raise MedVLError("The bundled case has no lesions; give --cases.")
         case = bundled or abdomen_as_structures()
         if options.case and case.id not in options.case:
             raise MedVLError(f"Without --cases there is only the bundled case '{case.id}'.")
@@ -40,11 +44,17 @@ def _cases(options: argparse.Namespace, bundled: LabelledCase | None = None) -> 
     if not options.cases.is_file():
         raise MedVLError("There is no such cases.json.")
     wanted = set(options.case or ())
-    for case in labelled_cases(options.cases, options.split, options.case):
+    read = lesion_cases if _lesions(options) else labelled_cases
+    for case in read(options.cases, options.split, options.case):
         wanted.discard(case.id)
         yield case
     if wanted:
         raise MedVLError(f"No labelled case {', '.join(sorted(wanted))} (in this split) in cases.json.")
+
+
+def _lesions(options: argparse.Namespace) -> bool:
+    """Whether the command was asked for the lesions of the cases instead of their structures."""
+    return getattr(options, "structure", None) == ["lesions"]
 
 
 def _model(options: argparse.Namespace) -> MedVLSAM2:
@@ -85,7 +95,8 @@ def interactive(options: argparse.Namespace) -> int:
         write()
 
     for number, case in enumerate(_cases(options, abdomen_sample()), start=1):
-        structures = structures_of(case, options.structure or (["all"] if challenge else None))
+        every = _lesions(options) or (challenge and not options.structure)
+        structures = structures_of(case, ["all"] if every else options.structure)
         print(f"case {number}, {case.id}: {len(structures)} structures", flush=True)
         for method in methods:
             run_case(method, case, structures, clicks, show, rules, stated)
@@ -105,14 +116,15 @@ def _show_result(result: Result) -> None:
 
 
 def plain_table(results: Sequence[Result]) -> list[str]:
-    """One row a structure, means of each method over organs; the aorta, a tube, on its own."""
+    """One row a structure, means of each method over organs (or lesions); the aorta, a tube, on its own."""
+    lesions = bool(results) and all(r.structure.rstrip(" 0123456789") in LESIONS for r in results)
     rows = [
         (r.method, r.case, r.structure, r.dice[0], r.nsd[0], r.dice[-1], r.nsd[-1], r.tolerance_mm, mean(r.seconds[1:]))
         for r in results
     ]
     means = []
     for method in dict.fromkeys(r.method for r in results):
-        for label, tube in (("organs", False), ("aorta", True)):
+        for label, tube in (("lesions" if lesions else "organs", False), ("aorta", True)):
             mine = [row for row in rows if row[0] == method and (row[2] == "aorta") is tube]
             if mine:
                 columns = list(zip(*mine, strict=True))
@@ -155,7 +167,7 @@ def text_requests(options: argparse.Namespace) -> int:
     model = _model(options)
     results: list[TextResult] = []
     for case in _cases(options):
-        results += text.run_case(model, case, options.edge or [model.edge], _show_request, stated)
+        results += text.run_case(model, case, options.edge or [model.networks.edge], _show_request, stated)
     print()
     _show([*text.summary(results), f"Empty masks: {EMPTY_RULE}."])
     save_json(options.json, about=about(empty_masks=EMPTY_RULE), results=results)
@@ -166,6 +178,35 @@ def _show_request(r: TextResult) -> None:
     scores = "no mask     " if not r.found else "false mask  " if not r.present else f"{r.dice:.3f} {r.nsd:.3f} "
     volumes = f"{r.volume_ml:7.0f} mL (reference {r.reference_ml:.0f})"
     print(f"{r.case:18s} {r.kind:9s} {r.edge:5s} {scores} {volumes:32s} {r.seconds:5.1f} s  {r.request}", flush=True)
+
+
+def looks(options: argparse.Namespace) -> int:
+    """What the looks see; one row a case and look."""
+    if options.cases is None:
+        raise MedVLError("Say which scans to look at: --cases CASES.JSON.")
+    chosen = options.look or list(look_scores.LOOKS)
+    unknown = set(chosen) - look_scores.LOOKS.keys()
+    if unknown:
+        raise MedVLError(f"There is no look {', '.join(sorted(unknown))}; these are: {', '.join(look_scores.LOOKS)}.")
+    model: list[MedVLSAM2] = []
+
+    def find(ct: CTVolume) -> dict[str, Mask]:
+        if not model:
+            model.append(_model(options))
+        return look_scores.found_by(model[0])(ct)
+
+    results: list[look_scores.LookResult] = []
+    for case in look_scores.look_cases(options.cases, options.split, options.case):
+        masks = look_scores.kept_masks(options.masks, case.id, case.ct, find) if options.masks else find(case.ct)
+        for result, seen in look_scores.run_case(case, masks, chosen):
+            results.append(result)
+            print(f"{result.case:16s} {result.look:18s} {result.seconds:5.1f} s  {result.told or '-'}", flush=True)
+            if options.pictures:
+                look_scores.picture(case, seen, options.pictures / f"{case.id}_{seen.what}.png")
+        save_json(options.json, about=about(), results=results)
+    print()
+    _show(table(look_scores.HEADER, look_scores.rows(results)))
+    return 0
 
 
 def speed(options: argparse.Namespace) -> int:
@@ -179,7 +220,7 @@ def speed(options: argparse.Namespace) -> int:
 def questions(options: argparse.Namespace) -> int:
     """How well questions are understood, and how true the answers are over the reference labels."""
     asked = load_questions(options.part)
-    understood = score(reader_of(options.reader, options.reader_weights), asked)
+    understood = score(parse, asked)
     parts = sorted(understood)
     rows = {part: understood[part].row() for part in parts}
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
@@ -201,24 +242,6 @@ def questions(options: argparse.Namespace) -> int:
     return 0
 
 
-def reader_of(kind: str, folder: Path | None) -> RequestReader:
-    """Who reads the words of a question.
-
-    Args:
-        kind: ``"rules"``, ``"model"``, or ``"combined"``: the model where the rules are unsure.
-        folder: of the reader's language model; not needed by the rules.
-
-    Raises:
-        WeightsError: it is needed and not given.
-    """
-    if kind == "rules":
-        return parse
-    if folder is None:
-        raise WeightsError(f"The reader {kind!r} needs a model: give its folder with --reader-weights.")
-    model = ModelReader.of_folder(folder)
-    return model if kind == "model" else CombinedReader(model)
-
-
 def _answer_table(part: str, s: AnswerScore) -> list[str]:
     title = (
         f"Answers over the reference labels, {part}: {s.answers} questions, {1000 * s.seconds / s.answers:.0f} ms each"
@@ -236,7 +259,7 @@ def reports(options: argparse.Namespace) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
     for case in _cases(options):
         report, masks, seconds = report_scores.write_report(model, case)
-        known = frozenset(model.localiser.config.structures) if model.localiser else frozenset()
+        known = frozenset(model.networks.localiser.config.structures) if model.networks.localiser else frozenset()
         reference = references.get(case.id)
         scores.append(report_scores.score_report(report, masks, known, case, seconds, reference))
         if reference is not None:

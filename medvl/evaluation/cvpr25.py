@@ -22,8 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..masks import bounding_box
-from ..prompts import Box, Point
+from ..ct.prompts import Box, Point, bounding_box
 from .interactive import Result, Rules
 from .segmentation_metrics import area_under_curve
 from .tables import mean, table

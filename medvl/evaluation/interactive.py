@@ -15,11 +15,11 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
+from ..ct.masks import Mask
+from ..ct.prompts import Box, Point, bounding_box
+from ..ct.volume import CTVolume
 from ..errors import PromptError
-from ..masks import Mask, bounding_box
 from ..model import MedVLSAM2
-from ..prompts import Box, Point
-from ..volume import CTVolume
 from .cases import LabelledCase
 from .segmentation_metrics import dice, surface_dice, tolerance_of
 

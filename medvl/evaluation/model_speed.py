@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..language_model import Conversation, LanguageModel, Prompt
-from ..quantization import Precision
-from ..vision_encoder import DCFormer, DecomposedConv
+from ..networks.language_model import Conversation, LanguageModel, Prompt
+from ..networks.vision_encoder import DCFormer, DecomposedConv
+from ..weights.quantization import Precision
 from .tables import about, cell, save_json
 
 IMAGE_TOKENS = 256
@@ -147,10 +147,9 @@ _CHILD = """
 import re, sys
 import bitsandbytes, torch, transformers
 from pathlib import Path
-from medvl.config import SegmenterConfig
-from medvl.language_model import LanguageModel, read_tokenizer
-from medvl.language_weights import empty_model
-from medvl.slice_encoder import Sam2
+from medvl.networks.language_model import LanguageModel, read_tokenizer
+from medvl.networks.sam2 import Sam2, SegmenterConfig
+from medvl.weights.language_weights import empty_model
 def memory(what):  # of this process alone; getrusage would hand on the peak of its parent
     return 1024 * int(re.search(what + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 folder, what = Path(sys.argv[1]), sys.argv[2]
@@ -161,6 +160,7 @@ if what == "sam2":
     build_sam2(segmenter.sam2_config, None, "cpu", hydra_overrides_extra=["++model.image_encoder.trunk.embed_dim=16",
         "++model.image_encoder.neck.backbone_channel_list=[128,64,32,16]"], apply_postprocessing=False)
 else:
+    import accelerate.big_modeling, transformers.integrations.bitsandbytes, transformers.quantizers.auto
     bitsandbytes.nn.Linear4bit(64, 64, quant_type="nf4").to("cpu")
     empty_model(transformers.AutoConfig.from_pretrained(folder)), read_tokenizer(folder)
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
@@ -169,6 +169,8 @@ if what == "sam2":
     model = Sam2(segmenter, folder, torch.device("cpu"))
 else:
     model = LanguageModel.from_pretrained(folder, quantization=what)
+    for p in model.model.parameters():
+        p.detach().flatten()[::512].sum()  # plain weights are mapped until they are used
 print(memory("VmHWM") - before)
 """
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..case import Case
+from ..ct.prompts import Point
 from ..errors import PromptError
 from ..model import MedVLSAM2
-from ..prompts import Point
 from .cases import LabelledCase
 from .segmentation_metrics import dice
 

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..ct.prompts import Box, Point
+from ..ct.volume import CTVolume
+from ..ct.windows import WINDOWS
 from ..errors import PromptError, WeightsError
 from ..model import MedVLSAM2
-from ..planes import PlaneFrame
-from ..prompts import Box, Point
-from ..slice_encoder import WINDOWS, Features, from_plane, to_plane
-from ..volume import CTVolume
+from ..networks.sam2 import Features
+from ..prompting.planes import PlaneFrame, from_plane, to_plane
 
 Rect = tuple[int, int, int, int]
 
@@ -50,7 +51,7 @@ class NaiveSam2:
     clicks = False
 
     def __init__(self, model: MedVLSAM2) -> None:
-        self.sam2 = model.sam2
+        self.sam2 = model.networks.sam2
 
     def open(self, ct: CTVolume) -> None:
         """Start a case."""

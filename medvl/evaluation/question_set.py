@@ -14,10 +14,24 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
-from ..answering.contract import Intent, Request
+from ..language.calls import (
+    Call,
+    Clarify,
+    Compare,
+    Comparing,
+    Finding,
+    ListStructures,
+    Measuring,
+    Neighbours,
+    Refuse,
+    Relating,
+    Share,
+)
+from ..language.followup import is_rest
+from .question_calls import calls_of
 
-Parser = Callable[[str, Sequence[Sequence[Request]]], tuple[Request, ...]]
-Answerer = Callable[["Question", Sequence[Sequence[Request]]], bool]
+Parser = Callable[[str, Sequence[Sequence[Call]]], tuple[Call, ...]]
+Answerer = Callable[["Question", Sequence[Sequence[Call]]], bool]
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,7 @@ class Question:
         part: ``"dev"``, ``"test"`` or ``"fresh"``.
         text: the question.
         previous: earlier turns of the same conversation, oldest first.
-        expect: requests it should be understood as.
+        expect: calls it should be understood as.
         also: other readings that are as right.
         outcome: ``found``, ``absent`` or ``unlabelled`` in the reference, ``unknown`` to every preset, ``refuse``,
             ``answer`` where no structure is looked for, ``unclear``: the question should be asked back, ``mixed``.
@@ -41,9 +55,9 @@ class Question:
     case: str
     part: str
     text: str
-    expect: tuple[Request, ...]
+    expect: tuple[Call, ...]
     previous: tuple[str, ...] = ()
-    also: tuple[tuple[Request, ...], ...] = ()
+    also: tuple[tuple[Call, ...], ...] = ()
     outcome: str = "answer"
     checks: tuple[dict, ...] = ()
 
@@ -64,56 +78,97 @@ def _question(entry: dict) -> Question:
         entry["case"],
         entry["part"],
         entry["text"],
-        tuple(map(_request, entry["expect"])),
+        _calls(entry["expect"]),
         tuple(entry.get("previous", ())),
-        tuple(tuple(map(_request, reading)) for reading in entry.get("also", ())),
+        tuple(map(_calls, entry.get("also", ()))),
         entry["outcome"],
         tuple(entry.get("checks", ())),
     )
 
 
-def _request(entry: dict) -> Request:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return Request(**{**values, "intent": Intent(values["intent"])})
+def _calls(entries: Iterable[dict]) -> tuple[Call, ...]:
+    return tuple(call for entry in entries for call in calls_of(entry))
 
 
-def history(parser: Parser, turns: Iterable[str]) -> list[tuple[Request, ...]]:
-    """Requests of earlier turns, each understood with those before it."""
-    before: list[tuple[Request, ...]] = []
+def history(parser: Parser, turns: Iterable[str]) -> list[tuple[Call, ...]]:
+    """Calls of earlier turns, each understood with those before it."""
+    before: list[tuple[Call, ...]] = []
     for turn in turns:
         before.append(parser(turn, tuple(before)))
     return before
 
 
-def same(expected: Sequence[Request], got: Sequence[Request]) -> bool:
-    """Whether intents, structures, findings and choices are those expected; order counts in relations.
+def same(expected: Sequence[Call], got: Sequence[Call]) -> bool:
+    """Whether what is asked, structures, findings and choices are those expected; order counts in relations.
 
     Of an unknown structure one word in common is enough: "left adrenal" and "adrenal gland" are answered alike.
     """
+    got = [call for call in got if not is_rest(call)]
     return len(expected) == len(got) and all(_same(e, g) for e, g in zip(expected, got, strict=True))
 
 
-def _same(e: Request, g: Request) -> bool:
-    ordered = e.intent is Intent.RELATION or (e.intent is Intent.COMPARE and e.claim != "")
+def refusal(call: Call) -> bool:
+    """Whether a call turns down what was understood."""
+    return isinstance(call, Refuse) and not call.unanswered
+
+
+def _intent(call: Call) -> object:
+    """What calls of several tools have in common: measuring, comparing, placing, not understanding."""
+    if call.unanswered:
+        return "unanswered"
+    return next((kind for kind in (Measuring, Comparing, Relating) if isinstance(call, kind)), type(call))
+
+
+def _same(e: Call, g: Call) -> bool:
+    ordered = isinstance(e, Relating) or (isinstance(e, Compare) and e.claim != "")
     structures = e.structures == g.structures if ordered else set(e.structures) == set(g.structures)
-    if e.intent is Intent.REFUSE and e.topic != "negated":
+    if refusal(e) and e.reason != "negated":
         structures = True  # what a refused question was about changes nothing in the answer
     unknown = bool(e.unknown) == bool(g.unknown) and all(
         any(set(words.split()) & set(other.split()) for other in g.unknown) for words in e.unknown
     )
-    return e.intent is g.intent and structures and unknown and e.finding == g.finding and e.choose == g.choose
+    if isinstance(e, Finding) and isinstance(g, Finding) and e.id != g.id:
+        return False
+    return _intent(e) == _intent(g) and structures and unknown and e.choose == g.choose
 
 
-def same_detail(expected: Sequence[Request], got: Sequence[Request]) -> bool:
+def same_detail(expected: Sequence[Call], got: Sequence[Call]) -> bool:
     """Whether attribute, relation, claim and topic are also those expected."""
-    return same(expected, got) and all(
-        (e.attribute, e.relation, e.claim, e.topic)
-        == (g.attribute, g.relation, g.claim, g.topic if e.topic else e.topic)
-        for e, g in zip(expected, got, strict=True)
-    )
+    got = [call for call in got if not is_rest(call)]
+    return same(expected, got) and all(_detail(e, g) for e, g in zip(expected, got, strict=True))
 
 
-def swapped(expected: Sequence[Request], got: Sequence[Request]) -> bool:
+def _detail(e: Call, g: Call) -> bool:
+    if isinstance(e, Share | Relating) and type(e) is not type(g):
+        return False
+    weighed = {"weight": "volume"}  # what is told of it
+    if weighed.get(e.attribute, e.attribute) != weighed.get(g.attribute, g.attribute) or (e.claim, _side(e)) != (
+        g.claim,
+        _side(g),
+    ):
+        return False
+    if isinstance(e, Refuse | Clarify) and _reason(e) not in ("not_understood", _reason(g)):
+        return False
+    if isinstance(e, ListStructures) and e != g:
+        return False
+    return all(not (told := getattr(e, name, "")) or told == getattr(g, name, "") for name in _DETAILS)
+
+
+def _side(call: Call) -> str:
+    return call.side if isinstance(call, Neighbours) else ""
+
+
+def _reason(call: Call) -> str:
+    return call.reason if isinstance(call, Refuse) else type(call).__name__
+
+
+_DETAILS = (
+    "kind", "topic", "action", "colour", "window", "plane", "number", "op", "name", "radius_mm",
+)  # fmt: skip
+"""Fields that must be as expected where a question says them."""
+
+
+def swapped(expected: Sequence[Call], got: Sequence[Call]) -> bool:
     """Whether a left organ was taken for the right one or the reverse: one side asked for, only the other given."""
     wanted = {id for r in expected for id in r.structures}
     given = {id for r in got for id in r.structures}
@@ -148,7 +203,7 @@ class Score:
     false_refusals: int = 0
     swapped: int = 0
     seconds: float = 0.0
-    failures: list[tuple[str, str, tuple[Request, ...], tuple[Request, ...]]] = field(default_factory=list)
+    failures: list[tuple[str, str, tuple[Call, ...], tuple[Call, ...]]] = field(default_factory=list)
     answered: tuple[int, int] = (0, 0)
 
     def row(self) -> dict[str, float | int | str]:
@@ -174,7 +229,7 @@ def score(parser: Parser, questions: Iterable[Question], answerer: Answerer | No
     Args:
         parser: ``intent.parse`` or anything with its interface.
         questions: for instance ``load_questions()``.
-        answerer: called with each question that has checks and the requests of its earlier turns; True when every
+        answerer: called with each question that has checks and the calls of its earlier turns; True when every
             number in the answer is that of the reference. Without it only understanding is scored.
 
     Returns:
@@ -195,9 +250,9 @@ def score(parser: Parser, questions: Iterable[Question], answerer: Answerer | No
         result.detail += any(same_detail(r, got) for r in readings)
         result.swapped += swapped(reading, got)
         # where one right reading is no refusal, refusing is neither demanded nor an error
-        refuse = all(any(r.intent is Intent.REFUSE for r in requests) for requests in readings)
-        may_refuse = any(any(r.intent is Intent.REFUSE for r in requests) for requests in readings)
-        refused = any(r.intent is Intent.REFUSE for r in got)
+        refuse = all(any(refusal(r) for r in calls) for calls in readings)
+        may_refuse = any(any(refusal(r) for r in calls) for calls in readings)
+        refused = any(refusal(r) for r in got)
         result.refusals = (result.refusals[0] + refuse, result.refusals[1] + (refuse and refused))
         result.false_refusals += refused and not may_refuse
         if not right:

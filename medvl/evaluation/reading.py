@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from ..errors import MedVLError
-from ..vlm import ImageConversation, VisionLanguageModel
+from ..networks.vlm import ImageConversation, VisionLanguageModel
 from .bert_score import BertScore
 from .tables import table
 from .text_metrics import VQA_TYPES, TextScores, choice_correct, text_scores
@@ -77,7 +77,7 @@ def questions_of(dataset: str, root: Path, split: str) -> Iterator[tuple[object,
     Raises:
         DatasetError: no such dataset or split, or a file or column is missing.
     """
-    from ..training.readers import open_dataset
+    from ..training.datasets import open_dataset
 
     if dataset == "m3d-vqa":
         yield from _m3d_vqa(root, split)
@@ -95,8 +95,8 @@ def questions_of(dataset: str, root: Path, split: str) -> Iterator[tuple[object,
 
 
 def _m3d_vqa(root: Path, split: str) -> Iterator[tuple[object, list[Asked]]]:
-    from ..training.readers.m3d import vqa_rows
-    from ..training.samples import Sample, Turn
+    from ..training.datasets.m3d import vqa_rows
+    from ..training.datasets.samples import Sample, Turn
 
     for path, image, rows in vqa_rows(root, split):
         asked: list[Asked] = []
@@ -130,7 +130,7 @@ def answer_all(
         show: called with each answer.
         max_tokens: an answer ends there at the latest.
     """
-    from ..training.dataset import TrainingSet
+    from ..training.vlm.dataset import TrainingSet
 
     answers: list[Answered] = []
     for sample, asked in scans:
@@ -150,10 +150,8 @@ def answer_all(
 
 def say(talk: ImageConversation, question: Asked, max_tokens: int = MAX_TOKENS) -> str:
     """The model's answer, control tokens left out."""
-    text = question.text
-    if talk.vlm.config.prompt == "plain" and question.how != "report":
-        text = f" {text}"  # Med3DVLM was trained with a space before questions and none before requests for a report
-    tokens = [t.id for t in talk.ask(text, max_tokens, threading.Event(), fresh=True)]
+    asked = talk.ask(question.text, max_tokens, threading.Event(), fresh=True, report=question.how == "report")
+    tokens = [t.id for t in asked]
     return talk.vlm.lm.tokenizer.decode(tokens, skip_special_tokens=True).strip()
 
 

@@ -21,15 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..answering.contract import Fact
-from ..answering.guard import numbers, offending
-from ..answering.words import name
 from ..case import Case
+from ..conversation.guard import numbers, offending
+from ..ct.masks import Mask
+from ..ct.volume import CTVolume
 from ..errors import MedVLError
-from ..masks import Mask
 from ..model import MedVLSAM2
-from ..report import Report
-from ..volume import CTVolume
+from ..report.report import Report
+from ..tools.fact import Fact
+from ..vocabulary.spoken import name
 from .bert_score import BertScore
 from .cases import LabelledCase
 from .tables import mean, table

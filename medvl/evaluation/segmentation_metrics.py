@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from ..ct.prompts import bounding_box
 from ..errors import MedVLError
-from ..masks import bounding_box
 
 EMPTY_RULE = "both masks empty: 1; one of them empty: 0"
 TOLERANCE_MM = 2.0

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from ..geometry import SourceGeometry
+from ..ct.geometry import SourceGeometry
+from ..ct.prompts import Box, Point
+from ..ct.volume import CTVolume
 from ..model import MedVLSAM2
-from ..prompts import Box, Point
-from ..volume import CTVolume
 from .cases import LabelledCase
 from .interactive import box_on_largest_slice
 

@@ -14,16 +14,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Literal
 
 import numpy as np
 
-from ..answering.contract import Done, Finder, Intent
-from ..answering.conversation import Conversation
+from ..conversation.contract import Done
+from ..conversation.conversation import Conversation
+from ..language.calls import Segment
 from ..model import MedVLSAM2
-from ..text_segmenter import Edge, TextSegmenter
+from ..networks.networks import Edge
+from ..structures.finder import TextSegmenter
+from ..structures.found import Finder
 from .cases import LabelledCase
 from .question_facts import reference_value
 from .segmentation_metrics import dice, surface_dice, tolerance_of
@@ -127,7 +130,8 @@ def run_case(
     opened = model.open(case.ct)
     try:
         for edge in edges:
-            for result in ask_all(TextSegmenter(opened, edge), case, edge, tolerances):
+            finder = TextSegmenter(case.ct, replace(model.networks, edge=edge), opened.masks, opened.encoder)
+            for result in ask_all(finder, case, edge, tolerances):
                 results.append(result)
                 if show:
                     show(result)
@@ -160,9 +164,7 @@ def _described(finder: Finder, text: str) -> tuple[list[np.ndarray], tuple[str, 
     """Masks of what a description was taken for, and the ids."""
     talk = Conversation(finder)
     answer = next(piece.answer for piece in talk.ask(text) if isinstance(piece, Done))
-    chosen = tuple(
-        dict.fromkeys(s for request in answer.requests if request.intent is Intent.SEGMENT for s in request.structures)
-    )
+    chosen = tuple(dict.fromkeys(s for call in answer.calls if isinstance(call, Segment) for s in call.structures))
     return [talk.scene.mask(s).array for s in chosen if talk.scene.mask(s) is not None], chosen
 
 

@@ -66,12 +66,12 @@ def _extract(archive: zipfile.ZipFile, folder: str, job: Job) -> list[tuple[str,
             head = file.read(HEAD_BYTES)
             found = kind(head)
             nested += found == "zip"
-            if found not in (*VOLUMES, "dicom"):
+            if found not in (*VOLUMES, "dicom", "nifti-pair", "analyze"):
                 rest.append(member)
                 continue
             target, written = _copy(head, file, folder, len(taken), used, job)
         used += written
-        detached = detached or (found in ("nrrd", "metaimage") and _is_detached(head))
+        detached = detached or found == "nifti-pair" or (found in ("nrrd", "metaimage") and _is_detached(head))
         taken.append((_base(member.filename), target))
     if detached:
         for member in rest:

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import nibabel as nib
 import numpy as np
 
+from ..ct.volume import DicomReference, SeriesChoice
 from ..errors import Cancelled, CTReadError
-from ..volume import DicomReference
 
 MAX_AXIS = 8192
 MIN_SPACING_MM, MAX_SPACING_MM = 1e-3, 100.0
@@ -27,6 +28,7 @@ class Job:
         progress: called with the fraction done (0 to 1) and a few words.
         cancel: set it to stop.
         claim: called with the bytes that the volume will take, before anything is allocated; may raise to refuse it.
+        series: which of several DICOM scans, as ``SeriesChoice.id`` names them; None: the largest.
     """
 
     max_voxels: int
@@ -35,6 +37,7 @@ class Job:
     progress: Callable[[float, str], None] | None = None
     cancel: threading.Event | None = None
     claim: Callable[[int], None] | None = None
+    series: str | None = None
 
     def check_cancel(self) -> None:
         """Raise ``Cancelled`` if the caller asked to stop."""
@@ -62,6 +65,11 @@ class Loaded:
         file_format: as in ``CTVolume``.
         notes: for a person.
         dicom: headers in the order of axis ``c``, or None.
+        nifti: the geometry of a NIfTI header, or None.
+        series_description: of DICOM.
+        contrast: what the header says of contrast medium, see ``ScanInfo``.
+        hu_note: as in ``CTVolume``.
+        series: as in ``CTVolume``.
     """
 
     hu: np.ndarray
@@ -69,6 +77,11 @@ class Loaded:
     file_format: str
     notes: list[str] = field(default_factory=list)
     dicom: DicomReference | None = None
+    nifti: nib.Nifti1Header | None = None
+    series_description: str = ""
+    contrast: str = ""
+    hu_note: str = ""
+    series: tuple[SeriesChoice, ...] = ()
 
 
 def volume_shape(dims: tuple[int, ...] | list[int], what: str) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""A DICOM series -> volume: pixels through GDCM (SimpleITK), uneven spacing and gantry tilt made regular.
+"""A DICOM series -> volume: stored values -> HU, uneven spacing and gantry tilt made regular.
 
 Decisions:
 
@@ -10,30 +10,28 @@ Decisions:
 * The headers of the slices, or of a multi-frame file's frames, go along for DICOM-SEG, which goes back to them, and
   with them which plane of the grid each slice is. A slice that was filled in has none; where the slices were
   interpolated to even spacing, each has the plane next to it.
+* Padding (PixelPaddingValue) has no value: it is air where it stands, and no neighbour is blended with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pydicom
-import SimpleITK as sitk  # noqa: N813
-from pydicom.uid import UID
 
+from ..ct.volume import DicomReference
 from ..errors import CTReadError
-from ..volume import DicomReference
 from .common import LPS_TO_RAS, Job, Loaded, check_affine, check_bytes, check_size, volume_shape
-from .dicom_frames import DamagedFrameError, check_frames
-from .dicom_series import BROKEN, Slice, choose, in_order, scan
+from .dicom_parts import same_place_mm
+from .dicom_pixels import Decoder, check_bits
+from .dicom_series import choose, repeated
+from .dicom_slices import Slice, scan
 from .hounsfield import AIR_HU, HounsfieldBuilder
-from .itk import quiet_itk
 
 # More than this cannot be guessed from the neighbours; the series is incomplete.
 MAX_FILLED_RUN = 3
 MAX_FILLED_SHARE = 0.1
-_TILT_DEGREES = 0.3
+_MAX_LEAN = 0.5  # pixels that slices may be shifted against each other without being moved
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class _Grid:
 
 
 def read_dicom(paths: list[str], job: Job) -> Loaded:
-    """Read the largest series of the expected modality.
+    """Read the series that was asked for, or the largest of the expected modality.
 
     Args:
         paths: DICOM files in any order, of one or several series.
@@ -62,27 +60,28 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
         CTReadError: see the messages.
     """
     series, refused = scan(paths, job)
-    chosen, notes = choose(series, refused, job)
-    slices, more = in_order(chosen)
-    notes += more
+    chosen, choices, notes = choose(series, refused, job)
+    slices = _each_place_once(chosen.part.slices)
     first = slices[0]
     volume_shape((*first.size, len(slices)), "DICOM series")
     if min(first.spacing) <= 0:
         raise CTReadError("The DICOM header declares a pixel spacing of zero. Correct PixelSpacing.")
+    for item in slices:
+        check_bits(item)
     grid = _grid(slices)
     offsets, shifted = _in_plane(slices)
-    if any(s.rescale is not None and s.rescale[0] == 0 for s in slices):
+    if any(s.slope == 0 for s in slices):
         raise CTReadError("The DICOM header declares a rescale slope of zero. Export the series again.")
-    if chosen.modality == "CT" and any(s.rescale is None for s in slices):
-        notes.append("Slices without rescale slope and intercept: stored values are taken as HU.")
+    if chosen.series.modality == "CT":
+        notes += _rescale_notes(slices)
 
-    origin, size = first.position.copy(), np.array(first.size)
+    low = (offsets.min(axis=0) + offsets.max(axis=0)) / 2  # unmoved slices lie at most half of _MAX_LEAN beside it
+    size = np.array(first.size)
     if shifted:
         low, high = np.floor(offsets.min(axis=0) + 1e-3), np.ceil(offsets.max(axis=0) - 1e-3)
         if (high - low > 2 * size).any():
             raise CTReadError("The slices of the DICOM series do not lie above each other. Export the series again.")
         size = size + (high - low).astype(int)
-        origin += first.orientation.T @ (low * first.spacing)
         offsets = offsets - low
         notes.append(
             "The slices are shifted against each other (gantry tilt): they were moved within their planes to an "
@@ -96,20 +95,82 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
     affine[:3, 0] = first.orientation[0] * first.spacing[0]
     affine[:3, 1] = first.orientation[1] * first.spacing[1]
     affine[:3, 2] = first.normal * grid.step_mm
-    if not shifted:  # then all lie on one line, which may lean a little
-        whole = slices[-1].position - first.position
-        affine[:3, 2] = whole * (grid.step_mm / float(whole @ first.normal))
-    affine[:3, 3] = origin
+    affine[:3, 3] = first.position + first.orientation.T @ (low * first.spacing)
     affine = LPS_TO_RAS @ affine
     notes += grid.notes + check_affine(affine, "DICOM")
 
     builder = HounsfieldBuilder(shape)
-    _fill(builder, slices, grid, offsets if shifted else None, job)
+    padding = _fill(builder, slices, grid, offsets if shifted else None, job)
     builder.check()
+    if padding:
+        notes.append(f"{padding} voxels outside the scanned field (PixelPaddingValue) are shown as air ({AIR_HU} HU).")
+    doubt = _doubt(chosen.series.modality, slices, builder, job)
     frames = None if first.frame is None else tuple(s.frame + 1 for s in slices)
-    dicom = DicomReference(tuple(s.header for s in slices), tuple(grid.planes.tolist()), frames, grid.uneven)
-    expect_hu = job.expect == "CT" and chosen.modality == "CT"
-    return Loaded(builder.array, affine, "DICOM", notes + builder.notes(expect_hu), dicom)
+    reason = _no_segmentation(slices)
+    headers = tuple(s.header for s in slices)
+    dicom = DicomReference(headers, tuple(grid.planes.tolist()), frames, grid.uneven, reason)
+    told = {"series_description": chosen.choice.description, "contrast": chosen.series.contrast}
+    notes += builder.notes(bool(job.expect))
+    return Loaded(builder.array, affine, "DICOM", notes, dicom, hu_note=doubt, series=tuple(choices), **told)
+
+
+def _each_place_once(slices: list[Slice]) -> list[Slice]:
+    """Slices along their normal; a part holds no two at a place."""
+    heights = np.array([float(s.position @ slices[0].normal) for s in slices])
+    if len(slices) < 2 or heights[-1] - heights[0] <= same_place_mm(heights):
+        raise CTReadError(
+            "This is a single DICOM slice; a CT volume has many. Choose the whole folder of the series, or a zip of it."
+        )
+    return slices
+
+
+def _rescale_notes(slices: list[Slice]) -> list[str]:
+    """What was taken where the header does not say how stored values become HU."""
+    notes = []
+    neither = sum(s.slope is None and s.intercept is None for s in slices)
+    slope = sum(s.slope is None for s in slices) - neither
+    intercept = sum(s.intercept is None for s in slices) - neither
+    for count, what in (
+        (neither, "without rescale slope and intercept: stored values are taken as HU"),
+        (slope, "without rescale slope: it is taken as 1"),
+        (intercept, "without rescale intercept: it is taken as 0"),
+    ):
+        if count:
+            notes.append(f"{'Slices' if count == len(slices) else f'{count} slices'} {what}.")
+    return notes
+
+
+def _doubt(modality: str, slices: list[Slice], builder: HounsfieldBuilder, job: Job) -> str:
+    """Why the values are no Hounsfield units, or empty."""
+    if not job.expect:
+        return ""
+    if modality != job.expect:
+        return (
+            f"This is {modality}, not {job.expect}. Its values are not Hounsfield units: windows, measurements and "
+            "masks were made for CT and cannot be relied on."
+        )
+    unit = next((s.unit for s in slices if s.unit), "")
+    if unit:
+        return (
+            f"The header says that the values of this scan are no Hounsfield units ({unit}): no HU can be told of it, "
+            "and windows and masks, which were made for HU, cannot be relied on."
+        )
+    return builder.doubt() if job.expect == "CT" else ""
+
+
+def _no_segmentation(slices: list[Slice]) -> str:
+    """Why no DICOM-SEG can refer to the slices, or empty."""
+    if repeated(slices):
+        return (
+            "Several slices of this series bear the same identifier (SOPInstanceUID), so a DICOM-SEG cannot refer to "
+            "them. Export NIfTI instead."
+        )
+    if any("SOPInstanceUID" not in s.header or "SOPClassUID" not in s.header for s in slices):
+        return (
+            "Slices of this series have no valid identifier (SOPInstanceUID), so a DICOM-SEG cannot refer to them. "
+            "Export NIfTI instead."
+        )
+    return ""
 
 
 def _grid(slices: list[Slice]) -> _Grid:
@@ -168,147 +229,81 @@ def _grid(slices: list[Slice]) -> _Grid:
 
 
 def _in_plane(slices: list[Slice]) -> tuple[np.ndarray, bool]:
-    """In-plane offset of each slice from the first one in pixels ``(n, 2)``, and whether it must be taken out."""
+    """In-plane offset of each slice from the first one in pixels ``(n, 2)``, and whether it must be taken out.
+
+    A smaller one is not worth an interpolation, and it does not lean the grid either: a grid whose axes are not at
+    right angles is one that ITK and what is built on it refuse.
+    """
     first = slices[0]
     apart = np.stack([s.position - first.position for s in slices])
     offsets = apart @ first.orientation.T / first.spacing  # [n, 2] along columns, rows
-    height = apart @ first.normal
-    drift_mm = np.abs(offsets * first.spacing).max()
-    steady = np.outer(height / height[-1], offsets[-1])
-    tilted = drift_mm > np.tan(np.deg2rad(_TILT_DEGREES)) * height[-1] and np.abs(offsets).max() > 0.5
-    return offsets, bool(tilted or np.abs(offsets - steady).max() > 0.5)
+    return offsets, bool(np.ptp(offsets, axis=0).max() > _MAX_LEAN)
 
 
-def _fill(builder: HounsfieldBuilder, slices: list[Slice], grid: _Grid, offsets: np.ndarray | None, job: Job) -> None:
-    planes = _planes(slices)
+def _fill(builder: HounsfieldBuilder, slices: list[Slice], grid: _Grid, offsets: np.ndarray | None, job: Job) -> int:
+    """Put every slice of the grid; returns how many voxels of the source slices are padding."""
     held: dict[int, np.ndarray] = {}
+    blends = offsets is not None or bool(grid.weight.any())
+    padded = 0
 
     def plane(index: int) -> np.ndarray:
-        """HU of a source slice ``(columns, rows)`` on the output grid."""
+        """HU of a source slice ``(columns, rows)`` on the output grid; NaN is no value where slices are blended."""
+        nonlocal padded
         if index not in held:
             for old in [k for k in held if k < index - 1]:
                 del held[old]
-            values = planes(index)
+            stored, padding = decoder.read(slices[index])
+            values = _scaled(stored, slices[index])
+            if padding is not None:
+                padded += int(np.count_nonzero(padding))
+                values = values.astype(np.float64) if blends else np.array(values)
+                values[padding] = np.nan if blends else AIR_HU
             held[index] = values if offsets is None else _shift(values, offsets[index], builder.array.shape[:2])
         return held[index]
 
-    for k, (low, weight) in enumerate(zip(grid.low.tolist(), grid.weight.tolist(), strict=True)):
-        job.step(0.3 + 0.7 * k / len(grid.low), "Reading slices")
-        values = plane(low)
-        if weight:
-            values = values.astype(np.float64) * (1 - weight) + plane(low + 1).astype(np.float64) * weight
-        builder.put(k, values[:, :, None])
+    with Decoder() as decoder:
+        for k, (low, weight) in enumerate(zip(grid.low.tolist(), grid.weight.tolist(), strict=True)):
+            job.step(0.3 + 0.7 * k / len(grid.low), "Reading slices")
+            values = plane(low)
+            if weight:
+                values = _blend(values.astype(np.float64), plane(low + 1).astype(np.float64), weight)
+            if blends:
+                values = np.where(np.isnan(values), AIR_HU, values)
+            builder.put(k, values[:, :, None])
+    return padded
+
+
+def _scaled(stored: np.ndarray, item: Slice) -> np.ndarray:
+    """Stored values -> HU; a slope that the header does not give is 1, an intercept 0."""
+    slope, intercept = 1.0 if item.slope is None else item.slope, item.intercept or 0.0
+    if slope == 1.0 and intercept.is_integer() and stored.dtype.itemsize <= 2 and abs(intercept) < 1 << 24:
+        return stored.astype(np.int32) + int(intercept) if intercept else stored
+    return stored * slope + intercept
+
+
+def _blend(a: np.ndarray, b: np.ndarray, weight: float) -> np.ndarray:
+    """``a`` and ``b`` weighted by ``1 - weight`` and ``weight``; where one has no value, the nearer one as it is."""
+    mixed = a * (1 - weight) + b * weight
+    nearer = a if weight < 0.5 else b
+    return np.where(np.isnan(mixed), nearer, mixed)
 
 
 def _shift(values: np.ndarray, offset: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Place ``(columns, rows)`` at a fractional pixel offset on a larger plane of air, by linear interpolation."""
+    """Place ``(columns, rows)`` at a fractional pixel offset on a larger plane of no values, interpolated linearly."""
     for axis in (0, 1):
         whole = int(np.floor(offset[axis] + 1e-3))
         part = offset[axis] - whole
         size = list(values.shape)
         size[axis] = shape[axis]
-        moved = np.full(size, AIR_HU, dtype=np.float64)
+        moved = np.full(size, np.nan, dtype=np.float64)
         n = values.shape[axis]
         target = np.moveaxis(moved, axis, 0)
         source = np.moveaxis(values, axis, 0).astype(np.float64)
         if part > 2e-3:
-            target[whole + 1 : whole + n] = (1 - part) * source[1:] + part * source[:-1]
+            target[whole + 1 : whole + n] = _blend(source[1:], source[:-1], part)
             edge = (whole, 0) if part < 0.5 else (whole + n, -1)  # half a pixel at each end: nearest
             target[edge[0]] = source[edge[1]]
         else:
             target[whole : whole + n] = source
         values = moved
     return values
-
-
-def _planes(slices: list[Slice]) -> Callable[[int], np.ndarray]:
-    """A function: index -> HU ``(columns, rows)``."""
-    if slices[0].frame is None:
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("GDCMImageIO")
-        return lambda index: _decode(reader, slices[index])
-    files: dict[str, tuple[np.ndarray, bool]] = {}
-
-    def frame(index: int) -> np.ndarray:
-        item = slices[index]
-        if item.path not in files:
-            files.clear()
-            files[item.path] = _decode_frames(item, {s.rescale for s in slices if s.path == item.path})
-        frames, stored = files[item.path]
-        values = frames[item.frame].T
-        return _scaled(values, item) if stored else values
-
-    return frame
-
-
-def _decode(reader: sitk.ImageFileReader, item: Slice) -> np.ndarray:
-    _check(item)
-    if item.inverted:
-        return _scaled(_stored(item).T, item)
-    reader.SetFileName(item.path)
-    with quiet_itk():
-        try:
-            values = sitk.GetArrayFromImage(reader.Execute())
-        except RuntimeError as error:
-            raise CTReadError(_explain(item)) from error
-    if values.shape != (1, item.size[1], item.size[0]):
-        raise CTReadError(f"DICOM slice {item.instance} holds another size than its header says. Export it again.")
-    return values[0].T
-
-
-def _scaled(values: np.ndarray, item: Slice) -> np.ndarray:
-    """Stored values -> HU."""
-    slope, intercept = item.rescale or (1.0, 0.0)
-    return values if (slope, intercept) == (1.0, 0.0) else values * slope + intercept
-
-
-def _stored(item: Slice) -> np.ndarray:
-    """Stored values, by pydicom."""
-    try:
-        return pydicom.dcmread(item.path).pixel_array
-    except (RuntimeError, ValueError, AttributeError, NotImplementedError, EOFError) as error:
-        raise CTReadError(_explain(item)) from error
-
-
-def _decode_frames(item: Slice, rescales: set[tuple[float, float] | None]) -> tuple[np.ndarray, bool]:
-    """All frames ``(frames, rows, columns)``, and whether they are stored values that are still to be scaled.
-
-    GDCM applies one slope to all frames and turns MONOCHROME1 over, so pydicom decodes such a file.
-    """
-    _check(item)
-    if len(rescales) == 1 and not item.inverted:
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(item.path)
-        with quiet_itk():
-            try:
-                return sitk.GetArrayFromImage(reader.Execute()), False
-            except RuntimeError as error:
-                raise CTReadError(_explain(item)) from error
-    return _stored(item), True
-
-
-def _check(item: Slice) -> None:
-    """Refuse compressed pixels that would keep the decoder busy, or break it.
-
-    Raises:
-        CTReadError: they are not what the header says.
-    """
-    try:
-        check_frames(item.path, UID(item.header.file_meta.TransferSyntaxUID))
-    except DamagedFrameError as error:
-        raise CTReadError(
-            f"DICOM slice {item.instance} is damaged: its compressed picture {error}. Copy or export the series again."
-        ) from error
-    except BROKEN as error:
-        raise CTReadError(_explain(item)) from error
-
-
-def _explain(item: Slice) -> str:
-    syntax = UID(item.header.file_meta.TransferSyntaxUID)
-    if syntax.is_transfer_syntax and syntax.is_compressed:
-        return (
-            f"DICOM slice {item.instance} cannot be decoded: it is damaged, or its compression ({syntax.name}) is not "
-            "supported. Export the series uncompressed."
-        )
-    return f"DICOM slice {item.instance} is damaged or cut short. Copy or export the series again."

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator
 
-import pydicom
 from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
 
@@ -27,40 +25,44 @@ class DamagedFrameError(ValueError):
     """A compressed frame cannot be what the DICOM header says."""
 
 
-def check_frames(path: str, syntax: UID) -> None:
-    """Compare the compressed frames of a file with its header; files that are not compressed pass.
+def frames_of(pixels: bytes, count: int) -> list[bytes]:
+    """The compressed frames of an encapsulated pixel data value.
 
     Args:
-        path: DICOM file.
-        syntax: its transfer syntax.
+        pixels: the value.
+        count: frames that the header declares.
 
     Raises:
-        DamagedFrameError: a frame declares another size, or its header is impossible.
-        OSError, ValueError, ...: what pydicom raises on a damaged file.
+        ValueError, struct.error, ...: what pydicom raises on a damaged one.
     """
-    tags = ["Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelData"]
-    if not (syntax.is_transfer_syntax and syntax.is_encapsulated):
-        return
-    ds = pydicom.dcmread(path, force=True, specific_tags=tags)
-    rows, columns, samples = int(ds.Rows), int(ds.Columns), int(ds.get("SamplesPerPixel", 1))
-    for frame in _frames(ds.PixelData, int(ds.get("NumberOfFrames", 1) or 1)):
-        if syntax == RLELossless:
-            _check_rle(frame, rows * columns, samples * (int(ds.BitsAllocated) // 8))
-            continue
-        size = None
-        if syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
-            size = jpeg_size(frame)
-        elif syntax in JPEG2000TransferSyntaxes:
-            size = jpeg2000_size(frame)
-        if size is not None and size != (rows, columns, samples):
-            raise DamagedFrameError(f"declares {size[0]} x {size[1]} pixels where the header has {rows} x {columns}")
-
-
-def _frames(pixels: bytes, count: int) -> Iterator[bytes]:
     if count > 1:
-        return generate_frames(pixels, number_of_frames=count)
+        return list(generate_frames(pixels, number_of_frames=count))
     offset = 8 + 4 * len(parse_basic_offsets(pixels))  # the item of the offset table
-    return iter([b"".join(itertools.islice(generate_fragments(pixels[offset:]), 1 << 16))])
+    return [b"".join(itertools.islice(generate_fragments(pixels[offset:]), 1 << 16))]
+
+
+def check_frame(frame: bytes, syntax: UID, rows: int, columns: int, voxel_bytes: int) -> None:
+    """Compare a compressed frame of one sample a voxel with its header.
+
+    Args:
+        frame: the stream.
+        syntax: transfer syntax.
+        rows: that the header declares.
+        columns: that the header declares.
+        voxel_bytes: bytes of a decoded voxel.
+
+    Raises:
+        DamagedFrameError: the frame declares another size, or its header is impossible.
+    """
+    size = None
+    if syntax == RLELossless:
+        _check_rle(frame, rows * columns, voxel_bytes)
+    elif syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
+        size = jpeg_size(frame)
+    elif syntax in JPEG2000TransferSyntaxes:
+        size = jpeg2000_size(frame)
+    if size is not None and size != (rows, columns, 1):
+        raise DamagedFrameError(f"declares {size[0]} x {size[1]} pixels where the header has {rows} x {columns}")
 
 
 def jpeg_size(frame: bytes) -> tuple[int, int, int]:

@@ -1,317 +1,300 @@
-"""Which DICOM files make up the volume: headers, series, duplicates, order. No pixels, no names.
-
-Only the tags listed here are ever read, and none of them describes a person. Notes and errors show series numbers,
-counts and positions; descriptions, which people fill with names, are not read at all.
-"""
+"""Which DICOM scan to open: series, the scans within each, the one that was asked for or the largest; and notes."""
 
 from __future__ import annotations
 
-import struct
-import zlib
+import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID
 
+from ..ct.volume import SeriesChoice
 from ..errors import CTReadError
 from .common import Job
-from .dicom_headers import KEPT, as_list, clean_header, coded
+from .dicom_parts import Part, same_place_mm, split
+from .dicom_pixels import Decoder
+from .dicom_slices import TELLING, Series, Slice
 
-_TAGS = (
-    *KEPT, "ImageType", "SeriesNumber", "AcquisitionNumber", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope",
-    "RescaleIntercept", "PhotometricInterpretation", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-)  # fmt: skip
-_NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
-_SAME_PLACE_MM = 0.01
-# pydicom's warnings print the value that does not fit its field, and in a damaged header that can be the whole patient.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-# What pydicom raises on damaged files.
-BROKEN = (
-    InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError,
-    NotImplementedError, OverflowError, RecursionError, struct.error, zlib.error,
-)  # fmt: skip
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-_MAX_INFLATED = 64 << 20
+_NO_REASON = "not images of a scan"
+# Shown when they tell scans apart; others are counted, as their values are times or somebody's text.
+_SHOWN: dict[str, Callable[[object], str]] = {
+    "temporal position": lambda v: f"temporal position {_plain(v)}",
+    "cardiac phase": lambda v: f"{_plain(v)}% of the cardiac cycle",
+    "respiratory phase": lambda v: f"{_plain(v)}% of the respiratory cycle",
+    "trigger time": lambda v: f"trigger time {_plain(v)} ms",
+    "acquisition": lambda v: f"acquisition {_plain(v)}",
+    "tube voltage": lambda v: f"{_plain(v)} kV",
+    "echo": lambda v: f"echo {_plain(v)}",
+    "slice thickness": lambda v: f"{_plain(v)} mm thick",
+    "diffusion weighting": lambda v: f"b = {_plain(v)}",
+}
+_MAX_SHOWN = 40
 
 
 @dataclass
-class Slice:
-    """One source slice.
+class Scan:
+    """One scan that can be opened: its series, its slices, what a person is told of it.
 
     Attributes:
-        path: file.
-        frame: index in a multi-frame file, else None.
-        position: LPS mm of the first pixel's centre.
-        orientation: ``(2, 3)`` LPS unit vectors along a row and along a column.
-        spacing: mm between columns, mm between rows.
-        size: columns, rows.
-        instance: InstanceNumber, to break ties.
-        acquisition: AcquisitionNumber.
-        rescale: slope and intercept, or None when the header has none.
-        header: de-identified header.
-        inverted: MONOCHROME1; only the display is inverted, HU are as everywhere.
+        series: it belongs to.
+        part: its slices.
+        choice: what a person chooses by.
+        notes: for a person, when it is opened.
     """
 
-    path: str
-    frame: int | None
-    position: np.ndarray
-    orientation: np.ndarray
-    spacing: tuple[float, float]
-    size: tuple[int, int]
-    instance: int
-    acquisition: int
-    rescale: tuple[float, float] | None
-    header: Dataset
-    inverted: bool = False
-
-    @property
-    def normal(self) -> np.ndarray:
-        """Unit vector through the slices."""
-        return np.cross(self.orientation[0], self.orientation[1])
-
-    def like(self, other: Slice) -> bool:
-        """True if both fit into one volume: size, spacing, orientation; and both or none are frames of a file."""
-        return (
-            self.size == other.size
-            and (self.frame is None) == (other.frame is None)
-            and np.allclose(self.spacing, other.spacing, rtol=1e-3)
-            and np.allclose(self.orientation, other.orientation, atol=2e-3)
-        )
+    series: Series
+    part: Part
+    choice: SeriesChoice
+    notes: list[str]
 
 
-@dataclass
-class Series:
-    """Slices of one SeriesInstanceUID, localizers apart."""
-
-    uid: str
-    number: str
-    modality: str
-    localizer: bool
-    study: str
-    slices: list[Slice] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        """What may be shown of it."""
-        kind = "localizer" if self.localizer else self.modality
-        return f"series {self.number} ({len(self.slices)} slice{'s' * (len(self.slices) != 1)}, {kind})"
-
-
-def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
-    """Read all headers.
+def choose(series: list[Series], refused: Counter, job: Job) -> tuple[Scan, list[SeriesChoice], list[str]]:
+    """The scan to open: the one asked for, else most slices of the expected modality, localizers never.
 
     Returns:
-        The series that have slices with a place in space, and how many files were left out for which reason.
-    """
-    found: dict[tuple[str, bool], Series] = {}
-    refused: Counter = Counter()
-    for number, path in enumerate(paths):
-        job.step(0.3 * number / len(paths), "Reading headers")
-        try:
-            _check_deflated(path)
-            ds = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
-            reason = _refuse(ds)
-            slices = [] if reason else _slices(ds, path)
-            home = _home(ds)
-        except BROKEN:
-            reason, slices = "damaged", []
-        if not slices:
-            refused[reason or "without a position in space"] += 1
-            continue
-        found.setdefault((home.uid, home.localizer), home).slices += slices
-    return list(found.values()), refused
-
-
-def _check_deflated(path: str) -> None:
-    """Bound the memory of a deflated data set, which pydicom and GDCM inflate as a whole."""
-    with open(path, "rb") as file:
-        if _DEFLATED not in file.read(1024):
-            return
-        meta = pydicom.filereader.read_file_meta_info(path)
-        file.seek(128 + 4 + 12 + int(meta.FileMetaInformationGroupLength))
-        if len(zlib.decompressobj(-15).decompress(file.read(), _MAX_INFLATED)) >= _MAX_INFLATED:
-            raise ValueError
-
-
-def _home(ds: Dataset) -> Series:
-    localizer = "LOCALIZER" in [str(v).upper() for v in as_list(ds.get("ImageType"))]
-    series, study = (str(ds.get(keyword, "")) for keyword in ("SeriesInstanceUID", "StudyInstanceUID"))
-    return Series(series, _number(ds), coded(ds.get("Modality")), localizer, study)
-
-
-def _number(ds: Dataset) -> str:
-    try:
-        return str(int(ds.SeriesNumber))
-    except (AttributeError, TypeError, ValueError):
-        return "without number"
-
-
-def _refuse(ds: Dataset) -> str | None:
-    if str(ds.get("Modality", "")) in _NO_VOLUME:
-        return "not images of a scan"
-    if not ds.get("SOPClassUID") or not ds.get("Rows"):
-        declared = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID") or ""
-        return "damaged" if "Image Storage" in UID(declared).name else "not images of a scan"
-    if int(ds.get("SamplesPerPixel") or 1) != 1:
-        return "in colour"
-    return None
-
-
-def _slices(ds: Dataset, path: str) -> list[Slice]:
-    if "PerFrameFunctionalGroupsSequence" not in ds:
-        if "ImagePositionPatient" not in ds or "ImageOrientationPatient" not in ds or "PixelSpacing" not in ds:
-            return []
-        if int(ds.get("NumberOfFrames") or 1) > 1:
-            return []
-        slope = ds.get("RescaleSlope")
-        rescale = None if slope in (None, "") else (float(slope), float(ds.get("RescaleIntercept") or 0))
-        return [_slice(ds, path, None, ds, ds, ds, rescale)]
-    shared = (ds.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    slices = []
-    for index, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
-
-        def group(name: str, frame: Dataset = frame) -> Dataset:
-            return ((frame.get(name) or shared.get(name)) or [Dataset()])[0]
-
-        value = group("PixelValueTransformationSequence")
-        slope = value.get("RescaleSlope")
-        rescale = None if slope in (None, "") else (float(slope), float(value.get("RescaleIntercept") or 0))
-        place, plane, measure = (
-            group(n) for n in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
-        )
-        slices.append(_slice(ds, path, index, place, plane, measure, rescale))
-    return slices
-
-
-def _slice(
-    ds: Dataset,
-    path: str,
-    frame: int | None,
-    place: Dataset,
-    plane: Dataset,
-    measure: Dataset,
-    rescale: tuple[float, float] | None,
-) -> Slice:
-    position = np.array([float(v) for v in place.ImagePositionPatient])
-    orientation = np.array([float(v) for v in plane.ImageOrientationPatient]).reshape(2, 3)
-    between_rows, between_columns = (float(v) for v in measure.PixelSpacing)
-    numbers = (*position, *orientation.ravel(), between_rows, between_columns, *(rescale or ()))
-    if position.shape != (3,) or not np.isfinite(numbers).all():
-        raise ValueError
-    lengths = np.linalg.norm(orientation, axis=1)
-    if (np.abs(lengths - 1) > 0.01).any() or abs(orientation[0] @ orientation[1]) > 0.01:
-        raise ValueError
-    return Slice(
-        path,
-        frame,
-        position,
-        orientation / lengths[:, None],
-        (between_columns, between_rows),
-        (int(ds.Columns), int(ds.Rows)),
-        int(ds.get("InstanceNumber") or 0) if frame is None else frame,
-        int(ds.get("AcquisitionNumber") or 0),
-        rescale,
-        clean_header(ds, *(() if frame is None else (place, plane, measure))),
-        str(ds.get("PhotometricInterpretation", "")) == "MONOCHROME1",
-    )
-
-
-def choose(series: list[Series], refused: Counter, job: Job) -> tuple[Series, list[str]]:
-    """The series to open: most slices of the expected modality, localizers last; and notes.
+        It, all that can be chosen (this one marked), and notes.
 
     Raises:
-        CTReadError: no series is a volume.
+        CTReadError: no series is a volume, there is none of that name, or the slices of the one to open cannot be told
+            apart.
     """
-    scans = [s for s in series if not s.localizer]
-    if not scans:
+    if all(s.localizer for s in series):
         raise CTReadError(_nothing(series, refused))
-    wanted = [s for s in scans if s.modality == job.expect] or scans
-    best = max(wanted, key=lambda s: (len(s.slices), s.number))
+    scans = _scans([s for s in series if not s.localizer])
+    best = _wanted(scans, job)
+    if best.choice.problem:
+        raise CTReadError(best.choice.problem)
     notes = []
-    others = [s for s in series if s is not best]
+    others = [s for s in series if s is not best.series]
     if others:
         listed = ", ".join(str(s) for s in sorted(others, key=lambda s: -len(s.slices))[:8])
         more = f" and {len(others) - 8} more" if len(others) > 8 else ""
-        notes.append(f"Of {len(series)} series, the largest was opened: {best}. Not opened: {listed}{more}.")
+        which = "this one" if job.series is not None else "the largest"
+        notes.append(f"Of {len(series)} series, {which} was opened: {best.series}. Not opened: {listed}{more}.")
     if len({s.study for s in series}) > 1:
         notes.append("The files come from more than one study. Open one study at a time to be sure of the patient.")
-    left = {reason: n for reason, n in refused.items() if reason != "not images of a scan"}
+    left = {reason: n for reason, n in refused.items() if reason != _NO_REASON}
     if left:
         notes.append("Files left out: " + ", ".join(f"{n} {reason}" for reason, n in left.items()) + ".")
-    if job.expect and best.modality != job.expect:
-        notes.append(
-            f"This is {best.modality}, not {job.expect}. Its values are not Hounsfield units: windows, measurements "
-            "and masks were made for CT and cannot be relied on."
-        )
-    return best, notes
+    choices = [replace(s.choice, opened=s is best) for s in scans]
+    return best, choices, notes + best.notes
+
+
+def _wanted(scans: list[Scan], job: Job) -> Scan:
+    if job.series is not None:
+        asked = str(job.series).strip()
+        named = [s for s in scans if asked in (s.choice.id, s.series.uid)]
+        named = named or [s for s in scans if s.choice.id.rpartition(".")[0] == asked]
+        if not named:
+            there = ", ".join(s.choice.id for s in scans[:20])
+            raise CTReadError(f"There is no such series. Choose one of these: {there}.")
+        scans = named
+    wanted = [s for s in scans if s.series.modality == job.expect] or scans
+    wanted = [s for s in wanted if not s.choice.problem] or wanted
+    believed = [s for s in wanted if not s.part.slices[0].unit] or wanted
+
+    def rank(scan: Scan) -> tuple[int, int, str]:
+        return len(scan.part.slices), len(scan.series.slices), scan.series.number
+
+    most = max(rank(s) for s in believed)
+    return next(s for s in believed if rank(s) == most)
 
 
 def _nothing(series: list[Series], refused: Counter) -> str:
     if series:
         return "These DICOM files are localizers (scout views) only. Choose the series with the slices."
+    enhanced = next((reason for reason in refused if reason.endswith("in one file")), None)
+    if enhanced:
+        kind = enhanced.removesuffix(" in one file")
+        return (
+            f"This is {kind}: many frames of one or several contrasts in one file, and no CT. It is not read here; "
+            "choose a CT series."
+        )
     if set(refused) == {"in colour"}:
         return "These DICOM images are in colour, such as screen captures; a CT has grey values. Choose the CT series."
-    if set(refused) == {"not images of a scan"}:
+    if set(refused) == {_NO_REASON}:
         return "These DICOM files hold no image slices (reports, structures, a directory). Choose the CT series."
     reasons = ", ".join(f"{n} {reason}" for reason, n in refused.items()) or "none"
     return f"None of the DICOM files is a slice of a scan ({reasons}). Choose the CT series."
 
 
-def in_order(series: Series) -> tuple[list[Slice], list[str]]:
-    """The slices of one volume along their normal, each place once; and notes.
+# ---- scans of each series
 
-    Raises:
-        CTReadError: fewer than two slices.
-    """
-    notes: list[str] = []
+
+def _scans(series: list[Series]) -> list[Scan]:
+    """All that can be opened, in the order of series numbers and of what tells the scans of a series apart."""
+    series = sorted(series, key=lambda s: (not s.number.isdigit(), int(s.number) if s.number.isdigit() else 0))
+    bases = [s.number if s.number.isdigit() else "0" for s in series]
+    found: list[Scan] = []
+    for index, each in enumerate(series):
+        base = (
+            bases[index]
+            if bases.count(bases[index]) == 1
+            else f"{bases[index]}-{bases[: index + 1].count(bases[index])}"
+        )
+        found += _of_series(each, base)
+    return found
+
+
+def _of_series(series: Series, base: str) -> list[Scan]:
     groups: list[list[Slice]] = []
     for item in series.slices:
         home = next((g for g in groups if g[0].like(item)), None)
         groups.append([item]) if home is None else home.append(item)
-    slices = max(groups, key=len)
-    if len(groups) > 1:
-        notes.append(
-            f"{len(series.slices) - len(slices)} slices of the series have another size, spacing, direction or kind of "
-            "file and were left out."
+    parted: list[tuple[Part, list[Part], int]] = []  # a part, those it was told from, copies dropped
+    for group in groups:
+        kept = _without_copies(group)
+        parts = [_settled(part) for part in split(kept, series.modality == "CT")]
+        stacks = [part for part in parts if len(part.slices) > 1] or parts[:1]
+        parted += [(part, parts, len(group) - len(kept)) for part in stacks]
+    if any(len(part.slices) > 1 for part, _, _ in parted):
+        parted = [entry for entry in parted if len(entry[0].slices) > 1]
+    scans = []
+    for n, (part, parts, copies) in enumerate(parted, start=1):
+        stacks = [p for p in parts if len(p.slices) > 1]
+        label = _label(part, stacks) if len(stacks) > 1 else ""
+        own = base if len(parted) == 1 else f"{base}.{n}"
+        group = next(g for g in groups if g[0].like(part.slices[0]))
+        notes = _notes(series, part, parts, label, copies, len(series.slices) - len(group))
+        scans.append(Scan(series, part, _choice(series, part, own, label), notes))
+    return scans
+
+
+def _without_copies(slices: list[Slice]) -> list[Slice]:
+    """One of each: a copy bears the same identifier and lies at the same place.
+
+    Where an identifier stands for several places, it names nothing (anonymisers write such), and a copy agrees in all
+    that could tell two scans apart.
+    """
+    places: dict[tuple, set] = {}
+    for s in slices:
+        places.setdefault(_identifier(s), set()).add(_place(s))
+    kept: dict[tuple, Slice] = {}
+    for n, s in enumerate(slices):
+        name = _identifier(s)
+        key = (*name, _place(s))
+        if not name[0]:
+            key = (n,)
+        elif len(places[name]) > 1:
+            key = (*key, s.instance, repr(sorted(s.tags.items())))
+        kept.setdefault(key, s)
+    return list(kept.values())
+
+
+def _identifier(s: Slice) -> tuple[str, int | None]:
+    return s.identifier, s.frame
+
+
+def _place(s: Slice) -> tuple[float, ...]:
+    return tuple(np.round(s.position, 2) + 0.0)
+
+
+def _settled(part: Part) -> Part:
+    """A part whose slices nothing tells apart: where those at one place hold the same voxels, they are copies."""
+    if not part.unclear or not part.unclear.endswith("places"):
+        return part
+    kept: list[Slice] = []
+    heights = np.array([float(s.position @ s.normal) for s in part.slices])
+    limit = same_place_mm(heights)
+    with Decoder() as decoder:
+        for s, z in zip(part.slices, heights, strict=True):
+            near = [k for k in kept[-4:] if abs(float(k.position @ k.normal) - z) <= limit]
+            if not near:
+                kept.append(s)
+            elif decoder.digest(s) not in [decoder.digest(k) for k in near]:
+                return part
+    return Part(kept, part.told_by, part.left_out)
+
+
+def _choice(series: Series, part: Part, own: str, label: str) -> SeriesChoice:
+    first = part.slices[0]
+    heights = np.sort([float(s.position @ first.normal) for s in part.slices])
+    gaps = np.diff(heights)
+    step = float(np.median(gaps[gaps > 0.01])) if (gaps > 0.01).any() else 0.0
+    problem = ""
+    if part.unclear:
+        problem = (
+            f"Of series {series.number}, {part.unclear}, so it holds more than one scan, and no field of the headers "
+            "tells them apart (phase, acquisition, time, kernel, image type, instance number). Mixing them would show "
+            "a scan that never was: export each scan as a series of its own."
         )
-    seen = {(s.header.get("SOPInstanceUID"), s.frame): s for s in reversed(slices)}
-    copies = len(slices) - len(seen)
-    normal = slices[0].normal
-    slices = sorted(seen.values(), key=lambda s: (float(s.position @ normal), s.acquisition, s.instance))
+    return SeriesChoice(
+        own,
+        series.description,
+        series.modality,
+        len(part.slices),
+        first.size,
+        (round(first.spacing[0], 4), round(first.spacing[1], 4), round(step, 4)),
+        _kernel(first),
+        label,
+        problem=problem,
+    )
+
+
+def _kernel(s: Slice) -> str:
+    value = str(s.tags.get("kernel", "")).replace("\\", " ")
+    return value if re.fullmatch(r"[A-Za-z0-9][\w .+/()-]{0,23}", value, re.ASCII) else ""
+
+
+def _plain(value: object) -> str:
+    parts = value if isinstance(value, tuple) else (value,)
+    numbers = [f"{v:g}" for v in parts if isinstance(v, float)]
+    return numbers[0] if numbers else "?"
+
+
+def _label(part: Part, parts: list[Part]) -> str:
+    """What tells a scan from the others of its series: all that it has alone, then which one it is."""
+    words = []
+    for name, _ in TELLING:
+        values = [{_hashable(s.tags.get(name)) for s in p.slices} for p in parts]
+        if not all(len(v) == 1 for v in values) or len({next(iter(v)) for v in values}) < 2:
+            continue
+        value = part.slices[0].tags.get(name)
+        if name in _SHOWN and value is not None and _plain(value) != "?":
+            words.append(_SHOWN[name](value))
+        elif name == "kernel" and _kernel(part.slices[0]):
+            words.append(f"kernel {_kernel(part.slices[0])}")
+        elif name == "unit":
+            words.append("other values" if part.slices[0].unit else "HU")
+    number = 1 + next(n for n, p in enumerate(parts) if p is part)
+    distinct = list(dict.fromkeys(words))[:2]
+    return ", ".join(distinct)[: 2 * _MAX_SHOWN] if distinct else f"scan {number} of {len(parts)}"
+
+
+def _hashable(value: object) -> object:
+    return value if isinstance(value, str | float | tuple | None) else repr(value)
+
+
+def _notes(series: Series, part: Part, parts: list[Part], label: str, copies: int, other: int) -> list[str]:
+    notes = []
+    if other:
+        notes.append(
+            f"{other} slices of the series have another size, spacing, direction or kind of file and were left out."
+        )
     if copies:
         notes.append(f"{copies} duplicate slice{'s were' if copies > 1 else ' was'} dropped.")
-    unique = _first_of_place(slices, normal)
-    if len(unique) < len(slices):
-        acquisitions: dict[int, list[Slice]] = {}
-        for item in slices:
-            acquisitions.setdefault(item.acquisition, []).append(item)
-        number, best = max(acquisitions.items(), key=lambda kv: (len(_first_of_place(kv[1], normal)), -kv[0]))
-        best = _first_of_place(best, normal)
-        if len(acquisitions) > 1 and len(best) >= 0.9 * len(unique):
-            notes.append(
-                f"The series holds {len(acquisitions)} scans of the same region; acquisition {number} was opened "
-                f"({len(best)} slices)."
-            )
-            unique = best
-        else:
-            notes.append(
-                f"{len(slices) - len(unique)} slices lie at the place of another one; the first of each place, by "
-                "instance number, was kept."
-            )
-    if len(unique) < 2:
-        raise CTReadError(
-            "This is a single DICOM slice; a CT volume has many. Choose the whole folder of the series, or a zip of it."
+    stacks = [p for p in parts if len(p.slices) > 1]
+    single = len(parts) - len(stacks)
+    if len(stacks) > 1:
+        how = " and ".join(dict.fromkeys(name for p in stacks for name in p.told_by))
+        notes.append(
+            f"The series holds {len(stacks)} scans of the same region (phases, passes or reconstructions), told apart "
+            f"by {how}; {label} was opened ({len(part.slices)} slices). The list of series offers the others."
         )
-    return unique, notes
+    if single and stacks:
+        notes.append(f"{single} single slice{'s' * (single > 1)} beside the scan, of the same region, were left out.")
+    if part.left_out:
+        notes.append(f"{part.left_out} slices at the seam of two stations, which both hold, were taken from the first.")
+    if repeated(part.slices):
+        notes.append(
+            "Several slices bear one identifier (SOPInstanceUID) though they lie at different places: all were read, "
+            "but a DICOM-SEG cannot refer to them."
+        )
+    return notes
 
 
-def _first_of_place(slices: list[Slice], normal: np.ndarray) -> list[Slice]:
-    kept: list[Slice] = []
-    for item in slices:
-        if not kept or float((item.position - kept[-1].position) @ normal) > _SAME_PLACE_MM:
-            kept.append(item)
-    return kept
+def repeated(slices: list[Slice]) -> bool:
+    """True where one identifier stands for several of the slices."""
+    names = [_identifier(s) for s in slices if s.identifier]
+    return len(set(names)) < len(names)

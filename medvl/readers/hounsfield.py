@@ -13,6 +13,8 @@ MAX_NAN_FRACTION = 0.05
 # Metal artefacts stay below 1e5 HU; anything above is another quantity or a damaged file.
 MAX_ABSOLUTE_HU = 1e6
 _CHUNK_VOXELS = 1 << 21
+_SAMPLE_VOXELS = 2_000_000  # that the histogram is made of
+_GAP_HU = 100  # between padding and what was measured
 
 
 class HounsfieldBuilder:
@@ -98,30 +100,80 @@ class HounsfieldBuilder:
             )
 
     def notes(self, expect_hu: bool = True) -> list[str]:
-        """What a person should know of the values; call after ``check``."""
+        """What had to be changed; call after ``check``."""
         notes = []
         if self._nan:
             notes.append(f"{self._nan} voxels were not numbers (NaN) and are shown as air ({AIR_HU} HU).")
         if self._clipped:
-            notes.append(f"{self._clipped} voxels beyond the 16-bit range were cut to {INT16_MIN} or {INT16_MAX} HU.")
-        if not expect_hu:
-            return notes
+            notes.append(f"{self._clipped} voxels beyond the 16-bit range were cut to {INT16_MIN} or {INT16_MAX}.")
+        if expect_hu and self._low == self._high:
+            notes.append(f"Every voxel has the same value ({int(self._low)}): there is nothing to see in this volume.")
+        return notes
+
+    def doubt(self) -> str:
+        """Why the values cannot be Hounsfield units, judged by what they are; empty when they can be."""
         low, high = int(self._low), int(self._high)
         if low == high:
-            notes.append(f"Every voxel has the same value ({low}): there is nothing to see in this volume.")
-        elif high - low <= 25:
-            notes.append(
+            return ""
+        if high - low <= 25:
+            return (
                 f"The values span only {low} to {high}: this looks like a label map or a normalised image, not "
                 "Hounsfield units. Windows, measurements and masks expect HU."
             )
-        elif low >= 0 and high <= 255:
-            notes.append(
+        if low >= 0 and high <= 255:
+            return (
                 f"The values lie between {low} and {high}: this looks like an 8-bit picture or a label map, not "
                 "Hounsfield units. Windows, measurements and masks expect HU."
             )
-        elif low >= 0:
-            notes.append(
+        if shift := offset_of(self.array):
+            air, tissue = shift
+            return (
+                f"The values look shifted by 1024: air lies near {air} and most tissue near {tissue}, where HU have "
+                f"-1000 and 40: the rescale intercept may be {'missing' if tissue > 0 else 'applied twice'}. "
+                "HU, windows and what is judged by them are off by about 1024."
+            )
+        if low >= 0:
+            return (
                 f"No value is below 0 (lowest {low}), while air is about -1000 HU: the rescale intercept may be "
                 "missing. HU and windows may be off by about 1024."
             )
-        return notes
+        return ""
+
+
+def offset_of(hu: np.ndarray) -> tuple[int, int] | None:
+    """Where air and tissue lie in a scan whose values are off by 1024, or None if they are not.
+
+    Padding (one value far below all others) is left out, so that it does not hide that there is no air at -1000. What
+    counts is where the tissue is: a scan without air, or a crop of it, is not shifted for that reason.
+
+    Args:
+        hu: int16 ``(a, b, c)``.
+    """
+    step = max(1, round((hu.size / _SAMPLE_VOXELS) ** (1 / 3)))
+    counts = np.bincount(hu[::step, ::step, ::step].ravel().astype(np.int32) - INT16_MIN, minlength=1 << 16)
+    at = np.flatnonzero(counts)
+    while len(at) > 1 and at[1] - at[0] > _GAP_HU and _padding(int(at[0]) + INT16_MIN):
+        counts[at[0]] = 0
+        at = at[1:]
+    total = counts.sum()
+
+    def share(low: int, high: int) -> float:
+        return float(counts[low - INT16_MIN : high + 1 - INT16_MIN].sum()) / total
+
+    for shift in (1024, -1024):
+        tissue = (shift - 130, shift + 230)
+        there = share(*tissue) >= 0.05
+        missing = share(INT16_MIN, -400) < 0.01 if shift > 0 else share(-200, INT16_MAX) < 0.03
+        if there and missing and (shift > 0 or share(-2150, -1850) >= 0.05):
+            air = (-1000 + shift - 150, -1000 + shift + 150)
+            return _peak(counts, *air), _peak(counts, *tissue)
+    return None
+
+
+def _padding(value: int) -> bool:
+    """A lone value that is no air as phantoms have it."""
+    return value < -200 and not -1015 <= value <= -985
+
+
+def _peak(counts: np.ndarray, low: int, high: int) -> int:
+    return low + int(counts[low - INT16_MIN : high + 1 - INT16_MIN].argmax())

@@ -13,7 +13,8 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
 from ..errors import CTReadError
-from .common import LPS_TO_RAS, Job, Loaded, check_affine, check_bytes, check_size, volume_shape
+from .beside import beside, named
+from .common import LPS_TO_RAS, MAX_SPACING_MM, Job, Loaded, check_affine, check_bytes, check_size, volume_shape
 from .hounsfield import HounsfieldBuilder
 from .sniff import kind, read_head
 
@@ -23,6 +24,11 @@ _KEY = {
     "metaimage": re.compile(r"^\s*ElementDataFile\s*=\s*(.*)$"),
 }
 _HEADER_BYTES = 1 << 20
+_LENGTHS = {  # mm; an empty unit and a question mark say nothing
+    "": 1.0, "?": 1.0, "???": 1.0, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "centimeter": 10.0,
+    "centimetre": 10.0, "m": 1000.0, "meter": 1000.0, "metre": 1000.0, "um": 1e-3, "\N{MICRO SIGN}m": 1e-3,
+    "\N{GREEK SMALL LETTER MU}m": 1e-3, "micron": 1e-3, "micrometer": 1e-3, "micrometre": 1e-3, "nm": 1e-6,
+}  # fmt: skip
 # NRRD spaces whose axes ITK can turn into left, posterior, superior.
 _NRRD_PATIENT = re.compile(r"^(?:3D-)?(?:[LR][AP]S|(?:left|right)-(?:anterior|posterior)-superior)(?:-time)?$", re.I)
 
@@ -49,7 +55,7 @@ def header_lines(path: str, found: str) -> list[str]:
         text = file.read(_HEADER_BYTES)
     lines = []
     for raw in text.split(b"\n"):
-        line = raw.rstrip(b"\r").decode("latin-1")
+        line = raw.rstrip(b"\r").decode("latin-1")  # one character a byte; names are decoded where they are used
         if found == "nrrd" and not line:
             break
         lines.append(line)
@@ -102,28 +108,80 @@ def read_itk(path: str, job: Job, others: Sequence[tuple[str, str]] = ()) -> Loa
     name = data_file(path)
     if name is None:
         return _read(path, os.path.getsize(path), found, job)
-    data = next((p for n, p in others if n == name), os.path.join(os.path.dirname(os.path.abspath(path)), name))
-    if os.path.islink(data) or not os.path.isfile(data):
+    spelt = [name.encode("latin-1").decode(coding, "replace") for coding in ("utf-8", "cp1252", "latin-1")]
+    data = named(spelt, [(n, p) for n, p in (others or beside(path)) if p != path])
+    if data is None or os.path.islink(data) or not os.path.isfile(data):
         raise CTReadError(
             f"This is a {_IO[found][1]} header without its data file. Choose both together, or pack them in a zip."
         )
     size = os.path.getsize(data)
-    if os.path.dirname(os.path.abspath(data)) == os.path.dirname(os.path.abspath(path)) and data.endswith(name):
-        return _read(path, size, found, job)
-    with tempfile.TemporaryDirectory(prefix="medvl-") as folder:  # browser uploads lie in one folder each
+    with tempfile.TemporaryDirectory(prefix="medvl-") as folder:
+        # Uploads lie in one folder each, and a name with other letters than ASCII is spelt in more than one way.
         header = os.path.join(folder, "header.nhdr" if found == "nrrd" else "header.mhd")
+        plain = "voxels" + "".join(c for c in os.path.splitext(data)[1] if c.isascii())
         with open(path, "rb") as source, open(header, "wb") as target:
-            target.write(source.read(_HEADER_BYTES))
+            target.write(_with_data_file(source.read(_HEADER_BYTES), found, plain.encode()))
         try:
-            os.symlink(os.path.abspath(data), os.path.join(folder, name))
+            os.symlink(os.path.abspath(data), os.path.join(folder, plain))
         except OSError:  # no symlinks on this file system
-            shutil.copyfile(data, os.path.join(folder, name))
+            shutil.copyfile(data, os.path.join(folder, plain))
         return _read(header, size, found, job)
 
 
+def _with_data_file(text: bytes, found: str, name: bytes) -> bytes:
+    """The header with another name of its data file."""
+    key = rb"^(\s*data ?file:[ \t]*)[^\r\n]*" if found == "nrrd" else rb"^(\s*ElementDataFile[ \t]*=[ \t]*)[^\r\n]*"
+    return re.sub(key, lambda m: m.group(1) + name, text, count=1, flags=re.I | re.M)
+
+
 def _read(path: str, size: int, found: str, job: Job) -> Loaded:
-    io, what = _IO[found]
     lines = header_lines(path, found)
+    kinds = _kinds_without_list(lines) if found == "nrrd" else None
+    if kinds is None:
+        return _read_checked(path, size, found, lines, job)
+    with tempfile.TemporaryDirectory(prefix="medvl-") as folder:
+        changed = os.path.join(folder, os.path.basename(path) if path.isascii() else "scan.nrrd")
+        _copy_with_kinds(path, changed, kinds)
+        name = data_file(path)
+        if name is not None:
+            os.symlink(os.path.join(os.path.dirname(path), name), os.path.join(folder, name))
+        return _read_checked(changed, size, found, header_lines(changed, found), job)
+
+
+def _kinds_without_list(lines: list[str]) -> list[str] | None:
+    """Kinds of axes that ITK understands, where the fourth axis is of one entry and called otherwise; else None."""
+    fields = _fields(lines)
+    sizes = fields.get("sizes", "").split()
+    kinds = fields.get("kinds", "").split() or ["domain"] * len(sizes)
+    directions = re.findall(r"\([^)]*\)|none", fields.get("space directions", ""), re.I)
+    if not len(sizes) == len(kinds) == len(directions) == 4 or sizes.count("1") != 1:
+        return None
+    axis = sizes.index("1")
+    if directions[axis].lower() != "none":  # a space of four dimensions, which ITK reads
+        return None
+    spatial = ("domain", "space", "time", "???", "none")
+    if kinds[axis].lower() not in spatial or not all(k.lower() in spatial for k in kinds):
+        return None
+    return ["list" if n == axis else "domain" for n in range(4)]
+
+
+def _copy_with_kinds(path: str, target: str, kinds: list[str]) -> None:
+    with open(path, "rb") as source, open(target, "wb") as out:
+        while (line := source.readline(_HEADER_BYTES)).strip():
+            if not re.match(rb"kinds:", line, re.I):
+                out.write(line)
+        out.write(f"kinds: {' '.join(kinds)}\n".encode() + line)
+        shutil.copyfileobj(source, out)
+
+
+def _fields(lines: list[str]) -> dict[str, str]:
+    """Fields of an NRRD header, keys in lower case."""
+    pairs = (line.split(":", 1) for line in lines[1:] if ":" in line and ":=" not in line and line[:1] != "#")
+    return {key.strip().lower(): value.strip() for key, value in pairs}
+
+
+def _read_checked(path: str, size: int, found: str, lines: list[str], job: Job) -> Loaded:
+    io, what = _IO[found]
     dims = _declared(lines, found, what)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(io)
@@ -138,8 +196,8 @@ def _read(path: str, size: int, found: str, job: Job) -> Loaded:
                 f"This {what} has {reader.GetNumberOfComponents()} values a voxel (colours or vectors); a CT has one. "
                 "Open the original scan."
             )
-        shape = volume_shape(reader.GetSize(), what)
-        if dims is not None and volume_shape(dims, what) != shape:
+        shape = volume_shape([reader.GetSize()[axis] for axis in _axes(reader.GetSize())], what)
+        if volume_shape(dims, what) != shape:
             raise CTReadError(f"The {what} header contradicts itself about the size. The file is damaged.")
         check_size(shape, job)
         voxel = _voxel_bytes(reader.GetPixelID(), what)
@@ -157,15 +215,22 @@ def _read(path: str, size: int, found: str, job: Job) -> Loaded:
     return _convert(image, shape, lines, found, job)
 
 
+def _axes(size: Sequence[int]) -> list[int]:
+    """Axes that stay: of four or more all that have more than one entry, where these are three."""
+    several = [axis for axis, n in enumerate(size) if n != 1]
+    return several if len(size) > 3 and len(several) == 3 else list(range(len(size)))
+
+
 def _convert(image: sitk.Image, shape: tuple[int, int, int], lines: list[str], found: str, job: Job) -> Loaded:
     what = _IO[found][1]
-    axes = image.GetDimension()
-    direction = np.array(image.GetDirection()).reshape(axes, axes)[:3, :3]
+    axes, kept = image.GetDimension(), _axes(image.GetSize())[:3]
+    direction = np.array(image.GetDirection()).reshape(axes, axes)[np.ix_(kept, kept)]
     affine = np.eye(4)
-    affine[:3, :3] = direction * np.array(image.GetSpacing()[:3])
-    affine[:3, 3] = image.GetOrigin()[:3]
+    affine[:3, :3] = direction * np.array(image.GetSpacing())[kept]
+    affine[:3, 3] = np.array(image.GetOrigin())[kept]
+    affine, notes = _in_mm(affine, lines, found)
     affine = LPS_TO_RAS @ affine
-    notes = check_affine(affine, what) + _spacing_notes(lines, found) + _orientation_notes(lines, found)
+    notes += check_affine(affine, what) + _spacing_notes(lines, found) + _orientation_notes(lines, found)
     slope, intercept = _rescale(lines) if found == "metaimage" else (1.0, 0.0)
     values = sitk.GetArrayViewFromImage(image).reshape(shape[::-1]).T
     builder = HounsfieldBuilder(shape)
@@ -174,11 +239,13 @@ def _convert(image: sitk.Image, shape: tuple[int, int, int], lines: list[str], f
         builder.put(k, values[:, :, k : k + step], slope, intercept)
         job.step(0.6 + 0.4 * k / shape[2])
     builder.check()
-    return Loaded(builder.array, affine, what, notes + builder.notes(job.expect == "CT"))
+    expect_hu = job.expect == "CT"
+    doubt = builder.doubt() if expect_hu else ""
+    return Loaded(builder.array, affine, what, notes + builder.notes(expect_hu), hu_note=doubt)
 
 
-def _declared(lines: list[str], found: str, what: str) -> list[int] | None:
-    """The size in the header's own words, so that an absurd one is refused before ITK sees it; None if not found."""
+def _declared(lines: list[str], found: str, what: str) -> list[int]:
+    """The size in the header's own words, so that an absurd one is refused before ITK sees it."""
     pattern = r"^sizes:\s*(.+)$" if found == "nrrd" else r"^DimSize\s*=\s*(.+)$"
     row = next((m.group(1) for line in lines if (m := re.match(pattern, line))), None)
     try:
@@ -193,15 +260,15 @@ def _declared(lines: list[str], found: str, what: str) -> list[int] | None:
                 f"This NRRD has several values a voxel ({vector[0]}): colours or vectors. A CT has one. Open the "
                 "original scan."
             )
-        if vector:
-            return None
     if not dims:
         raise CTReadError(f"The {what} header gives no size. The file is damaged.")
+    dims = [dims[axis] for axis in _axes(dims)]
     volume_shape(dims, what)
     return dims
 
 
 def _voxel_bytes(pixel: int, what: str) -> int:
+    pixel = _SCALAR.get(pixel, pixel)
     size = {
         sitk.sitkInt8: 1, sitk.sitkUInt8: 1, sitk.sitkInt16: 2, sitk.sitkUInt16: 2, sitk.sitkInt32: 4,
         sitk.sitkUInt32: 4, sitk.sitkInt64: 8, sitk.sitkUInt64: 8, sitk.sitkFloat32: 4, sitk.sitkFloat64: 8,
@@ -209,6 +276,63 @@ def _voxel_bytes(pixel: int, what: str) -> int:
     if size is None:
         raise CTReadError(f"This {what} holds no plain numbers (complex, vector or unknown type). Save it as int16.")
     return size
+
+
+# ITK calls a list axis of one entry a vector of one component.
+_SCALAR = {
+    getattr(sitk, f"sitkVector{kind}"): getattr(sitk, f"sitk{kind}")
+    for kind in (
+        "Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64",
+    )
+}  # fmt: skip
+
+
+def _in_mm(affine: np.ndarray, lines: list[str], found: str) -> tuple[np.ndarray, list[str]]:
+    """Positions in mm where the header gives another unit of length, which ITK does not look at; and notes.
+
+    Raises:
+        CTReadError: a unit that is no known length.
+    """
+    factors, names = _units(lines, found)
+    if (factors == 1).all():
+        return affine, []
+    what, converted = _IO[found][1], affine.copy()
+    converted[:3] *= factors[:, None]
+    sizes = np.linalg.norm(converted[:3, :3], axis=0)
+    if sizes.max() > MAX_SPACING_MM or sizes.min() < 0.005:
+        return affine, [f"The {what} header gives {names} but its numbers only make sense in mm; mm are used."]
+    return converted, [f"The {what} header gives {names}; positions were converted to mm."]
+
+
+def _units(lines: list[str], found: str) -> tuple[np.ndarray, str]:
+    """Mm of each axis of space, and what the header calls them."""
+    if found == "metaimage":
+        pattern = r"^\s*(?:DistanceUnits|ElementSpacingUnits)\s*=\s*(\S+)"
+        given = [m.group(1) for line in lines if (m := re.match(pattern, line, re.I))][:1] * 3
+    else:
+        fields = _fields(lines)
+        given = _words(fields.get("space units", ""))
+        if not given:
+            given, sizes = _words(fields.get("units", "")), fields.get("sizes", "").split()
+            if len(given) == len(sizes) and all(n.isdigit() for n in sizes):
+                given = [given[axis] for axis in _axes([int(n) for n in sizes])]
+    if not given:
+        return np.ones(3), "no unit"
+    given = [word.strip().lower().removesuffix("s") if len(word.strip()) > 2 else word.strip() for word in given]
+    unknown = [word for word in given if word not in _LENGTHS]
+    if unknown or len(given) < 3:
+        raise CTReadError(
+            f"The {_IO[found][1]} header gives its positions in a unit that is no known length. Write them in mm and "
+            'say so in the header ("mm").'
+        )
+    factors = np.array([_LENGTHS[word] for word in given[:3]])
+    return factors, ", ".join(dict.fromkeys(word or "no unit" for word in given[:3]))
+
+
+def _words(value: str) -> list[str]:
+    """Quoted strings, or words, of an NRRD field."""
+    value = value.encode("latin-1").decode("utf-8", "replace")
+    return re.findall(r'"([^"]*)"', value) if '"' in value else value.split()
 
 
 def _packed(lines: list[str], found: str) -> bool:

@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
+from ..ct.geometry import nifti_geometry
 from ..errors import CTReadError
 from .common import Job, Loaded, check_affine, check_size, volume_shape
 from .hounsfield import HounsfieldBuilder
@@ -22,26 +23,34 @@ _MAX_OFFSET = 64 << 20
 _TRUNCATED = "The NIfTI file is cut short: it ends before the last slice. Download or copy it again."
 
 
-def read_nifti(path: str, job: Job) -> Loaded:
-    """Read one NIfTI file.
+def read_nifti(path: str, job: Job, data: str | None = None) -> Loaded:
+    """Read one NIfTI volume.
 
     Args:
-        path: ``.nii`` or ``.nii.gz``; told apart by content.
+        path: ``.nii`` or ``.nii.gz``, told apart by content; or the header of a pair.
         job: limits and hooks.
+        data: the voxels of a pair (``.img``), plain or gzip.
 
     Raises:
         CTReadError: see the messages.
     """
+    try:
+        with _opened(path) as file:
+            header = _header(file)
+            if data is None:
+                return _read(file, header, os.path.getsize(path), int(header.sizeof_hdr), job)
+        with _opened(data) as file:
+            return _read(file, header, os.path.getsize(data), 0, job)
+    except EOFError as error:
+        raise CTReadError(_TRUNCATED) from error
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise CTReadError("The .nii.gz file is damaged (gzip error). Download or copy it again.") from error
+
+
+def _opened(path: str) -> BinaryIO:
     with open(path, "rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
-    with gzip.GzipFile(path, "rb") if zipped else open(path, "rb") as file:
-        try:
-            header = _header(file)
-            return _read(file, header, os.path.getsize(path), zipped, job)
-        except EOFError as error:
-            raise CTReadError(_TRUNCATED) from error
-        except (zlib.error, gzip.BadGzipFile) as error:
-            raise CTReadError("The .nii.gz file is damaged (gzip error). Download or copy it again.") from error
+    return gzip.GzipFile(path, "rb") if zipped else open(path, "rb")
 
 
 def _header(file: BinaryIO) -> nib.Nifti1Header:
@@ -70,7 +79,9 @@ def _fill(file: BinaryIO, view: memoryview) -> None:
         done += count
 
 
-def _read(file: BinaryIO, header: nib.Nifti1Header, size: int, zipped: bool, job: Job) -> Loaded:
+def _read(file: BinaryIO, header: nib.Nifti1Header, size: int, at: int, job: Job) -> Loaded:
+    """The volume of ``file``, of ``size`` bytes as stored, which stands ``at`` so many bytes now."""
+    zipped = isinstance(file, gzip.GzipFile)
     count = int(header["dim"][0])
     if not 1 <= count <= 7:
         raise CTReadError(f"The NIfTI header declares {count} dimensions. The file is damaged.")
@@ -90,13 +101,13 @@ def _read(file: BinaryIO, header: nib.Nifti1Header, size: int, zipped: bool, job
 
     voxels = int(np.prod(shape, dtype=np.int64))
     offset = float(header["vox_offset"])
-    start = max(int(header.sizeof_hdr), int(offset)) if np.isfinite(offset) and 0 <= offset <= _MAX_OFFSET else -1
+    start = max(at, int(offset)) if np.isfinite(offset) and 0 <= offset <= _MAX_OFFSET else -1
     if start < 0:
         raise CTReadError("The NIfTI header has an impossible data offset. The file is damaged.")
     # Deflate cannot shrink by more than 1032 to 1, so a header that claims more lies, or the file is cut short.
     if start + voxels * dtype.itemsize > (size * 1032 + 4096 if zipped else size):
         raise CTReadError(_TRUNCATED)
-    _exactly(file, start - int(header.sizeof_hdr))
+    _exactly(file, start - at)
 
     builder = HounsfieldBuilder(shape)
     plane = shape[0] * shape[1]
@@ -116,16 +127,30 @@ def _read(file: BinaryIO, header: nib.Nifti1Header, size: int, zipped: bool, job
             builder.put(k, part.reshape((shape[0], shape[1], n), order="F"), slope, intercept)
         job.step((k + n) / shape[2])
     if zipped:
-        _check_end(file)
+        notes += _check_end(file)
     builder.check()
-    return Loaded(builder.array, affine, "NIfTI", notes + builder.notes(job.expect == "CT"))
+    expect_hu = job.expect == "CT"
+    doubt = builder.doubt() if expect_hu else ""
+    notes += builder.notes(expect_hu)
+    return Loaded(builder.array, affine, "NIfTI", notes, nifti=nifti_geometry(header), hu_note=doubt)
 
 
-def _check_end(file: BinaryIO) -> None:
-    """Read on to the check sum of a gzip stream, unless much follows the volume."""
-    for _ in range(8):
-        if not file.read(_SLAB_BYTES // 8):
-            return
+def _check_end(file: BinaryIO) -> list[str]:
+    """Read on to the check sum of a gzip stream, unless much follows the volume; returns notes.
+
+    Raises:
+        gzip.BadGzipFile, zlib.error, EOFError: the stream that held the volume is damaged.
+    """
+    try:
+        for _ in range(8):
+            if not file.read(_SLAB_BYTES // 8):
+                break
+    except gzip.BadGzipFile as error:
+        # Raised where another member would begin, so the check sum before it was right.
+        if not str(error).startswith("Not a gzipped file"):
+            raise
+        return ["Bytes that belong to no scan follow the compressed volume; they were left out."]
+    return []
 
 
 def _scaling(header: nib.Nifti1Header) -> tuple[float, float]:
@@ -137,16 +162,20 @@ def _scaling(header: nib.Nifti1Header) -> tuple[float, float]:
 
 def _affine(header: nib.Nifti1Header) -> tuple[np.ndarray, list[str]]:
     zooms = np.asarray(header["pixdim"][1:4], dtype=np.float64)
-    if not np.isfinite(zooms).all() or (zooms <= 0).any():
-        shown = " x ".join(f"{z:g}" for z in zooms)
-        raise CTReadError(f"The NIfTI header declares voxels of {shown}. Correct the spacing (pixdim) in the header.")
-    notes = []
-    sform, qform = header.get_sform() if int(header["sform_code"]) > 0 else None, _qform(header)
+    sform = header.get_sform() if int(header["sform_code"]) > 0 else None
     usable = sform is not None and np.isfinite(sform).all() and abs(np.linalg.det(sform[:3, :3])) >= 1e-9
+    good = bool(np.isfinite(zooms).all() and (zooms > 0).all())
+    shown = " x ".join(f"{z:g}" for z in zooms)
+    if not good and not usable:
+        raise CTReadError(f"The NIfTI header declares voxels of {shown}. Correct the spacing (pixdim) in the header.")
+    notes = [] if good else [f"The header declares voxels of {shown} (pixdim); its sform gives the spacing instead."]
+    qform = _qform(header) if good else None
     if sform is not None and (usable or qform is None):
         affine = sform
         if qform is not None and not _same_grid(sform, qform, header["dim"][1:4]):
             notes.append("The sform and qform of this NIfTI differ; the sform gives the orientation.")
+        if good and usable:
+            notes += _scale_notes(sform, zooms)
     elif qform is not None:
         affine = qform
         if not np.isfinite(qform).all():
@@ -170,6 +199,19 @@ def _affine(header: nib.Nifti1Header) -> tuple[np.ndarray, list[str]]:
             affine[:3] *= factor
             notes.append(f"The header gives {name}; positions were converted to mm.")
     return affine, check_affine(affine, "NIfTI") + notes
+
+
+def _scale_notes(sform: np.ndarray, zooms: np.ndarray) -> list[str]:
+    """Tell where the sform's steps are not the voxel sizes of pixdim: a volume is wrong by one of them."""
+    steps = np.linalg.norm(sform[:3, :3], axis=0)
+    if np.allclose(steps, zooms, rtol=0.01):
+        return []
+    factor = float(np.prod(zooms) / abs(np.linalg.det(sform[:3, :3])))
+    each, other = (" x ".join(f"{v:.4g}" for v in sizes) for sizes in (steps, zooms))
+    return [
+        f"The header contradicts itself about the size of a voxel: {each} by its sform, which is used, and {other} by "
+        f"pixdim. If pixdim is right, lengths are wrong and volumes have to be multiplied by {factor:.3g}."
+    ]
 
 
 def _qform(header: nib.Nifti1Header) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 
 HEAD_BYTES = 4096
@@ -28,6 +27,12 @@ _OTHER = (
     (b"<", "a web page or XML file", "Download the scan itself"),
     (b"{", "a JSON file", "Open the CT volume itself"),
 )  # fmt: skip
+
+
+_HEADER_OF = {
+    ".img": "the .hdr of a two-file NIfTI", ".img.gz": "the .hdr of a two-file NIfTI",
+    ".raw": "a .mhd or .nhdr", ".zraw": "a .mhd", ".raw.gz": "a .nhdr",
+}  # fmt: skip
 
 
 def is_dicom(head: bytes) -> bool:
@@ -73,7 +78,7 @@ def kind(head: bytes) -> str:
         return "empty"
     if head[:2] == b"\x1f\x8b":
         inner = kind(gunzip_head(head)) if len(head) > 2 else "gzip"
-        return "nifti" if inner == "nifti" else "gzip"
+        return inner if inner in ("nifti", "nifti-pair") else "gzip"
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return "zip"
     if is_dicom(head):
@@ -86,15 +91,23 @@ def kind(head: bytes) -> str:
     return _nifti(head) or "unknown"
 
 
-def describe(head: bytes) -> str:
-    """Why a file that is no volume cannot be read, and what to do; one sentence or two."""
+def describe(head: bytes, name: str = "") -> str:
+    """Why a file that is no volume cannot be read, and what to do; one sentence or two.
+
+    Args:
+        head: its first bytes.
+        name: what it is called; tells of voxels without a header which header they lack.
+    """
     found = kind(head)
     if found == "empty":
         return "The file is empty (0 bytes). Upload it again."
     if found == "analyze":
         return "This is an Analyze 7.5 header, whose orientation is not defined. Convert the scan to NIfTI (.nii.gz)."
     if found == "nifti-pair":
-        return "This is the header of a two-file NIfTI (.hdr and .img). Convert it to one file (.nii or .nii.gz)."
+        return (
+            "This is the header of a two-file NIfTI (.hdr and .img) without its .img. Choose both together, pack them "
+            "in a zip, or convert them to one file (.nii or .nii.gz)."
+        )
     if found == "gzip":
         inner = gunzip_head(head)
         if not inner:
@@ -102,11 +115,17 @@ def describe(head: bytes) -> str:
         if inner[257:262] == b"ustar":
             return "This is a tar archive. Pack the scan as .zip."
         return "The gzip file holds no NIfTI volume. Open a .nii.gz, .nrrd, .mha or a zip of DICOM files."
-    for start, name, advice in _OTHER:
+    for start, what, advice in _OTHER:
         if head.startswith(start):
-            return f"This is {name}, not a CT volume. {advice}."
+            return f"This is {what}, not a CT volume. {advice}."
     if head[257:262] == b"ustar":
         return "This is a tar archive. Pack the scan as .zip."
+    header = next((of for ending, of in _HEADER_OF.items() if name.lower().endswith(ending)), None)
+    if header:
+        return (
+            f"These are the voxels of a scan without their header ({header}). Choose both together, or pack them in a "
+            "zip."
+        )
     if len(head) < 348:
         return "The file is too short to hold a CT volume. Upload it again."
     return (
@@ -118,8 +137,3 @@ def read_head(path: str) -> bytes:
     """The first bytes of a file."""
     with open(path, "rb") as file:
         return file.read(HEAD_BYTES)
-
-
-def gzip_stream(path: str) -> gzip.GzipFile:
-    """A decompressing stream of a gzip file."""
-    return gzip.GzipFile(path, "rb")

@@ -7,6 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
+from ..ct.windows import WINDOWS
 from ..errors import MedVLError
 from .config import STAGES, read_config
 
@@ -28,7 +29,37 @@ def parser() -> argparse.ArgumentParser:
         default=300,
         help="optimiser steps of the joint stage; a third of it for each of the others",
     )
+    ready = commands.add_parser("prepare", help="a dataset's scans once through the encoder's preprocessing")
+    ready.add_argument("kind", help="m3d-cap, m3d-vqa, ct-rate, radgenome, total-segmentator, cases, ...")
+    ready.add_argument("root", type=Path, help="the dataset's folder")
+    ready.add_argument("-o", "--output", type=Path, required=True)
+    ready.add_argument("--split", default="train")
+    ready.add_argument("--size", type=int, nargs=3, default=(128, 256, 256), metavar=("D", "H", "W"))
+    ready.add_argument("--window", default="soft", choices=sorted(WINDOWS))
+    ready.add_argument("--workers", type=int, default=2, help="processes")
+    ready.add_argument("--shard", type=int, default=16, help="images a file")
+    ready.add_argument(
+        "--slices", type=int, default=0, help="key slices of each mask too, for the joint stage; 0: none"
+    )
+    ready.add_argument("--check", action="store_true", help="only compare what is there with its checksums")
     return top
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    from .datasets.prepared import Prepared
+    from .prepare import prepare
+
+    if options.check:
+        wrong = list(Prepared(options.output).check())
+        print(*wrong, sep="\n", end="\n" if wrong else "")
+        print(f"{len(Prepared(options.output))} images, {len(wrong)} damaged")
+        return 1 if wrong else 0
+    made = prepare(
+        options.kind, options.root, options.output, options.split, tuple(options.size), options.window,
+        options.workers, options.shard, options.slices,
+    )  # fmt: skip
+    print(f"{len(made)} images, {len(made.failed)} scans left out")
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,12 +67,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
+        if options.command == "prepare":
+            return _prepare(options)
         if options.command == "overfit":
-            from .overfit import overfit
+            from .vlm.overfit import overfit
 
             overfit(options.cases, options.output, options.ids, options.steps)
         else:
-            from .engine import train
+            from .vlm.engine import train
 
             train(options.command, read_config(options.config))
     except MedVLError as error:

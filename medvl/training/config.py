@@ -11,7 +11,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ..errors import ConfigError
@@ -64,7 +64,7 @@ class ModelSettings:
         quantization: of the language model while it is trained around: ``"none"``, ``"8bit"`` or ``"4bit"`` (QLoRA,
             arXiv 2305.14314; what is saved is merged into the unquantised weights).
         train_encoder: train the encoder too in ``instruct`` and ``joint`` (its batch statistics stay).
-        lora: of ``instruct`` and ``joint``.
+        lora: of ``instruct`` and ``joint``; None: all weights of the language model are trained.
         seg: of ``joint``.
     """
 
@@ -78,7 +78,7 @@ class ModelSettings:
     prompt: Literal["chat", "plain"] = "chat"
     quantization: Literal["none", "8bit", "4bit"] = "none"
     train_encoder: bool = False
-    lora: LoraSettings = field(default_factory=LoraSettings)
+    lora: LoraSettings | None = field(default_factory=LoraSettings)
     seg: SegSettings = field(default_factory=SegSettings)
 
 
@@ -112,6 +112,9 @@ class DatasetSettings:
         ids: only these samples; empty: all.
         limit: at most so many samples; None: all.
         repeat: how many times an epoch goes through it.
+        weight: how often a pass is drawn from it, beside those of the others; either all have one or none. Each pass
+            is then of one dataset and so of one kind of task; without weights all samples are shuffled together.
+        prepared: folder that ``python -m medvl.training prepare`` made of this split; its images are taken.
     """
 
     kind: str
@@ -120,6 +123,8 @@ class DatasetSettings:
     ids: tuple[str, ...] = ()
     limit: int | None = None
     repeat: int = 1
+    weight: float | None = Field(default=None, gt=0)
+    prepared: Path | None = None
 
 
 @dataclass(config=_STRICT)
@@ -156,8 +161,12 @@ class LossSettings:
         text: weight of the language model's cross-entropy.
         coarse: weight of the coarse 3-D mask.
         slice: weight of SAM 2's mask on the key slice; 0 leaves SAM 2 out.
+        memory: weight of SAM 2's mask on the slice beside the key slice, from its memory of the reference there; 0: its
+            memory is not trained. It needs ``slices`` of 2 or more and a SAM 2 that has a memory.
         dense_prompt: give SAM 2 the coarse mask as a dense prompt too, as at inference.
         max_targets: at most so many structures of a sample go through SAM 2, for time.
+        slices: key slices of each of them, at the resolution of the scan and as SAM 2 sees them at inference; 0: one,
+            as the 3-D encoder sees it.
         train_mask_decoder: train SAM 2's mask decoder too. It then answers clicks differently as well.
     """
 
@@ -165,8 +174,10 @@ class LossSettings:
     text: float = 1.0
     coarse: float = 1.0
     slice: float = 1.0
+    memory: float = Field(default=0.0, ge=0)
     dense_prompt: bool = True
     max_targets: int = 4
+    slices: int = Field(default=0, ge=0)
     train_mask_decoder: bool = False
 
 
@@ -212,6 +223,8 @@ class RunSettings:
         resume: go on from the newest checkpoint in the output folder, if there is one.
         seed: of everything random.
         device: ``"auto"`` or ``"cpu"``.
+        shard: share weights, gradients and optimiser state out between the processes (FSDP), for models that one
+            device cannot train. A checkpoint can be gone on from without it, and the other way.
     """
 
     log_every: int = 10
@@ -222,6 +235,7 @@ class RunSettings:
     resume: bool = True
     seed: int = 0
     device: Literal["auto", "cpu"] = "auto"
+    shard: bool = False
 
 
 @dataclass(config=_STRICT)
@@ -241,8 +255,22 @@ class TrainingConfig:
     run: RunSettings = field(default_factory=RunSettings)
 
     def __post_init__(self) -> None:
+        weights = [each.weight for each in self.data.train]
+        if any(weights) and not all(weights):
+            raise ConfigError("Give all datasets of data.train a weight, or none.")
         if self.data.cache and self.data.augment:
             raise ConfigError("data.cache keeps samples as they were first read: set data.augment to false with it.")
+        if self.loss.memory and self.loss.slices < 2:
+            raise ConfigError("loss.memory needs neighbouring slices: set loss.slices to 2 or more.")
+        if self.model.quantization != "none" and (self.run.shard or self.model.lora is None):
+            raise ConfigError(
+                "A quantised language model is neither trained as a whole (model.lora: null) nor shared out between "
+                "processes (run.shard): set model.quantization to none, or train LoRA without run.shard."
+            )
+        if self.run.shard and self.optimiser.mixed_precision == "fp16":
+            raise ConfigError(
+                "run.shard takes optimiser.mixed_precision bf16 or no: fp16 was not made to work with it."
+            )
 
 
 def parse(raw: dict) -> TrainingConfig:

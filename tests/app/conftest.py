@@ -9,8 +9,8 @@ import pytest
 from app.handlers import Handlers
 from app.scans import SampleShelf
 from app.sessions import SessionStore
-from tests import phantoms
 
+from .. import phantoms
 from .stand_in import StandInModel
 
 
@@ -21,7 +21,7 @@ def phantom():
 
 @pytest.fixture(scope="session")
 def shelf_folder(tmp_path_factory, phantom):
-    folder = tmp_path_factory.mktemp("samples")
+    folder = tmp_path_factory.mktemp("session-samples")
     phantoms.write_nifti(folder / "phantom.nii.gz", phantom.hu, phantom.affine)
     one = {
         "title": "Phantom",

@@ -5,7 +5,6 @@ It makes the page's behaviour testable in milliseconds, and slow enough to stop 
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from types import SimpleNamespace
@@ -14,10 +13,12 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from medvl.case import Case, SegmentUpdate, _Step
+from medvl.case import Case, SegmentUpdate
+from medvl.ct.mask_list import MaskList
+from medvl.ct.masks import Mask
+from medvl.ct.prompts import Box, Point
 from medvl.errors import Cancelled, PromptError
-from medvl.masks import PALETTE, Mask
-from medvl.prompts import Box, Point
+from medvl.tools.scene import Scene
 
 
 class StandInModel:
@@ -36,23 +37,21 @@ class StandInCase(Case):
 
     def __init__(self, model, ct) -> None:
         self.model, self.ct = model, ct
-        self.masks, self._past, self._future = {}, {}, {}
-        self.encoder = SimpleNamespace(nbytes=0, clear=lambda: None)
-        self.finder, self.reader = SimpleNamespace(nbytes=0), None
-        self._numbers = itertools.count(1)
+        self.masks = MaskList()
+        self.encoder = SimpleNamespace(nbytes=0, clear=lambda: 0)
+        self.finder = SimpleNamespace(nbytes=0, found=(), recall=lambda found: None)
+        self.conversation = SimpleNamespace(report=None, history=(), recall=lambda *given: None, scene=Scene(ct))
+        self.reader = None
         self._job = threading.Lock()
 
     def segment_stream(self, points=None, box=None, mask_id=None, name=None, color=None, cancel=None):
         points, cancel = list(points or []), cancel or threading.Event()
         with self._job:
             if mask_id is None:
-                number = next(self._numbers)
-                mask_id, name = f"m{number}", name or f"Object {number}"
-                empty = np.zeros(self.ct.shape, bool)
-                mask = Mask.from_array(empty, id=mask_id, name=name, color=PALETTE[(number - 1) % len(PALETTE)])
+                mask = self.masks.begin(Mask.from_array(np.zeros(self.ct.shape, bool)), name)
                 prompts = []
             else:
-                mask, prompts = self._known(mask_id), self.prompts(mask_id)
+                mask, prompts = self.masks.known(mask_id), self.prompts(mask_id)
             if cancel.is_set():
                 raise Cancelled("Stopped before the first slice was ready.")
             prompts = [*prompts, *points, *([box] if box else [])]
@@ -76,8 +75,8 @@ class StandInCase(Case):
                 yield SegmentUpdate(
                     mask, changed, done, len(order), stage, False, self.model.slice_s * (len(order) - done)
                 )
-            mask = self._with_labels(mask)
-            self._remember(mask.id, _Step(SimpleNamespace(prompts=tuple(prompts), slices={}), mask))
+            mask = self.masks.with_labels(mask)
+            self.masks.remember(mask, SimpleNamespace(prompts=tuple(prompts), slices={}))
             yield SegmentUpdate(mask, changed, done, done, "done", stopped, 0.0)
 
     def _goal(self, prompts) -> np.ndarray:

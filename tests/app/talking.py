@@ -15,11 +15,14 @@ import nibabel as nib
 import numpy as np
 
 from app.scans import SAMPLES
-from medvl.answering.contract import Answer, Done, Fact, Intent, MaskRef, Request, Sentence, Step, View, Words
-from medvl.case import _Step
+from medvl.conversation.contract import Answer, Done, Sentence, Words
+from medvl.ct.masks import Mask
 from medvl.errors import Cancelled, PromptError
-from medvl.masks import PALETTE, Mask
-from medvl.report import Report, Section
+from medvl.language import calls
+from medvl.report.parts import Section
+from medvl.report.report import Report
+from medvl.tools.fact import Fact
+from medvl.tools.pieces import MaskRef, Step, View
 
 from .stand_in import StandInCase, StandInModel
 
@@ -62,7 +65,7 @@ class TalkingCase(StandInCase):
     def _rewind(self, turns):
         del self.history[turns:]
 
-    def ask(self, text, cancel):
+    def ask(self, text, cancel, at=None):
         with self._job:
             # As the real one: remembered as the answer ends, also when it was stopped.
             try:
@@ -80,27 +83,27 @@ class TalkingCase(StandInCase):
         if "forget the" in low:
             for name in [n for n in self.found if n in low]:
                 self.remove(self.found.pop(name))
-            yield from self._say([Sentence("It is gone.", "knowledge")], Intent.REMOVE, cancel)
+            yield from self._say([Sentence("It is gone.", "knowledge")], calls.Remove, cancel)
             return
         if "just the" in low or "window" in low or "red" in low.split():
             yield self._view(low)
-            yield from self._say([Sentence("Done.", "program")], Intent.VIEW, cancel)
+            yield from self._say([Sentence("Done.", "program")], calls.Show, cancel)
             return
         if "describe" in low:
             sentences = yield from self._find_all(list(self.model.structures), cancel)
             self.conversation.report = self._report(sentences, (Sentence("All is where it belongs.", "measured"),))
-            yield from self._say(sentences, Intent.REPORT, cancel)
+            yield from self._say(sentences, calls.Report, cancel)
             return
         names = [name for name in self.model.structures if name in low]
         if not names:
             words = "I do not know this structure. It can be the liver or the spleen."
-            yield from self._say([Sentence(words, "knowledge")], Intent.UNKNOWN, cancel, refused=True)
+            yield from self._say([Sentence(words, "knowledge")], calls.Refuse, cancel, refused=True)
             return
         if "against" in low:  # the last one is only measured against, and not announced
             yield from self._unseen(names.pop(), cancel)
         sentences = yield from self._find_all(names, cancel)
         slices = f"The scan has {self.ct.shape[2]} axial slices."
-        yield from self._say([*sentences, Sentence(slices, "scan")], Intent.SEGMENT, cancel)
+        yield from self._say([*sentences, Sentence(slices, "scan")], calls.Segment, cancel)
 
     def report_stream(self, cancel):
         with self._job:
@@ -150,10 +153,8 @@ class TalkingCase(StandInCase):
                 while self.model.hold.is_set() and not cancel.is_set():
                     time.sleep(0.02)
                 time.sleep(self.model.find_s / 5)
-            number = next(self._numbers)
-            color = PALETTE[(number - 1) % len(PALETTE)]
-            known = Mask.from_array(self.model.structures[name], id=f"m{number}", name=name.capitalize(), color=color)
-            self._remember_new(known)
+            known = self.masks.begin(Mask.from_array(self.model.structures[name]), name.capitalize())
+            self.masks.remember(known)
             self.found[name] = known.id
             yield Step(label, time.monotonic() - started, 1.0, f"{self._ml(known):.0f} mL")
         yield MaskRef(known)
@@ -177,19 +178,16 @@ class TalkingCase(StandInCase):
             goal[tuple(slice(max(0, v - 4), v + 5) for v in point.ijk)] = False
         return goal
 
-    def _remember_new(self, mask):
-        self._remember(mask.id, _Step(None, mask))
-
     def _ml(self, mask):
         return mask.voxels * self.ct.voxel_volume_ml
 
-    def _say(self, sentences, intent, cancel, refused=False):
+    def _say(self, sentences, tool, cancel, refused=False):
         for number, sentence in enumerate(sentences):
             for at, word in enumerate(sentence.text.split(" ")):
                 if cancel.is_set():
                     done = (*sentences[:number], replace(sentence, text=sentence.text[: len(word)]))
-                    yield Done(Answer((Request(intent),), done, refused), stopped=True)
+                    yield Done(Answer((tool(),), done, refused), stopped=True)
                     return
                 time.sleep(self.model.word_s)
                 yield Words((" " if at else "") + word, number, sentence.source, sentence.mask_ids)
-        yield Done(Answer((Request(intent),), tuple(sentences), refused))
+        yield Done(Answer((tool(),), tuple(sentences), refused))

@@ -16,8 +16,8 @@ from gradio_client.exceptions import AppError
 from app.scans import SampleShelf
 from app.sessions import Room, SessionStore
 from app.ui import launch
-from tests import phantoms
 
+from .. import phantoms
 from .talking import TalkingModel
 
 
@@ -48,7 +48,7 @@ def test_only_the_contract_is_named(client):
     named = client.view_api(return_format="dict")["named_endpoints"]
     assert set(named) == {"/info", "/segment", "/ask", "/report"}
     parameters = {p["parameter_name"]: p for p in named["/segment"]["parameters"]}
-    assert list(parameters) == ["ct", "points", "negative_points", "box", "text"]
+    assert list(parameters) == ["ct", "points", "negative_points", "box", "text", "series"]
     assert parameters["points"]["type"]["items"]["items"] == {"type": "integer"}
     assert parameters["box"]["parameter_has_default"]
 
@@ -59,6 +59,20 @@ def test_info(client, scan):
     assert info["orientation"] == "SPR"
     assert info["spacing_mm"] == pytest.approx([7.0, 6.0, 6.0])
     assert "not for diagnosis" in info["notice"]
+
+
+def test_one_of_several_series(client, phantom, tmp_path):
+    for number, slices in ((1, 9), (2, 6)):
+        hu = np.asarray(phantom.hu)[:, :, :slices]
+        phantoms.write_dicom_series(tmp_path / "d", hu, phantom.affine, series=number)
+    given = [handle_file(phantoms.zip_folder(tmp_path / "d", tmp_path / "d.zip"))]
+    largest = client.predict(ct=given, api_name="/info")
+    assert sorted(s["slices"] for s in largest["series"]) == [6, 9]
+    assert largest["shape"][2] == 9
+    other = next(s["id"] for s in largest["series"] if s["slices"] == 6)
+    assert client.predict(ct=given, series=other, api_name="/info")["shape"][2] == 6
+    with pytest.raises(AppError, match="series"):
+        client.predict(ct=given, series="none of them", api_name="/info")
 
 
 @pytest.mark.parametrize("endpoint", ["/info", "/ask", "/report", "/segment"])
@@ -245,7 +259,8 @@ def test_routes_of_a_session(server):
         answer = httpx.get(f"{url}medvl/{token}/report.{kind}")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(media)
-        assert answer.headers["content-disposition"] == f'attachment; filename="medvl-report.{kind}"'
+        assert answer.headers["content-disposition"].startswith("attachment; filename*=utf-8''")
+        assert answer.headers["content-disposition"].endswith(f"-report.{kind}")
         assert "no-store" in answer.headers["cache-control"]
     look = httpx.get(f"{url}medvl/{token}/report.html?view=1")
     assert look.headers["content-disposition"].startswith("inline")

@@ -7,13 +7,35 @@ from types import SimpleNamespace
 import numpy as np
 
 from app.examples import ABDOMEN, CHEST, HEAD, examples
-from app.scans import SampleShelf
+from app.scans import SAMPLES, SampleShelf
+from app.viewer import Board
 
 
 def test_the_bundled_samples():
     shelf = SampleShelf()
     assert examples(shelf.read("abdomen")) == list(ABDOMEN)
+    assert examples(shelf.read("liver")) == list(ABDOMEN)
     assert examples(shelf.read("chest")) == list(CHEST)
+
+
+def test_the_sample_that_opens_is_crisp_and_named_with_its_source():
+    shelf = SampleShelf()
+    assert shelf.default == "liver"
+    ct = shelf.read(shelf.default)
+    assert ct.shape[:2] == (512, 512)
+    assert max(ct.spacing_mm[:2]) < 1
+    about = shelf.samples["liver"].about
+    assert "CC BY 4.0" in about
+    assert "10.7937/QXK2-QG03" in about
+    notice = (SAMPLES.parents[1] / "NOTICE").read_text()
+    assert all(sample.file in notice for sample in shelf.samples.values())
+
+
+def test_a_chest_opens_in_the_lung_window_and_an_abdomen_in_soft_tissue():
+    shelf = SampleShelf()
+    shown = {name: Board(shelf.read(name), "t").info() for name in ("chest", "abdomen", "liver")}
+    names = {name: info["windows"][info["window"]]["name"] for name, info in shown.items()}
+    assert names == {"chest": "Lung", "abdomen": "Soft tissue", "liver": "Soft tissue"}
 
 
 def test_a_narrow_body_is_a_head():

@@ -8,13 +8,14 @@ import time
 import numpy as np
 import pytest
 
-from app import panel
 from app.case_session import SessionEndedError
 from app.handlers import status_line
 from app.inputs import read_prompt
-from medvl.errors import PromptError
-from medvl.prompts import Box, Point
-from tests import phantoms
+from app.panels import panel
+from medvl.ct.prompts import Box, Point
+from medvl.errors import CTReadError, PromptError
+
+from .. import phantoms
 
 
 def last(updates):
@@ -135,6 +136,35 @@ class TestOpening:
         rest = list(stream)
         assert len(rest) <= 2, "no more slices"
         assert all("viewer" not in update for update in rest), "a closed scan must not come back to the page"
+
+    def test_one_of_several_scans_is_chosen(self, handlers, tmp_path):
+        ct = phantoms.phantom((24, 20, 18), noise=0)
+        folder = phantoms.write_dicom_series(tmp_path / "d", *phantoms.reorient(ct.hu, ct.affine, "LPS"), phases=2)
+        archive = phantoms.zip_folder(folder, tmp_path / "scan.zip")
+        page = last(handlers.open_upload("a", [str(archive)]))
+        first = handlers.store.get("a")
+        assert [row["opened"] for row in page["facts"]["series"]] == [True, False]
+        assert "acquisition 2" in page["facts"]["series"][1]["phase"].lower()
+        files = first.files
+        page = last(handlers.open_series("a", {"id": page["facts"]["series"][1]["id"]}))
+        second = handlers.store.get("a")
+        assert second is not first
+        assert [row["opened"] for row in page["facts"]["series"]] == [False, True]
+        np.testing.assert_array_equal(second.ct.hu, ct.hu + 100)
+        assert page["facts"]["title"] == "scan.zip"
+        assert not files.exists()  # those of the scan that was closed; its successor has its own
+        page = last(handlers.open_series("a", {"id": page["facts"]["series"][0]["id"]}))
+        np.testing.assert_array_equal(handlers.store.get("a").ct.hu, ct.hu)
+        kept = handlers.store.get("a").files
+        handlers.store.shutdown()
+        assert not kept.exists()
+
+    @pytest.mark.parametrize("data", [{"id": "99"}, {"id": None}, {}, None, "x", {"id": ["4.2"]}])
+    def test_a_scan_that_is_not_there_changes_nothing(self, opened, data):
+        before = opened.store.get("a")
+        with pytest.raises(CTReadError, match="no such scan"):
+            last(opened.open_series("a", data))
+        assert opened.store.get("a") is before
 
 
 class TestPrompts:

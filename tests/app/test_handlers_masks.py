@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -10,10 +12,11 @@ import pytest
 
 from app import edits, surface
 from app.inputs import clean_name
+from medvl.ct.masks import Mask
 from medvl.errors import PromptError
-from medvl.masks import Mask
-from tests import phantoms
-from tests.app.test_handlers import click, dice, last
+
+from .. import phantoms
+from .test_handlers import click, dice, last
 
 
 class TestHistory:
@@ -207,6 +210,49 @@ class TestExport:
         click(opened, "a", phantom, "liver")
         page = opened.export("a", {"include": include})
         assert page.get("toast") or include == "labels"
+
+    def test_hidden_masks_stay_out_unless_chosen_and_overlaps_are_said(self, opened, phantom):
+        click(opened, "a", phantom, "liver")
+        session = opened.store.get("a")
+        (liver,) = session.case.masks.values()
+        held = np.zeros(liver.shape, bool)
+        lo = liver.box.lo
+        held[lo[0] : lo[0] + 4, lo[1] : liver.box.hi[1], lo[2] : liver.box.hi[2]] = True
+        part = session.case.put(replace(liver.with_array(liver.array & held), id="", name="Part"))
+        body = session.case.put(replace(liver.with_array(np.ones(liver.shape, bool)), id="", name="Body"))
+        for mask in (part, body):
+            session.show(mask)
+        told = opened.tab("a", "export")["export"]
+        assert {one["text"].split(" of ")[1] for one in told["overlaps"]} >= {
+            f"{liver.name} goes to Part, which lies in it",
+            f"Body goes to {liver.name}, which lies in it",
+        }
+        opened.edit("a", {"op": "eye", "id": body.id, "visible": False})
+        told = opened.tab("a", "export")["export"]
+        assert told["hidden"] == ["Body"]
+        assert {one["text"]: one["hidden"] for one in told["overlaps"]} == {
+            one["text"]: " Body " in one["text"] for one in told["overlaps"]
+        }
+
+        def names(hidden):
+            page = opened.export("a", {"include": ["csv"], "hidden": hidden})
+            with zipfile.ZipFile(opened.download(session.token)) as archive:
+                rows = csv.DictReader(archive.read("measurements.csv").decode().splitlines())
+                return [row["name"] for row in rows], page["export"]["note"]
+
+        assert names(False) == ([liver.name, "Part"], "1 hidden mask left out.")
+        assert names(None) == names(False)
+        assert names(True) == ([liver.name, "Part", "Body"], "")
+        for mask in (liver, part):
+            opened.edit("a", {"op": "eye", "id": mask.id, "visible": False})
+        assert "hidden" in opened.export("a", {"include": ["csv"]})["toast"]
+
+    def test_the_zip_is_named_after_the_scan(self, opened, phantom, tmp_path):
+        path = phantoms.write_nifti(tmp_path / "Müller scan 7.nii.gz", phantom.hu, phantom.affine)
+        last(opened.open_upload("a", [str(path)]))
+        click(opened, "a", phantom, "liver")
+        page = opened.export("a", {"include": ["csv"]})
+        assert page["export"]["file"]["name"] == "Müller_scan_7-medvl.zip"
 
     def test_no_masks(self, opened):
         page = opened.export("a", {"include": ["labels"]})

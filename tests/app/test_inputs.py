@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.inputs import MAX_LENGTHS, read_lengths
+from medvl.ct.lengths import Length
 from medvl.errors import ExportError
-from medvl.lengths import Length
 
 GOOD = {"plane": "axial", "slice": 5, "ends": [[1.25, 2, 5], [10, 20.5, 5]]}
 

@@ -1,12 +1,18 @@
-"""``python app.py`` as a process: what is left when it is ended."""
+"""``python app.py`` as a process: what is left when it is ended or killed, and how fast it ends."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
+
+from .. import phantoms
 
 ROOT = Path(__file__).resolve().parents[2]
 # app.py itself, with a model that needs no weights; runpy, because the package app has the same name.
@@ -14,26 +20,91 @@ CODE = """
 import runpy, sys, medvl
 from tests.app.stand_in import StandInModel
 StandInModel.notices = lambda self: []
-medvl.load = lambda *_, **__: StandInModel()
+medvl.load = lambda *_, **__: StandInModel(slice_s=60)
 sys.argv = ["app.py", "--port", sys.argv[1]]
 runpy.run_path("app.py", run_name="__main__")
 """
 
 
-def test_nothing_stays_when_it_is_terminated(tmp_path):
-    from tests.benchmarks.server import _free_port
+@contextmanager
+def running(folder):
+    """The process and its address."""
+    from ..benchmarks.server import _free_port
 
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    environment = os.environ | {"TMPDIR": str(folder)}
     environment.pop("GRADIO_TEMP_DIR", None)
     command = [sys.executable, "-u", "-c", CODE, str(_free_port())]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
-            url = next(line.split()[3] for line in process.stdout if "MedVL-SAM2 is at" in line)
-            httpx.post(
-                f"{url}gradio_api/upload", files={"files": ("DOE_JOHN.nii.gz", b"of a patient")}
-            ).raise_for_status()
-            assert [f.name for f in tmp_path.rglob("*.nii.gz")] == ["DOE_JOHN.nii.gz"]
+            yield process, next(line.split()[3] for line in process.stdout if "MedVL-SAM2 is at" in line)
         finally:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
-    assert [f.name for f in tmp_path.rglob("*") if f.is_file() or f.name.startswith("medvl-")] == []
+            process.kill()
+
+
+def files_in(folder):
+    return sorted(f.name for f in folder.rglob("*") if f.is_file() and f.suffix != ".lock")
+
+
+@pytest.fixture
+def scan(tmp_path):
+    phantom = phantoms.phantom((48, 44, 40), spacing=(6.0, 6.0, 7.0), noise=0)
+    return phantoms.write_nifti(tmp_path / "DOE_JOHN.nii.gz", phantom.hu, phantom.affine), phantom.centre("liver")
+
+
+def propagate(url, path, point) -> None:
+    """Upload and start a segmentation whose first slice takes a minute."""
+    uploaded = httpx.post(f"{url}gradio_api/upload", files={"files": (path.name, path.read_bytes())}).json()
+    data = [[{"path": uploaded[0], "meta": {"_type": "gradio.FileData"}}], [[int(v) for v in point]], [], None, "", ""]
+    event = httpx.post(f"{url}gradio_api/call/segment", json={"data": data}).json()["event_id"]
+
+    def listen():
+        with suppress(httpx.HTTPError):
+            httpx.get(f"{url}gradio_api/call/segment/{event}", timeout=60)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_sigterm_in_the_middle_of_a_propagation_ends_at_once_and_leaves_nothing(tmp_path, scan):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    with running(folder) as (process, url):
+        propagate(url, *scan)
+        wait_for(lambda: any(folder.rglob("medvl-api-*")) and files_in(folder))
+        time.sleep(1)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - begin < 2
+    assert list(folder.iterdir()) == []
+
+
+def test_the_next_start_sweeps_what_a_killed_run_left(tmp_path, scan):
+    folder = tmp_path / "tmp"
+    (folder / "medvl-results").mkdir(parents=True)  # somebody's own
+    with running(folder) as (process, url):
+        propagate(url, *scan)
+        wait_for(lambda: any(folder.rglob("medvl-api-*")) and files_in(folder))
+        process.kill()
+        process.wait()
+        assert "DOE_JOHN.nii.gz" in files_in(folder)
+    with running(folder) as (process, _):
+        assert files_in(folder) == []
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+    assert [f.name for f in folder.iterdir()] == ["medvl-results"]
+
+
+def test_a_missing_temporary_folder_is_named(tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path / "missing")}
+    command = [sys.executable, "app.py", "--port", "0"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "Set TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr

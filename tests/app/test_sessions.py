@@ -10,19 +10,27 @@ import pytest
 
 from app.case_session import CaseSession, SessionEndedError
 from app.sessions import EVICT_IDLE_S, GRACE_S, IDLE_S, ServerFullError, SessionStore
-from medvl.geometry import SourceGeometry
-from medvl.masks import Mask
-from medvl.prompts import Box, Point
-from medvl.volume import CTVolume
+from medvl.ct.geometry import SourceGeometry
+from medvl.ct.masks import Mask
+from medvl.ct.prompts import Box, Point
+from medvl.ct.volume import CTVolume
 
 
 class FakeCase:
     """Stands for ``medvl.case.Case`` where no model is needed."""
 
-    def __init__(self, nbytes: int = 0) -> None:
+    def __init__(self, nbytes: int = 0, features: int = 0) -> None:
         self.masks: dict[str, Mask] = {}
-        self.nbytes = nbytes
+        self.kept, self.features = nbytes, features
         self.closed = False
+
+    @property
+    def nbytes(self) -> int:
+        return self.kept + self.features
+
+    def forget_features(self) -> int:
+        freed, self.features = self.features, 0
+        return freed
 
     def prompts(self, mask_id: str) -> list:
         return []
@@ -142,6 +150,21 @@ class TestLife:
         assert all(s.case.closed for s in sessions)
 
 
+class TestLooks:
+    def test_a_mask_of_most_of_the_body_is_an_outline_until_somebody_fills_it(self):
+        session = make_session()
+        half = np.zeros((10, 10, 10), bool)
+        half[:4] = True
+        session.show(Mask.from_array(half, id="m1"))
+        assert "opacity" not in session.styles.get("m1", {})
+        session.show(Mask.from_array(np.ones((10, 10, 10), bool), id="m2"))
+        assert session.styles["m2"]["opacity"] == 0
+        session.styles["m2"]["opacity"] = 0.4  # chosen by hand
+        session.show(Mask.from_array(np.ones((10, 10, 10), bool), id="m2"))
+        assert session.styles["m2"]["opacity"] == 0.4
+        session.close()
+
+
 class TestBudget:
     def test_counts_volume_case_and_board(self):
         session = make_session(10, extra=500)
@@ -196,6 +219,27 @@ class TestBudget:
         store.open("b", make_session(10, extra=90_000))
         assert store.find("a") is None
 
+    def test_slice_features_go_before_anybody_does(self, store):
+        first, second = (store.open(key, make_session(10, extra=5_000)) for key in "ab")
+        first.case.features, second.case.features = 40_000, 30_000
+        third = store.open("c", make_session(10, extra=25_000))
+        assert first.case.features == 0  # longest away
+        assert second.case.features == 30_000
+        assert len(store) == 3
+        third.case.features = 60_000  # grows while it works
+        store.sweep()
+        assert store.nbytes <= store.budget_bytes
+        assert len(store) == 3
+        assert not any(s.closed for s in (first, second, third))
+
+    def test_who_works_keeps_features_longest(self, store):
+        first, second = (store.open(key, make_session(10)) for key in "ab")
+        first.case.features = second.case.features = 60_000
+        first._running = object()
+        store.sweep()
+        assert (first.case.features, second.case.features) == (60_000, 0)
+        first._running = None
+
 
 class TestRoom:
     """Memory of what is no session: a scan that is being read, a call of the API."""
@@ -232,10 +276,10 @@ class TestRoom:
             case = FakeCase()
             first.claim(10_000)
             first.hold(case)
-            case.nbytes = 60_000
+            case.kept = 60_000
             with pytest.raises(ServerFullError):
                 second.claim(40_000)
-            case.nbytes = 0
+            case.kept = 0
             second.claim(40_000)
 
     def test_a_call_is_no_visitor(self, store):
@@ -322,3 +366,46 @@ class TestJobs:
 def _cancelled(session: CaseSession) -> bool:
     with session.job() as cancel:
         return cancel.is_set()
+
+
+class TestResume:
+    def test_a_page_that_comes_back_under_another_key(self, store):
+        session = store.open("a", make_session())
+        store.leave("a")
+        assert store.resume("b", session.token) is session
+        assert store.get("b") is session
+        assert store.find("a") is None
+        store._clock.ahead = GRACE_S + 1
+        assert store.sweep() == 0  # it is there again
+
+    def test_the_old_key_that_leaves_late_changes_nothing(self, store):
+        session = store.open("a", make_session())
+        store.resume("b", session.token)
+        store.leave("a")
+        assert session.left_at is None
+
+    @pytest.mark.parametrize("token", ["", "unknown"])
+    def test_nobody_else_gets_it(self, store, token):
+        store.open("a", make_session())
+        assert store.resume("b", token) is None
+        assert store.find("b") is None
+
+    def test_what_was_opened_meanwhile_is_closed(self, store):
+        first, other = store.open("a", make_session()), store.open("b", make_session())
+        assert store.resume("b", first.token) is first
+        assert other.closed
+        assert len(store) == 1
+
+    def test_a_page_that_tells_that_it_is_there(self, store):
+        session = store.open("a", make_session())
+        store.leave("a")
+        assert store.alive(session.token)
+        assert session.left_at is None
+        assert not store.alive("unknown")
+
+    def test_memory_of_one_that_left_goes_first(self, store):
+        session = store.open("a", make_session(30))
+        store.leave("a")
+        store.open("b", make_session(30))
+        assert session.closed
+        assert store.resume("c", session.token) is None

@@ -15,12 +15,12 @@ from app.inputs import clean_question, clean_sentence
 from app.scans import SampleShelf
 from app.sessions import SessionStore
 from app.updates import packed
-from app.viewer import wire
-from medvl.answering.contract import Step
 from medvl.errors import MedVLError, PromptError
+from medvl.tools.pieces import Step
 
 from .talking import TalkingModel
 from .test_handlers import last
+from .viewer.unwire import unpack_delta
 
 ORGANS = {"liver": "liver", "spleen": "spleen", "bladder": "bladder"}
 
@@ -114,6 +114,16 @@ class TestAsking:
         ask(talking, "How big is the liver?")
         assert board._focus["revision"] == revision
 
+    def test_an_object_that_was_clicked_stays_the_one_that_clicks_refine(self, talking, phantom):
+        point = {"kind": "point", "ijk": list(phantom.centre("bladder"))}
+        last(talking.prompt("a", point))
+        clicked = talking.store.get("a").target.mask_id
+        page = ask(talking, "How big is the liver?")
+        assert page["masks"]["active"] == clicked
+        assert {row["name"] for row in page["masks"]["masks"]} >= {"Liver"}
+        talking.action("a", {"name": "new"})
+        assert ask(talking, "How big is the spleen?")["masks"]["active"] != clicked
+
     def test_a_click_refines_the_mask_of_the_chat(self, talking, phantom):
         page = ask(talking, "Segment the liver")
         (row,) = page["masks"]["masks"]
@@ -184,7 +194,7 @@ class TestAsking:
         board = talking.store.get("a").board
         before = board.revision
         ask(talking, "lung window please")
-        header = wire.unpack_delta(board.delta(before))[0]
+        header = unpack_delta(board.delta(before))[0]
         assert board.info()["windows"][header["window"]["index"]]["name"] == "Lung"
 
     def test_a_mask_that_the_chat_removes_leaves_the_viewer(self, talking):
@@ -402,13 +412,13 @@ class TestReport:
         (row,) = [r for s in page["report"]["sections"] for r in s["sentences"] if r["edited"]]
         assert (row["index"], row["text"]) == (1, words)
         assert page["report"]["edited"]
-        after = talking.talk.report_file(token, "md").decode()
+        after = talking.talk.report_file(token, "md")[1].decode()
         assert words in after
-        assert after != before.decode()
-        assert words in json.dumps(json.loads(talking.talk.report_file(token, "json")), ensure_ascii=False).replace(
+        assert after != before[1].decode()
+        assert words in json.dumps(json.loads(talking.talk.report_file(token, "json")[1]), ensure_ascii=False).replace(
             '\\"', '"'
         )
-        html = talking.talk.report_file(token, "html").decode()
+        html = talking.talk.report_file(token, "html")[1].decode()
         assert "<b>liver" not in html
         assert "Unremarkable" in html
 
@@ -419,7 +429,7 @@ class TestReport:
         first, second = (s.text for s in talking.store.get("a").report.written.sentences[1:3])
         last(talking.talk.report("a", {"op": "edit", "index": 1, "text": " \n"}))
         last(talking.talk.report("a", {"op": "edit", "index": 2, "text": "Changed."}))
-        words = talking.talk.report_file(token, "md").decode()
+        words = talking.talk.report_file(token, "md")[1].decode()
         assert first not in words
         assert second not in words
         assert "Changed." in words

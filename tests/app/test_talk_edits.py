@@ -9,8 +9,8 @@ from app.case_session import CaseSession
 from app.handlers import Handlers
 from app.scans import SampleShelf
 from app.sessions import SessionStore
-from tests.medvl.answering.scenes import finder_of, talking_case
 
+from ..medvl.scenes import finder_of, talking_case
 from .test_handlers import last
 
 SHAPE = (40, 36, 30)
@@ -52,7 +52,21 @@ def test_the_viewer_shows_the_edited_mask_and_the_list_undoes_it(open_case):
     assert page["masks"]["undo"]
     undone = handlers.action("a", {"name": "undo"})
     assert row(undone, "Liver")["volume_ml"] == before["volume_ml"]
-    assert "changed on the page" in ask(handlers, "undo")["chat"]["turns"][-1]["sentences"][0]["text"]
+    assert "no edit" in ask(handlers, "undo")["chat"]["turns"][-1]["sentences"][0]["text"]
+
+
+def test_pieces_come_and_go_with_the_button(open_case):
+    handlers, session = open_case
+    ask(handlers, "segment both kidneys")
+    ask(handlers, "merge the two kidneys")
+    page = ask(handlers, "split it")
+    assert {"Kidneys", "Kidneys 2"} <= {row["name"] for row in page["masks"]["masks"]}
+    undone = handlers.action("a", {"name": "undo"})
+    assert "Kidneys 2" not in {row["name"] for row in undone["masks"]["masks"]}
+    assert session.board.mask_ids == set(session.case.masks)
+    again = handlers.action("a", {"name": "redo"})
+    assert row(again, "Kidneys 2")["volume_ml"] > 0
+    assert session.board.mask_ids == set(session.case.masks)
 
 
 def test_merged_parts_are_hidden_and_shown_again(open_case):

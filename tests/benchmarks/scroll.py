@@ -48,8 +48,8 @@ async ([plane, steps]) => {
 
 def stretched(shape: tuple[int, int, int]):
     """The bundled chest CT on a grid of ``shape``, nearest voxel, with noise of 15 HU inside the body."""
-    from medvl.geometry import SourceGeometry
-    from medvl.volume import CTVolume
+    from medvl.ct.geometry import SourceGeometry
+    from medvl.ct.volume import CTVolume
 
     image = nib.as_closest_canonical(nib.load(ROOT / "assets" / "samples" / "chest_cta.nii.gz"))
     source = np.asarray(image.dataobj).astype(np.int16)
@@ -65,7 +65,7 @@ def stretched(shape: tuple[int, int, int]):
 
 def add_masks(board, shape: tuple[int, int, int], count: int = 6) -> None:
     """Ellipsoids of organ size."""
-    from medvl.masks import PALETTE, Mask
+    from medvl.ct.masks import PALETTE, Mask
 
     grid = np.ogrid[tuple(slice(0, n) for n in shape)]
     for n in range(count):

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from app.scans import SAMPLES
-from tests.app.stand_in import StandInModel
 
+from ..app.stand_in import StandInModel
 from .on_page import ARGS, CHROMIUM, READY, serve
 
 
@@ -36,6 +36,14 @@ def browser():
 
 
 @pytest.fixture(scope="module")
+def window(browser):
+    """Tabs of one window share the cache: Gradio's scripts are fetched and compiled once a module, not once a tab."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = Path(os.environ.get("MEDVL_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +59,7 @@ def server():
 
 
 @pytest.fixture
-def visit(server, browser):
+def visit(server, window):
     """Open the page in a tab of its own, wait for the scan; complain at the end of errors in the console."""
     url, handlers = server
     handlers.model.slice_s = 0.0
@@ -66,7 +74,8 @@ def visit(server, browser):
         return bool(token) and handlers.store.find_board(token) is None
 
     def open_tab(width=1280, height=800, address=url):
-        page = browser.new_page(viewport={"width": width, "height": height})
+        page = window.new_page()
+        page.set_viewport_size({"width": width, "height": height})
         page.on("pageerror", lambda error: complaints.append((str(error), "")))
         page.on("console", lambda message: complain(message) if message.type == "error" else None)
         page.goto(address)

@@ -28,7 +28,7 @@ NEEDS = [
 
 def serve(model):
     store = SessionStore(budget_bytes=4 * 10**9)
-    _, url, handlers, demo = launch(model, port=None, store=store, shelf=SampleShelf())
+    _, url, handlers, demo = launch(model, port=None, store=store, shelf=SampleShelf(default="abdomen"))
     return url, handlers, demo
 
 
@@ -63,7 +63,10 @@ def open_tab(page, name):
 
 
 def row_volumes(page):
-    return [float(text.split()[0].replace(",", "")) for text in page.locator(".mp-size").all_inner_texts()]
+    return [
+        float(text.removeprefix("\u2265").split()[0].replace(",", ""))
+        for text in page.locator(".mp-size").all_inner_texts()
+    ]
 
 
 def upload(page, files):

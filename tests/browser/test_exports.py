@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from app.scans import SAMPLES
-from tests import phantoms
 
+from .. import phantoms
 from .on_page import NEEDS, click, open_tab, spot, state, upload
 
 pytestmark = NEEDS

@@ -19,9 +19,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 from app.scans import SAMPLES, SampleShelf
 from app.sessions import SessionStore
 from app.ui import launch
-from tests import phantoms
-from tests.app.stand_in import StandInModel
-from tests.browser.on_page import ARGS, CHROMIUM, READY
+
+from .. import phantoms
+from ..app.stand_in import StandInModel
+from .on_page import ARGS, CHROMIUM, READY
 
 PREFIX = "/ct"
 
@@ -57,7 +58,9 @@ def proxy(target: str) -> Starlette:
 @pytest.fixture
 def address():
     store = SessionStore(budget_bytes=10**9)
-    _, url, handlers, demo = launch(StandInModel(), port=None, root_path=PREFIX, store=store, shelf=SampleShelf())
+    _, url, handlers, demo = launch(
+        StandInModel(), port=None, root_path=PREFIX, store=store, shelf=SampleShelf(default="abdomen")
+    )
     server = uvicorn.Server(uvicorn.Config(proxy(url.rstrip("/")), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -6,9 +6,9 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, generate_uid
 
-from medvl.geometry import SourceGeometry, to_canonical
-from medvl.masks import Mask
-from medvl.volume import CTVolume, DicomReference
+from medvl.ct.geometry import SourceGeometry, to_canonical
+from medvl.ct.masks import Mask
+from medvl.ct.volume import CTVolume, DicomReference
 
 SECRET = "Secret^Person"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medvl.geometry import SourceGeometry
-from medvl.reader import REPORT_QUESTION
-from medvl.seg_token import SegHead
-from medvl.volume import CTVolume
+from medvl.conversation.image_reader import REPORT_QUESTION
+from medvl.ct.geometry import SourceGeometry
+from medvl.ct.volume import CTVolume
+from medvl.networks.seg_head import SegHead
 
 from .tiny_checkpoints import seg_head_config, teach, teach_places, vision_language_model, write_model_folder
 

@@ -8,37 +8,37 @@ import torch
 from safetensors.torch import save_file
 
 import medvl
-from medvl import MedVLSAM2, hub
-from medvl.config import ModelConfig
-from medvl.seg_token import SegHead
-from medvl.vlm import VisionLanguageModel
+from medvl import MedVLSAM2
+from medvl.networks.config import ModelConfig
+from medvl.networks.seg_head import SegHead
+from medvl.networks.vlm import VisionLanguageModel
+from medvl.weights import hub
 
 from .tiny_checkpoints import seg_head_config, write_med3dvlm, write_model_folder
 
 
 def test_saved_folder_loads_as_the_same_model(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("medvl.model_hub.SHARD", "40MB")
+    monkeypatch.setattr("medvl.model.SHARD", "40MB")
     model.save_pretrained(tmp_path)
     assert len(list(tmp_path.glob(f"{model.config.segmenter.weights}-*.safetensors"))) > 1
     for again in (medvl.load(str(tmp_path), device="cpu"), MedVLSAM2.from_pretrained(str(tmp_path), device="cpu")):
         assert again.config == model.config
         assert again.vlm is None
-        assert not again.sam2.has_memory
+        assert not again.networks.sam2.has_memory
         kept = hub.read_weights(tmp_path, model.config.segmenter.weights)
-        assert all(torch.equal(model.sam2.net.state_dict()[n], t) for n, t in kept.items())
+        assert all(torch.equal(model.networks.sam2.net.state_dict()[n], t) for n, t in kept.items())
         for part in ("propagator", "localiser"):
-            one, two = getattr(model, part), getattr(again, part)
+            one, two = getattr(model.networks, part), getattr(again.networks, part)
             if one is not None:
                 assert all(torch.equal(t, two.state_dict()[n]) for n, t in one.state_dict().items())
     plane = np.kron(np.random.default_rng(0).uniform(0, 1, (8, 8)), np.ones((16, 16)))
-    assert torch.equal(model.sam2.encode(plane).embedding, again.sam2.encode(plane).embedding)
+    assert torch.equal(model.networks.sam2.encode(plane).embedding, again.networks.sam2.encode(plane).embedding)
 
 
-def test_language_model_travels_along(model, tmp_path, monkeypatch):
+def test_language_model_travels_along(model, tmp_path):
     write_med3dvlm(tmp_path / "hub")
     vlm = VisionLanguageModel.load(tmp_path / "hub", quantization="none")
-    monkeypatch.setattr(model, "vlm", vlm)
-    model.save_pretrained(tmp_path / "saved")
+    MedVLSAM2(replace(model.networks, vlm=vlm)).save_pretrained(tmp_path / "saved")
     again = medvl.load(str(tmp_path / "saved"), device="cpu", quantization="none")
     image = torch.rand(1, 1, 32, 64, 64)
     answers = [
@@ -63,16 +63,16 @@ def test_seg_head_is_saved_and_loaded_with_the_model(model, tmp_path):
     first.save_pretrained(tmp_path / "two")
     again = medvl.load(str(tmp_path / "two"), device="cpu", quantization="none")
     assert again.config == first.config
-    state = again.seg_head.state_dict()
-    assert state.keys() == first.seg_head.state_dict().keys()
-    assert all(torch.equal(t, state[n]) for n, t in first.seg_head.state_dict().items())
+    state = again.networks.seg_head.state_dict()
+    assert state.keys() == first.networks.seg_head.state_dict().keys()
+    assert all(torch.equal(t, state[n]) for n, t in first.networks.seg_head.state_dict().items())
     image, states = torch.rand(1, 1, 32, 64, 64), torch.randn(2, 64)
     stages = first.config.seg_head.stages(first.vlm.encoder.config.channels)
     maps, prompts = [], []
     for each in (first, again):
-        voxels = each.seg_head.voxels(each.vlm.encoder.maps(image)[stages])
-        maps.append(each.seg_head.coarse_logits(states, voxels[0]))
-        prompts.append(each.seg_head.prompts(states))
+        voxels = each.networks.seg_head.voxels(each.vlm.encoder.maps(image)[stages])
+        maps.append(each.networks.seg_head.coarse_logits(states, voxels[0]))
+        prompts.append(each.networks.seg_head.prompts(states))
     assert torch.equal(*maps)
     assert torch.equal(*prompts)
     assert maps[0].std() > 0

@@ -77,8 +77,8 @@ def write_med3dvlm(
         extra: a tensor of this name is added.
         layer_scale: the name of the encoder's layer scale.
     """
-    from medvl.projector import MixerProjector, ProjectorConfig
-    from medvl.vision_encoder import DCFormer, token_counts
+    from medvl.networks.projector import MixerProjector, ProjectorConfig
+    from medvl.networks.vision_encoder import DCFormer, token_counts
 
     size = (32, 64, 64)
     low, high = token_counts(size)[-2:]
@@ -125,19 +125,19 @@ def write_med3dvlm(
 
 def seg_head_config():
     """The [SEG] head's shape for ``vision_language_model``."""
-    from medvl.seg_token import SegTokenConfig
+    from medvl.networks.seg_head import SegTokenConfig
 
     return SegTokenConfig(hidden_dim=64, channels=(32, 64, 128, 256), voxel_dim=16)
 
 
 def vision_language_model():
     """A random vision-language model that sees 32x64x64 voxels and the whole conversation."""
-    from medvl.language_model import LanguageModel
-    from medvl.projector import MixerProjector, ProjectorConfig
-    from medvl.quantization import Precision
-    from medvl.vision_encoder import SIZES, DCFormer
-    from medvl.vlm import VisionLanguageModel
-    from medvl.vlm_config import VLMConfig
+    from medvl.networks.language_model import LanguageModel
+    from medvl.networks.projector import MixerProjector, ProjectorConfig
+    from medvl.networks.vision_encoder import SIZES, DCFormer
+    from medvl.networks.vlm import VisionLanguageModel
+    from medvl.networks.vlm_config import VLMConfig
+    from medvl.weights.quantization import Precision
 
     model = language_model(max_position_embeddings=2048)
     torch.manual_seed(1)
@@ -161,8 +161,8 @@ def write_model_folder(folder: Path, model, vlm=None, head=None) -> None:
     """
     from dataclasses import replace
 
-    from medvl.config import ModelConfig
-    from medvl.seg_token import SegHead
+    from medvl.networks.config import ModelConfig
+    from medvl.networks.seg_head import SegHead
 
     torch.manual_seed(2)
     head = head or SegHead(seg_head_config())

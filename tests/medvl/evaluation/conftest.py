@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from medvl.answering.label_finder import LabelFinder
 from medvl.evaluation.cases import LabelledCase, abdomen_as_structures
+from medvl.evaluation.label_finder import LabelFinder
 
 
 @pytest.fixture(scope="package")

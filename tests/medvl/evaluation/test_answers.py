@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from medvl.answering.contract import Answer, Fact, Intent, Request, Sentence
-from medvl.answering.guard import numbers
+from medvl.conversation.contract import Answer, Sentence
+from medvl.conversation.guard import numbers
 from medvl.evaluation.answers import expected_yes, judge, remeasured, score_answers, stated
 from medvl.evaluation.cases import abdomen_as_structures
 from medvl.evaluation.question_facts import reference_value
 from medvl.evaluation.question_set import Question, load_questions
+from medvl.language.calls import Compare, Measure, Presence, Refuse, Relate
+from medvl.tools.fact import Fact
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def case():
 
 
 def ask(text, *checks, expect=None, **more):
-    expect = expect or Request(Intent.MEASURE, ("liver",))
+    expect = expect or Measure(("liver",))
     return Question("q", "ts_abdomen", "dev", text, (expect,), checks=checks, **more)
 
 
@@ -73,19 +75,18 @@ def test_closed_answers(case, check, right, wrong):
 @pytest.mark.parametrize(
     ("text", "request_", "yes"),
     [
-        ("Is there a spleen?", Request(Intent.PRESENCE, ("spleen",)), True),
-        ("Is the spleen absent?", Request(Intent.PRESENCE, ("spleen",)), False),
-        ("Is the heart missing?", Request(Intent.PRESENCE, ("heart",)), True),
-        ("Is the whole spleen in view?", Request(Intent.PRESENCE, ("spleen",)), None),
-        ("Is the mandible there?", Request(Intent.PRESENCE, ("mandible",)), None),
-        ("Is the liver larger than the spleen?", Request(Intent.COMPARE, ("liver", "spleen"), "volume", claim="larger"),
+        ("Is there a spleen?", Presence(("spleen",)), True),
+        ("Is the spleen absent?", Presence(("spleen",)), False),
+        ("Is the heart missing?", Presence(("heart",)), True),
+        ("Is the whole spleen in view?", Presence(("spleen",)), None),
+        ("Is the mandible there?", Presence(("mandible",)), None),
+        ("Is the liver larger than the spleen?", Compare(("liver", "spleen"), "volume", claim="larger"),
          True),
-        ("Is the liver smaller?", Request(Intent.COMPARE, ("liver", "spleen"), "volume", claim="smaller"), False),
-        ("Is the spleen left of it?", Request(Intent.RELATION, ("spleen", "liver"), relation="side", claim="left"),
+        ("Is the liver smaller?", Compare(("liver", "spleen"), "volume", claim="smaller"), False),
+        ("Is the spleen left of it?", Relate(("spleen", "liver"), "side", claim="left"),
          True),
-        ("Is the bladder above it?", Request(Intent.RELATION, ("urinary_bladder", "liver"), relation="above",
-                                             claim="above"), False),
-        ("Which is larger?", Request(Intent.COMPARE, ("liver", "spleen"), "volume"), None),
+        ("Is the bladder above it?", Relate(("urinary_bladder", "liver"), "above", claim="above"), False),
+        ("Which is larger?", Compare(("liver", "spleen"), "volume"), None),
     ],
 )  # fmt: skip
 def test_yes_or_no(case, text, request_, yes):
@@ -112,9 +113,9 @@ def test_the_bundled_scan_is_answered_truly(case):
 
 
 def test_refusals_and_sides_are_counted(case):
-    refuse = ask("what should I take for it?", expect=Request(Intent.REFUSE, topic="treatment"))
+    refuse = ask("what should I take for it?", expect=Refuse(reason="treatment"))
     wrongly = ask("what should I take for it?", outcome="found")
-    side = ask("volume of the left kidney", expect=Request(Intent.MEASURE, ("right_kidney",)), outcome="found")
+    side = ask("volume of the left kidney", expect=Measure(("right_kidney",)), outcome="found")
     score = score_answers([refuse, wrongly, replace(side, id="s")], [case])["dev"]
     assert score.refused == (1, 1)
     assert score.refused_wrongly == 1

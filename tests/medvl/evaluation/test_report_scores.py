@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from medvl.answering.contract import Fact
 from medvl.errors import MedVLError
 from medvl.evaluation.__main__ import parser
 from medvl.evaluation.report_scores import as_json, findings_text, load_references, remeasured, score_report, summary
-from medvl.report import Report, build_report
+from medvl.report.build import build_report
+from medvl.report.report import Report
+from medvl.tools.fact import Fact
 
 
 @pytest.fixture

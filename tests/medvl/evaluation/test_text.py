@@ -7,9 +7,9 @@ from importlib import resources
 
 import pytest
 
-from medvl.answering.contract import Found
-from medvl.answering.vocabulary import STRUCTURES
 from medvl.evaluation.text import ask_all, referring_requests, summary
+from medvl.structures.found import Found
+from medvl.vocabulary.names import STRUCTURES
 
 
 @pytest.fixture

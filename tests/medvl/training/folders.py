@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from medvl.training.samples import MaskSource, Sample, Turn
+from medvl.training.datasets.samples import MaskSource, Sample, Turn
 
 RAS = np.diag([2.0, 2.0, 3.0, 1.0])
 LPS = np.diag([-2.0, -2.0, 3.0, 1.0])

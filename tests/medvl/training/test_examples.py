@@ -15,16 +15,16 @@ import torch
 import yaml
 
 import medvl
-from medvl import hub
 from medvl.training.__main__ import main
 from medvl.training.config import STAGES
+from medvl.weights import hub
 
 from ..tiny_checkpoints import write_language_model
+from .datasets.test_ct_rate import ct_rate, radgenome
+from .datasets.test_labels import META, case
+from .datasets.test_m3d import VQA, cap, seg
 from .folders import body, cube, save, table
-from .test_readers_ct_rate import ct_rate, radgenome
-from .test_readers_labels import META, case
-from .test_readers_m3d import VQA, cap, seg
-from .test_text_encoder import write_bert
+from .vlm.test_text_encoder import write_bert
 
 pytest.importorskip("peft")
 EXAMPLES = Path(__file__).resolve().parents[3] / "assets" / "training"
@@ -99,9 +99,9 @@ def scalars(folder: Path) -> dict[str, list[int]]:
 
 def test_examples_run_one_after_another(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    monkeypatch.setattr("medvl.hub.BUNDLED", place / "base")
+    monkeypatch.setattr("medvl.weights.hub.BUNDLED", place / "base")
     checkpointed, kept = [], torch.utils.checkpoint.checkpoint
-    for place_of_use in ("medvl.vision_encoder", "transformers.modeling_utils"):
+    for place_of_use in ("medvl.networks.vision_encoder", "transformers.modeling_utils"):
         monkeypatch.setattr(f"{place_of_use}.checkpoint", lambda *a, **k: checkpointed.append(1) or kept(*a, **k))
     for stage in STAGES:
         raw = smaller(stage)
@@ -120,14 +120,14 @@ def test_examples_run_one_after_another(place, monkeypatch, capsys):
         checkpointed.clear()
     model = medvl.load("runs/joint/model", "cpu", "none")
     assert model.vlm.lm.seg_id() is not None
-    assert model.seg_head is not None
+    assert model.networks.seg_head is not None
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_folders_that_examples_name_are_the_published_ones(stage, place):
     """Also those that two steps do not come to: every dataset gives a sample of every split that is named."""
-    from medvl.training.readers import open_dataset
-    from medvl.training.samples import read_image
+    from medvl.training.datasets import open_dataset
+    from medvl.training.datasets.samples import read_image
 
     raw = yaml.safe_load((EXAMPLES / f"{stage}.yaml").read_text())
     for dataset in raw["data"]["train"] + raw["data"].get("validation", []):

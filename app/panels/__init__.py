@@ -1,0 +1,1 @@
+"""The panels beside the viewer; each with its script, style and template."""

@@ -1,0 +1,222 @@
+"""The panels beside the viewer: scan facts, masks, export. Own HTML, so that a list can look and act like one.
+
+Templates are static; what comes from a person (names, titles) travels in ``value`` and reaches the page only as
+``textContent`` or the value of an input.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from medvl.ct.masks import Mask
+from medvl.ct.volume import SeriesChoice
+from medvl.writers.nifti import overlaps
+from medvl.writers.tables import percent
+
+from ..case_session import CaseSession
+from ..viewer.board import DEFAULT_OPACITY
+
+TIMES = " \N{MULTIPLICATION SIGN} "
+FOLDER = Path(__file__).parent
+EXPORTS = (
+    ("labels", "Label map", "NIfTI, all masks in one file"),
+    ("masks", "Single masks", "NIfTI, one file each"),
+    ("seg_nrrd", "3D Slicer", ".seg.nrrd with names and colours"),
+    ("dicom_seg", "DICOM-SEG", "refers to the source slices"),
+    ("rtstruct", "RTSTRUCT", "outlines on the source slices"),
+    ("stl", "Surfaces", "STL in mm"),
+    ("csv", "Measurements", "CSV of masks and lengths"),
+)
+
+OF_DICOM = ("dicom_seg", "rtstruct")  # refer to the slices of a series
+
+
+def masks_html() -> gr.HTML:
+    """The list of masks and the tools for the selected one; event ``edit`` with ``{"op", "id", ...}``."""
+    return panel_html("masks", empty_masks())
+
+
+def facts_html() -> gr.HTML:
+    """What is known of the open scan; events ``choose`` with ``{"id"}`` where its files hold several, and ``prior``."""
+    return panel_html("facts", empty_facts())
+
+
+def export_html() -> gr.HTML:
+    """Choice of files and the download; event ``export`` with ``{"include": [...], "hidden": ..., "lengths": ...}``."""
+    return panel_html("export", {"kinds": [], "file": None, "note": "", "hidden": [], "overlaps": [], "case": None})
+
+
+def panel_html(name: str, value: dict[str, Any]) -> gr.HTML:
+    """A panel of its own files ``NAME.html`` and ``NAME.js``, with its first value."""
+    return gr.HTML(
+        value=value,
+        html_template=(FOLDER / f"{name}.html").read_text(encoding="utf-8"),
+        js_on_load=(FOLDER / f"{name}.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=f"{name}-panel",
+        elem_classes=["medvl-panel"],
+    )
+
+
+def empty_masks() -> dict[str, Any]:
+    """The masks panel before there is a scan."""
+    return {"masks": [], "active": None, "undo": False, "redo": False, "scan": "", "told": ""}
+
+
+def empty_facts() -> dict[str, Any]:
+    """The facts panel before there is a scan."""
+    return {
+        "title": "No scan is open",
+        "about": "",
+        "warning": "",
+        "series": [],
+        "rows": [],
+        "notes": [],
+        "prior": None,
+    }
+
+
+def masks_value(session: CaseSession, running: Mask | None = None) -> dict[str, Any]:
+    """The list as it is now.
+
+    Args:
+        session: the visitor's.
+        running: the mask that is being made; measured when it is done.
+    """
+    case = session.case
+    masks = dict(case.masks)
+    if running is not None:
+        masks[running.id] = running
+    handle = session.target.mask_id or session.last_id
+    rows = [_row(session, mask, running is not None and mask.id == running.id) for mask in masks.values()]
+    return {
+        "masks": rows,
+        "active": session.target.mask_id,
+        "undo": bool(handle and case.can_undo(handle)),
+        "redo": bool(handle and case.can_redo(handle)),
+        "scan": session.token[:8],
+        "told": "",
+    }
+
+
+def _row(session: CaseSession, mask: Mask, running: bool) -> dict[str, Any]:
+    style = session.styles.get(mask.id, {})
+    row = {
+        "id": mask.id,
+        "name": mask.name,
+        "color": mask.color,
+        "visible": style.get("visible", True),
+        "opacity": style.get("opacity", DEFAULT_OPACITY),
+        "running": running,
+        "volume_ml": mask.voxels * session.ct.voxel_volume_ml,
+    }
+    if running or mask.empty:
+        return row
+    measured = session.measure(mask)
+    return row | {
+        "limits": mask.limits,
+        "doubt": mask.doubt,
+        "mean_hu": measured.mean_hu,
+        "sd_hu": measured.sd_hu,
+        "longest_diameter_mm": measured.longest_diameter_mm,
+        "slices": list(measured.slice_range) if measured.slice_range else None,
+    }
+
+
+def facts_value(session: CaseSession, about: str = "") -> dict[str, Any]:
+    """Shape, spacing, orientation and grey values of the open scan, and what the reader noted."""
+    ct = session.ct
+    low, high = int(ct.hu.min()), int(ct.hu.max())
+    shape, spacing = ct.shape, ct.spacing_mm
+    rows = [
+        *([("File", ct.info.file_name)] if ct.info.file_name not in ("", session.title) else []),
+        *([("Series", ct.info.series_description)] if ct.info.series_description else []),
+        *([("Contrast, by the header", ct.info.contrast)] if ct.info.contrast else []),
+        ("Format", ct.file_format),
+        ("Voxels", TIMES.join(str(n) for n in shape)),
+        ("Spacing", TIMES.join(f"{s:.2f}" for s in spacing) + " mm"),
+        ("Extent", TIMES.join(f"{n * s:.0f}" for n, s in zip(shape, spacing, strict=True)) + " mm"),
+        ("File's axes", ct.source.orientation),
+        ("HU range" if ct.hu_trusted else "Values (no HU)", f"{low} to {high}"),
+    ]
+    return {
+        "title": session.title,
+        "about": about,
+        "warning": ct.hu_note,
+        "series": [_series_row(choice) for choice in ct.series] if session.files else [],
+        "rows": [list(r) for r in rows],
+        "notes": [note for note in ct.notes if note != ct.hu_note],
+        "prior": {"title": session.prior.title, "about": session.prior.about} if session.prior else None,
+    }
+
+
+def _series_row(choice: SeriesChoice) -> dict[str, Any]:
+    """One scan of the files: what it is called, and what tells it from the others."""
+    known = [f"{choice.slices} slice{'s' * (choice.slices != 1)}"]
+    known += [TIMES.join(f"{s:.2f}" for s in choice.spacing_mm) + " mm"]
+    known += [f"kernel {choice.kernel}"] * bool(choice.kernel and "kernel" not in choice.phase)
+    known += [choice.modality] * (choice.modality != "CT")
+    return {
+        "id": choice.id,
+        "name": f"Series {choice.id}",
+        "description": choice.description,
+        "phase": choice.phase[:1].upper() + choice.phase[1:],
+        "facts": ", ".join(known),
+        "opened": choice.opened,
+        "problem": "Its slices cannot be told apart" if choice.problem else "",
+        "why": choice.problem,
+    }
+
+
+def export_kinds(session: CaseSession) -> list[str]:
+    """Kinds of files that this scan can be exported to."""
+    return [kind for kind, _, _ in EXPORTS if kind not in OF_DICOM or session.ct.dicom is not None]
+
+
+def hidden_masks(session: CaseSession) -> list[Mask]:
+    """Masks whose eye is closed; an export leaves them out unless they are asked for."""
+    return [m for m in session.case.masks.values() if not session.styles.get(m.id, {}).get("visible", True)]
+
+
+def overlaps_of(session: CaseSession) -> list[dict[str, Any]]:
+    """Sentences about masks that share more than 1%, each with whether one of the two is hidden."""
+    masks = [m for m in session.case.masks.values() if not m.empty]
+    hidden = {m.id for m in hidden_masks(session)}
+    rows = []
+    for pair in overlaps(masks):
+        under, over = masks[pair.under], masks[pair.over]
+        whole = "" if pair.of_over < 0.995 else ", which lies in it"
+        text = f"{percent(pair.of_under)} of {under.name} goes to {over.name}{whole}"
+        rows.append({"text": text, "hidden": bool({under.id, over.id} & hidden)})
+    return rows
+
+
+def export_value(
+    session: CaseSession, path: Path | None = None, note: str = "", case: Path | None = None
+) -> dict[str, Any]:
+    """The choices, the export or the saved case that is ready, and what there is to say of it."""
+    possible = export_kinds(session)
+    kinds = [
+        {
+            "id": kind,
+            "label": label,
+            "hint": hint if kind in possible else "only for scans that came as DICOM",
+            "possible": kind in possible,
+        }
+        for kind, label, hint in EXPORTS
+    ]
+    file = _file(session, path, "export")
+    hidden = [mask.name for mask in hidden_masks(session) if not mask.empty]
+    value = {"kinds": kinds, "file": file, "note": note, "hidden": hidden, "overlaps": overlaps_of(session)}
+    return value | {"case": _file(session, case, "case")}
+
+
+def _file(session: CaseSession, path: Path | None, route: str) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    stat = path.stat()
+    href = f"/medvl/{session.token}/{route}?v={stat.st_mtime_ns}"
+    return {"href": href, "name": path.name, "size_mb": round(stat.st_size / 1e6, 2)}

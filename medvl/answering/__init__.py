@@ -1,1 +1,0 @@
-"""From a person's words to measured, grounded sentences."""

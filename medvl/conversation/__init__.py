@@ -1,0 +1,1 @@
+"""Message -> requests -> results -> checked sentences."""

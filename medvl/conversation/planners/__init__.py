@@ -1,0 +1,1 @@
+"""Planners: messages to calls. See ``planning.Planner``."""

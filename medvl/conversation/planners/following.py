@@ -1,0 +1,174 @@
+"""Messages that only point back ("show them", "the biggest of them", "where was that measured"): from the state.
+
+A message counts if every word of it is of the closed classes below: it names nothing that was not told before.
+"""
+
+from __future__ import annotations
+
+from ...language import cues
+from ...language.calls import (
+    Call,
+    Clarify,
+    Compare,
+    Finding,
+    Lookup,
+    Measure,
+    Probe,
+    Rank,
+    Refuse,
+    Relate,
+    Show,
+    changed,
+)
+from ...language.mentions import find
+from ...language.normalise import STOP, words
+from ...language.parse import parse
+from ...vocabulary.structure import word_set
+from ..binding import named
+from ..references import last_two, measured_at, structures_of
+from ..state import Question, State
+
+_POINT = word_set(
+    "it that this they them those these one ones spot spots area areas piece pieces thing things its their"
+)
+_SPOTS = word_set("they them those these ones spot spots area areas piece pieces")
+_ORDER = {"first": 0, "1st": 0, "1": 0, "second": 1, "2nd": 1, "2": 1, "third": 2, "3rd": 2, "3": 2, "fourth": 3,
+          "4": 3, "fifth": 4, "5": 4, "last": -1}  # fmt: skip
+_MOST = {"biggest": "larger", "largest": "larger", "greatest": "larger", "smallest": "smaller", "brightest": "brighter",
+         "densest": "brighter", "darkest": "darker"}  # fmt: skip
+_MORE = {"bigger": "larger", "larger": "larger", "smaller": "smaller", "denser": "brighter", "brighter": "brighter",
+         "darker": "darker", "wider": "larger", "longer": "larger"}  # fmt: skip
+_WIDE = word_set("wider longer diameter wide width long longest axis")
+_BRIGHT = frozenset({"brighter", "darker"})
+_SIZE = word_set("big large size volume ml measure measured measurement measurements length")
+_HU = word_set("hu dense density bright hounsfield attenuation")
+_GO = word_set("show see display go jump centre center mark segment highlight take outline")
+_HIDE = word_set("hide")
+_PLACE = word_set("where slice level exactly place position located")
+_LOOKING = cues.FUNCTION_WORDS | word_set(
+    "what is this here crosshair am i looking at pointing thing spot structure organ area place hu value voxel "
+    "identify name the under cursor"
+)
+_NORMAL = word_set("typical normal usual")
+_FAR = word_set("far distance away nearest closest close")
+_YES = word_set("yes yeah yep sure ok okay please exactly right correct do that")
+_KNOWN = (
+    _POINT | set(_ORDER) | set(_MOST) | set(_MORE) | _FAR | _WIDE | _SIZE | _HU | _GO | _HIDE | _PLACE
+    | cues.FUNCTION_WORDS
+    | word_set("and so then now just also all both each how much many which what tell me again please ok was were")
+)  # fmt: skip
+
+
+def pointed(message: str, state: State) -> tuple[Call, ...] | None:
+    """Calls of a message that points at spots or at a measurement of an earlier answer; None where it does neither."""
+    said = [w for w in words(message) if w not in STOP]
+    if (place := _here(set(said), state)) is not None:
+        return place
+    if not said or not state.turns or not set(said) <= _KNOWN | _NORMAL:
+        return None
+    here = set(said)
+    if here & _NORMAL:
+        last = state.last.calls[-1] if state.last.calls else None
+        asked = last is not None and last.attribute == "mean_hu" and last.structures
+        return (Lookup(last.structures, topic="typical_hu"),) if asked else None
+    if here & {"measured", "slice", "level"} and here & _POINT and here & (_PLACE | _GO):
+        at = measured_at(state)
+        return (Show((at,), action="centre"),) if at else None
+    if "axis" in here or {"longest", "diameter"} <= here:
+        about = next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
+        return (Measure(about, what="diameter"),) if about else None
+    spots = next((tuple(i for i in t.spots if i in state.masks) for t in reversed(state.turns) if t.calls), ())
+    return _of_spots(said, here, spots) if spots else _none_seen(said, here, state)
+
+
+def _none_seen(said: list[str], here: set[str], state: State) -> tuple[Call, ...] | None:
+    """The look of the last answer again, which says that it saw none, of a message that points at one of its spots."""
+    if state.last.spots or not (here & set(_MOST) or (here & (set(_ORDER) | _SPOTS) and here & (_GO | _PLACE))):
+        return None
+    return next(((call,) for call in state.last.calls if isinstance(call, Probe | Finding)), None)
+
+
+def _here(said: set[str], state: State) -> tuple[Call, ...] | None:
+    """A look at what is pointed at, of a message that says no more than that something is."""
+    pointing = bool(said & {"this", "here", "crosshair"}) and bool(said & {"what", "identify", "name"})
+    if not pointing or not said <= _LOOKING or said & {"called", "program"}:
+        return None
+    if state.clicked is not None:
+        return (Probe(("clicked",), where="at"),)
+    return (Probe(("crosshair",), where="at"),) if state.crosshair is not None else None
+
+
+def _of_spots(said: list[str], here: set[str], spots: tuple[str, ...]) -> tuple[Call, ...] | None:
+    which = next((_MOST[w] for w in said if w in _MOST), "") or next((_MORE[w] for w in said if w in _MORE), "")
+    nth = next((_ORDER[w] for w in said if w in _ORDER), None)
+    chosen = spots if nth is None else spots[nth : nth + 1 or None]
+    if not chosen:
+        return None
+    if which and nth is None and len(spots) > 1:
+        return (Rank(spots, by="mean_hu" if which in _BRIGHT else "volume", which=which),)
+    if here & _HIDE:
+        return (Show(chosen, action="hide"),)
+    if here & (_SIZE | _HU | _WIDE) and here & (_POINT | set(_ORDER) | {"measure"}):
+        one = here & {"it", "this", "that"} and nth is None
+        return (Measure(chosen[:1] if one else chosen, what="mean_hu" if here & _HU else "volume"),)
+    if here & (_GO | _PLACE) and here & (_POINT | set(_ORDER)):
+        return (Show(chosen, action="centre" if len(chosen) == 1 else "show"),)
+    return None
+
+
+def left_open(message: str, state: State) -> tuple[Call, ...] | None:
+    """Calls of a message that the rules do not understand and that asks a quality of what was spoken of before."""
+    said = [w for w in words(message) if w not in STOP]
+    if not said or not state.turns or not set(said) <= _KNOWN:
+        return None
+    here = set(said)
+    more = next((_MORE[w] for w in said if w in _MORE), "")
+    if more and len(two := last_two(state)) == 2:
+        by = "mean_hu" if more in _BRIGHT else "extent" if here & _WIDE else "volume"
+        return (Compare(two, by=by, which=more),)
+    if more:
+        return (Clarify(),)
+    if here & _FAR and (pair := _told_beside(state)):
+        return (Relate(pair, kind="distance"),)
+    about = next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
+    if about and here & (_WIDE | _HU | _SIZE):
+        what = "mean_hu" if here & _HU else "extent" if here & _WIDE else "volume"
+        return (Measure(about, what=what),)
+    return None
+
+
+def _told_beside(state: State) -> tuple[str, ...]:
+    """What was asked about last and what was told to lie beside it, the first that was told."""
+    asked = tuple(id for call in state.last.calls for id in call.structures)
+    shown = [id for mask in state.last.masks if mask in state.masks for id in named(state.masks[mask].name)]
+    told = [id for fact in state.last.facts for id in fact.structures]
+    beside = [id for id in (*told, *shown) if id not in asked]
+    return (asked[0], beside[0]) if asked and beside else ()
+
+
+def answered(message: str, state: State) -> tuple[Call, ...] | None:
+    """What was asked, now that our question is answered; None where the message is no answer to it."""
+    question = state.question
+    said = [w for w in words(message) if w not in STOP]
+    if question is None or not said or len(said) > 6:
+        return None
+    named = [m for m in find(said) if m.kind in ("known", "side")]
+    chosen = [id for m in named for id in m.ids]
+    sides = {m.side for m in named if m.kind == "side"}
+    if question.options and (set(said) <= _YES):
+        chosen = list(question.options)
+    elif sides and not chosen:
+        chosen = [id for id in question.options if id.split("_")[0] in sides]
+    if not chosen or (question.options and not set(chosen) & set(question.options)):
+        return None
+    rest = [w for n, w in enumerate(said) if not any(m.start <= n < m.end for m in named)]
+    if not set(rest) <= _YES | _POINT | cues.FUNCTION_WORDS | {"mean", "meant", "take"}:
+        return None  # it asks something of its own
+    return _asked_of(question, tuple(dict.fromkeys(chosen)))
+
+
+def _asked_of(question: Question, ids: tuple[str, ...]) -> tuple[Call, ...] | None:
+    if question.call is not None:
+        return (changed(question.call, of=(*question.call.structures, *ids), unknown=(), nearest=()),)
+    calls = parse(question.message, [(Measure(ids),)])
+    return None if any(isinstance(call, Clarify | Refuse) for call in calls) else calls

@@ -1,0 +1,301 @@
+"""``SmallPlanner``: a sentence encoder of the bundle that says which calls a message asks for."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ...errors import WeightsError
+from ...language.calls import (
+    TOOLS,
+    Call,
+    Chat,
+    Clarify,
+    Edit,
+    Finding,
+    Lookup,
+    Measure,
+    Neighbours,
+    Probe,
+    Rank,
+    ReadImage,
+    Refuse,
+    Relate,
+    Remove,
+    Segment,
+    Show,
+)
+from ...language.encoding import HEADS, JOINTS, ROLES, TAGS, Prepared, call_from, counted, prepare
+from ...language.foreign import english
+from ...language.mentions import Mention, find
+from ...language.normalise import words
+from ...language.parse import KNOWN_WORDS, SPELLER
+from ...networks.message_encoder import MessageEncoder, Said, WordPieces
+from ...weights.hub import BUNDLED
+from . import following
+from .rules import RulesPlanner
+from .sides import sides_hold
+
+if TYPE_CHECKING:
+    from ..state import State
+
+_LOG = logging.getLogger(__name__)
+FOLDER = BUNDLED / "planner"
+_FINDS = (Probe, Neighbours, Rank)  # only their answer knows what "it" is then
+_USES = (Measure, Segment, Show, Edit, Remove, Relate)
+_ACTING = (Edit, Remove, Show)
+_TELLING = (Probe, Finding, ReadImage, Refuse, Lookup, Chat, Clarify)
+MOST_CALLS = 6
+EARLIER = 6  # calls before a message that it is read with
+
+
+@dataclass(frozen=True)
+class Sure:
+    """How sure a plan must be (0 to 1) before it is used in the place of the rules'.
+
+    Chosen on messages by hand that were left out of training and on the question set, where the rules are right.
+
+    Attributes:
+        known: of a first message that the rules have a plan for and know every word of.
+        strange: of a first message with words that they read over.
+        later: of a message after others.
+        negated: where something is not wanted, or what is wanted came after the training; the rules tell these apart.
+        open: where the rules leave the message unanswered.
+        cut: the logit above which a further call begins at a word.
+    """
+
+    known: float = 0.8
+    strange: float = 0.5
+    later: float = 0.6
+    negated: float = 1.1
+    open: float = 0.4
+    cut: float = 2.0
+
+
+SEQUENCE = frozenset({"then", ";"})  # what comes next is said to be a request of its own
+NEGATIONS = frozenset({"not", "without", "except", "excluding", "neither", "nor", "never", "but"})
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Calls of a message, and how sure the least sure choice in them is (0 to 1)."""
+
+    calls: tuple[Call, ...]
+    sureness: float
+
+
+class SmallPlanner:
+    """Plans in milliseconds on a CPU; the same message after the same calls gives the same plan.
+
+    It leaves to the planner after it what it is not sure of, what would move a side, and messages that point at
+    something the state holds.
+    """
+
+    name = "small planner"
+
+    def __init__(self, net: MessageEncoder, pieces: WordPieces, sure: Sure = Sure()) -> None:
+        self.net, self.pieces, self.sure = net, pieces, sure
+        self._rules = RulesPlanner()
+
+    @classmethod
+    def load(cls, folder: Path) -> SmallPlanner:
+        """From a folder that ``medvl.training.talk.train`` wrote.
+
+        Raises:
+            WeightsError: it holds no such planner.
+        """
+        return cls(MessageEncoder.load(folder), WordPieces.load(folder))
+
+    def plan(self, message: str, state: State, cancel: threading.Event | None = None) -> tuple[Call, ...] | None:
+        """Calls for one message; see ``planning.Planner``."""
+        if following.answered(message, state) or following.pointed(message, state) or _names_a_mask(message, state):
+            return None
+        before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
+        untaught = tuple(TOOLS.values())[self.net.sizes["heads"]["tool"] :]  # tools that came after its training
+        if any(isinstance(call, untaught) for call in self._rules.plan(message, state) or ()):
+            return None
+        planned = self.read(message, before)
+        if (
+            planned is None
+            or planned.sureness < self._needed(message, state, planned.calls)
+            or not sides_hold(message, planned.calls, before)
+        ):
+            return None
+        said = find(SPELLER.mend(words(english(message))))
+        if _forgets(said, planned.calls) or _strays(said, planned.calls, state) or not _can_point(planned.calls, state):
+            return None
+        if len(planned.calls) == 1 and isinstance(
+            planned.calls[0], ReadImage
+        ):  # who reads the image gets the very words
+            return (replace(planned.calls[0], question=message.strip()),)
+        return planned.calls
+
+    def _needed(self, message: str, state: State, planned: Sequence[Call]) -> float:
+        calls = self._rules.plan(message, state) or ()
+        said = SPELLER.mend(words(english(message)))
+        understood = [call for call in calls if not call.unanswered]
+        acts = {call.tool for call in understood if isinstance(call, _ACTING)} - {call.tool for call in planned}
+        if acts and len(understood) > max(
+            1, len(planned)
+        ):  # it would read over what the rules understand is to be done
+            return self.sure.negated
+        if SEQUENCE & set(said) and len(understood) < len(planned):  # and here they would
+            return self.sure.open
+        if any(map(self._unheard_of, calls)):
+            return self.sure.negated
+        if all(call.unanswered for call in calls):
+            return self.sure.open
+        if NEGATIONS & set(said):
+            return self.sure.negated
+        if state.turns:
+            return self.sure.later
+        return self.sure.strange if {word for word in said if word.isalpha()} - KNOWN_WORDS else self.sure.known
+
+    def _unheard_of(self, call: Call) -> bool:
+        """Whether a call holds a value that came after the network was trained: it would take it for another."""
+        return any(
+            str(getattr(call, head.partition(".")[2])) in options[self.net.sizes["heads"].get(head, 0) :]
+            for head, options in HEADS.items()
+            if head.startswith(f"{call.tool}.")
+        )
+
+    def read(self, message: str, before: Sequence[Call] = ()) -> Planned | None:
+        """What the network understands, however unsure it is.
+
+        Args:
+            message: as a person typed it.
+            before: calls of the turns before, oldest first.
+
+        Returns:
+            None where what it says spells no call.
+        """
+        said = SPELLER.mend(words(english(message)))
+        if not said:
+            return None
+        whole = prepare(said, before)
+        heard = self._said(whole)
+        calls: list[Call] = []
+        sureness = self._surely_cut(whole, *heard)
+        for span in self._spans(whole, *heard):
+            if len(span) == len(said):
+                call, sure = self._call(whole, before, *heard)
+            else:
+                prepared = prepare(said, (*before, *calls), span)
+                call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
+            if call is None:
+                return None
+            if call not in calls:  # one request that was cut in two is asked once
+                calls.append(call)
+            sureness = min(sureness, sure)
+        return Planned(tuple(calls), sureness) if calls else None
+
+    @torch.inference_mode()
+    def _said(self, prepared: Prepared) -> tuple[Said, dict[int, int]]:
+        pieces = self.pieces.batch([prepared.tokens], [prepared.asked])
+        return self.net(pieces), pieces.place[0]
+
+    def _spans(self, prepared: Prepared, result: Said, place: dict[int, int]) -> list[range]:
+        """The words of each call of a message."""
+        said = prepared.words
+        cuts = [0]
+        for token, word in enumerate(prepared.begins, start=prepared.own):
+            least = self.sure.cut if SEQUENCE.isdisjoint(said[max(0, word - 1) : word]) else 0.0
+            if word > cuts[-1] and token in place and result.starts[0, place[token]] > least:
+                cuts[-1:] = [word] if JOINTS.issuperset(said[cuts[-1] : word]) and len(cuts) > 1 else [cuts[-1], word]
+        edges = [*cuts[:MOST_CALLS], len(said)]
+        return [range(a, b) for a, b in pairwise(edges)]
+
+    def _surely_cut(self, prepared: Prepared, result: Said, place: dict[int, int]) -> float:
+        """How sure it is at every word whether a further call begins there: a request that is read over is lost."""
+        tokens = enumerate(prepared.begins, start=prepared.own)
+        words = [place[token] for token, word in tokens if word > 0 and token in place]
+        logits = result.starts[0, words] - self.sure.cut
+        return float(torch.maximum(logits.sigmoid(), (-logits).sigmoid()).min()) if words else 1.0
+
+    def _call(
+        self, prepared: Prepared, before: Sequence[Call], result: Said, place: dict[int, int]
+    ) -> tuple[Call | None, float]:
+        chosen = {head: HEADS[head][int(logits[0].argmax())] for head, logits in result.choices.items()}
+        asked = [head for head in chosen if head in ("tool", "reference") or head.startswith(f"{chosen['tool']}.")]
+        sure = [float(result.choices[head][0].softmax(-1).max()) for head in asked]
+        likely = [
+            result.roles[0, place[token]].softmax(-1) if token in place else None for token, _ in prepared.anchors
+        ]
+        roles = ["" if one is None else ROLES[int(one.argmax())] for one in likely]
+        counts = counted(chosen["tool"], roles, prepared)
+        sure += [float(one.max()) for one, own in zip(likely, counts, strict=True) if own and one is not None]
+        tags = [
+            TAGS[int(result.tags[0, place[token]].argmax())] if token in place else ""
+            for token in range(prepared.own, len(prepared.tokens))
+        ]
+        return call_from(chosen, roles, tags, prepared, before), min(sure)
+
+
+class BundledPlanner:
+    """The ``SmallPlanner`` of the bundle, read with the first message; without its files it has no plan."""
+
+    name = SmallPlanner.name
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self.folder = folder
+
+    def start(self) -> None:
+        """Read it in the background, so that the first message does not wait for it."""
+        threading.Thread(target=_read_once, args=(self.folder,), name="planner", daemon=True).start()
+
+    def plan(self, message: str, state: State, cancel: threading.Event | None = None) -> tuple[Call, ...] | None:
+        """Calls for one message; see ``planning.Planner``."""
+        planner = _read_once(self.folder)
+        return planner.plan(message, state) if planner is not None else None
+
+
+@cache
+def _read_once(folder: Path) -> SmallPlanner | None:
+    try:
+        return SmallPlanner.load(folder)
+    except WeightsError as error:
+        _LOG.warning("Messages are understood by rules alone: %s", error)
+        return None
+
+
+def _names_a_mask(message: str, state: State) -> bool:
+    """Whether a message names a mask of the list that is no structure ("Object 2"): which one, others know."""
+    said = f" {' '.join(words(message))} "
+    names = (" ".join(words(mask.name)) for mask in state.masks.values())
+    return any(name and f" {name} " in said and not find(name.split()) for name in names)
+
+
+def _forgets(said: Sequence[Mention], calls: Sequence[Call]) -> bool:
+    """Whether a name that no structure stands for is dropped by calls that would be answered without it."""
+    strange = any(mention.kind == "unknown" and not mention.lesion for mention in said)
+    return strange and not any(call.unknown or isinstance(call, _TELLING) for call in calls)
+
+
+def _strays(said: Sequence[Mention], calls: Sequence[Call], state: State) -> bool:
+    """Whether calls are used on more than a message names, or on the organ where what was found in it is meant."""
+    named = {id for mention in said for id in mention.ids}
+    used = {id for call in calls for id in call.structures}
+    if len(named) > 1:
+        return not used <= named
+    searched = {id for call in state.last.calls if isinstance(call, _FINDS) for id in call.structures}
+    return not named and bool(used) and used <= searched and all(isinstance(call, _USES) for call in calls)
+
+
+def _can_point(calls: Sequence[Call], state: State) -> bool:
+    """Whether what the calls point to is there: a click, a crosshair, an earlier answer."""
+    pointed = {one for call in calls for one in call.of}
+    return not (
+        ("clicked" in pointed and state.clicked is None)
+        or ("crosshair" in pointed and state.crosshair is None)
+        or (pointed & {"it", "other"} and not state.turns and len(calls) == 1)
+        or any(re.fullmatch(r"f\d+", one) and one not in state.facts for one in pointed)
+    )

@@ -1,0 +1,88 @@
+"""References of a call ("it", "the other one", "where that was measured") into what they stand for, from the state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..language.calls import IT, Call, Edit, Remove, Show, changed
+from ..language.calls.base import REFERENCE
+from ..vocabulary.names import STRUCTURES, counterpart
+from .state import State, Turn
+
+
+def resolved(call: Call, state: State) -> Call:
+    """The call with ids of structures and masks in the place of references.
+
+    "clicked" and "crosshair" stay: the executor knows them. So does a reference to nothing, and ``f`` of a ``show``,
+    which goes to where that fact was measured. "It" of an edit stays as well: the editor knows what was changed last.
+
+    Args:
+        call: as planned.
+        state: of the conversation before it.
+    """
+    if not any(REFERENCE.fullmatch(one) for one in call.of):
+        return call
+    of: list[str] = []
+    for one in call.of:
+        if one == IT and not isinstance(call, Edit | Remove):
+            of += subject(state) or (IT,)
+        elif one == "other":
+            of += other(state) or ("other",)
+        elif one in state.facts and not isinstance(call, Show):
+            fact = state.facts[one]
+            of += (fact.mask_id,) if fact.mask_id in state.masks else fact.structures
+        else:
+            of.append(one)
+    return changed(call, of=tuple(dict.fromkeys(of)))
+
+
+def subject(state: State) -> tuple[str, ...]:
+    """What the last answer was about: the mask that was clicked since, its first spot, or its structures."""
+    if state.clicked is not None and state.clicked in state.masks:
+        return (state.clicked,)
+    for turn in reversed(state.turns):
+        spots = tuple(id for id in turn.spots if id in state.masks)
+        if spots:
+            return spots[:1]
+        if spoken := structures_of(turn):
+            return spoken
+    return ()
+
+
+def other(state: State) -> tuple[str, ...]:
+    """Of the pair, or of the two spoken of last, the one that the last answer was not about."""
+    now = subject(state)
+    if len(now) == 1 and now[0] in STRUCTURES and (twin := counterpart(now[0])):
+        return (twin,)
+    for turn in reversed(state.turns):
+        rest = [id for id in (turn.spots or structures_of(turn)) if id not in now]
+        if rest:
+            return tuple(rest[:1])
+    return ()
+
+
+def structures_of(turn: Turn) -> tuple[str, ...]:
+    """Structures that a turn was about: those of its calls, else those of its facts."""
+    asked = [id for call in turn.calls for id in call.structures]
+    told = [id for fact in turn.facts for id in fact.structures]
+    return tuple(dict.fromkeys(asked or told))
+
+
+def last_two(state: State) -> tuple[str, ...]:
+    """The two structures spoken of last, the earlier first; those of one answer before those of two."""
+    seen: list[str] = []
+    for turn in reversed(state.turns):
+        new = [id for id in structures_of(turn) if id not in seen]
+        seen += new if len(new) == 1 or not seen else []
+        if len(seen) >= 2:
+            return (seen[0], seen[1]) if len(new) > 1 else (seen[1], seen[0])
+    return ()
+
+
+def measured_at(state: State) -> str:
+    """Id of the last fact that was measured in one slice; "" where none was."""
+    for turn in reversed(state.turns):
+        at: Sequence[str] = [fact.id for fact in turn.facts if fact.slice is not None and fact.key != "slice"]
+        if at:
+            return at[0]
+    return ""

@@ -1,0 +1,103 @@
+"""What a message changes in the viewer, and the sentence that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...ct.masks import Mask
+from ...language.calls import Show
+from ...tools import facts
+from ...tools.fact import Fact, shown
+from ...tools.pieces import View
+from ...tools.scene import Scene
+from ...vocabulary.names import COLOURS
+from ...vocabulary.spoken import all_the, listing, the
+from ..contract import Sentence
+from . import sentences
+
+_DONE = {
+    "hide": "I hid {}; the masks stay in the list",
+    "show": "{} can be seen again",
+    "only": "only {} is shown",
+    "centre": "the view is centred on {}",
+    "colour": "{} has the colour asked for",
+}
+
+
+def change(scene: Scene, call: Show) -> tuple[View | None, list[Sentence]]:
+    """What the viewer should do for a call.
+
+    Returns:
+        The change, None if there is nothing to change; and what to say of it.
+    """
+    action = call.action
+    if action == "window":
+        return View("window", value=call.window), [_say(f"the viewer shows the {call.window.lower()} window")]
+    if action == "slice":
+        return _to_slice(scene, call.plane or "axial", call.number or 1)
+    if call.unknown and not call.structures:
+        return None, []  # what is said of the unknown is all
+    named = call.structures or tuple(scene.present)
+    there = tuple(id for id in named if scene.mask(id) is not None)
+    if not there:
+        if call.unknown:
+            return None, []
+        looked = all((found := scene.found(id)) is not None and found.mask is None for id in call.structures)
+        if action in ("centre", "only", "colour", "largest_slice") or (call.structures and looked):
+            return None, sentences.missing(scene, named)
+        what = f"of {all_the(call.structures)} " if call.structures else ""
+        return None, [_say(f"there is no mask {what}yet. Ask for it to be segmented first")]
+    if action == "largest_slice":
+        return _to_largest(scene, there[0])
+    ids = tuple(mask.id for mask in scene.masks(*there))
+    text = _DONE[action].format(all_the(there))
+    if action == "only" and len(there) > 1:
+        text = text.replace(" is shown", " are shown")
+    if action == "colour":
+        text = f"{all_the(there)} {'is' if len(there) == 1 else 'are'} {call.colour} now"
+    return View(action, ids, COLOURS.get(call.colour, "") if action == "colour" else ""), [_say(text)]
+
+
+def of_masks(action: str, masks: Sequence[Mask], colour: str) -> Sentence:
+    """What was done to the view of masks that have only a name of their own."""
+    named = listing(f'"{mask.name}"' for mask in masks)
+    are = "is" if len(masks) == 1 else "are"
+    text = {
+        "hide": f"I hid {named}; the masks stay in the list",
+        "show": f"{named} {are} shown",
+        "only": f"only {named} {are} shown",
+        "centre": f"the view is centred on {named if len(masks) == 1 else masks[0].name}",
+        "colour": f"{named} {are} {colour} now",
+    }[action]
+    said = [Fact("name", mask.name, source="program") for mask in masks]
+    told = sentences.say(None, text, *said, source="program")
+    return replace(told, mask_ids=tuple(mask.id for mask in masks))
+
+
+def _to_largest(scene: Scene, structure: str) -> tuple[View, list[Sentence]]:
+    """The viewer at the axial slice where a structure is widest, of a vessel, or has its largest section."""
+    across = {fact.key: fact for fact in facts.diameter(scene, structure)}
+    at = across.get("cross_slice") or facts.largest_slice(scene, structure)[0]
+    size = across.get("cross_diameter_mm") or facts.largest_slice(scene, structure)[1]
+    what = "is at its widest" if "cross_slice" in across else "has its largest section"
+    count = Fact("slices_of_plane", int(scene.ct.shape[2]), source="scan")
+    text = f"the viewer shows axial slice {shown(at)} of {shown(count)}, where {the(structure)} {what}: {shown(size)}"
+    return View("slice", value=f"2 {at.value - 1}"), [sentences.say(scene, text, at, size, count)]
+
+
+def _to_slice(scene: Scene, plane: str, number: int) -> tuple[View | None, list[Sentence]]:
+    """The viewer at a slice, counted from 1 as the viewer does."""
+    axis = {"sagittal": 0, "coronal": 1, "axial": 2}[plane]
+    count = Fact("slices_of_plane", int(scene.ct.shape[axis]), source="scan")
+    asked = Fact("slice", number, source="scan")
+    if not 1 <= asked.value <= count.value:
+        text = f"there is no {plane} slice {shown(asked)}: they are counted from 1 to {shown(count)}"
+        return None, [sentences.say(None, text, asked, count, Fact("first", 1), source="program")]
+    text = f"the viewer shows {plane} slice {shown(asked)} of {shown(count)}"
+    view = View("slice", value=f"{axis} {asked.value - 1}")
+    return view, [sentences.say(None, text, asked, count, source="program")]
+
+
+def _say(text: str) -> Sentence:
+    return sentences.say(None, text, source="program")

@@ -1,0 +1,1 @@
+"""Words -> what is meant. No torch, no CT."""

@@ -1,0 +1,1 @@
+"""The rules that read a message; frozen: no new pattern is added."""

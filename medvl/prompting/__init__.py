@@ -1,0 +1,1 @@
+"""Clicks, boxes and [SEG] -> 3-D masks."""

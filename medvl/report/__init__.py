@@ -1,0 +1,1 @@
+"""The report: sections, impression, table, key slices; Markdown, HTML and JSON."""

@@ -1,0 +1,1 @@
+"""What looks and measures: every number of the product is made here."""

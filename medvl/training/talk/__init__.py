@@ -1,0 +1,1 @@
+"""Messages with their calls, for whatever learns to plan."""

@@ -1,0 +1,1 @@
+"""Structures, their names, and how they are written in a sentence."""

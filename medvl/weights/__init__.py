@@ -1,0 +1,1 @@
+"""Where weights come from, and how files become tensors on a device."""

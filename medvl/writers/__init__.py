@@ -1,0 +1,1 @@
+"""Masks, measurements and surfaces -> files."""

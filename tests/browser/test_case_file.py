@@ -1,0 +1,158 @@
+"""Work that stays: a case saved and opened again, a page loaded again, a time without network."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from .on_page import DRAWN, IDLE, NEEDS, READY, click, open_tab, state, tool, upload
+
+pytestmark = NEEDS
+VIEW = ("ijk", "window", "zoom", "maximised")
+
+
+def masks_of(page):
+    return [(m["id"], m["name"], m["color"], m["visible"], m["voxels"], m["prompts"]) for m in state(page)["masks"]]
+
+
+def draw_length(page):
+    tool(page, "ruler")
+    box = page.locator(".mv-plane[data-plane=coronal]").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 30, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 10, steps=4)
+    page.mouse.up()
+
+
+def worked_on(visit, ijk):
+    """A page with two masks, one of them hidden and renamed, a length, and a view of its own."""
+    page = visit()
+    click(page, ijk)
+    page.locator("#viewer .mv-new").click()
+    click(page, (ijk[0], ijk[1] - 30, ijk[2] + 40))
+    name = page.locator(".mp-name")
+    name.fill("A name")
+    name.press("Enter")
+    page.wait_for_function("medvlViewer.state().masks.some((m) => m.name === 'A name')")
+    page.locator(".mp-eye").first.click()
+    page.wait_for_function("medvlViewer.state().masks.some((m) => !m.visible)")
+    draw_length(page)
+    tool(page, "navigate")
+    page.evaluate("medvlViewer.setCrosshair([50, 40, 30])")
+    page.keyboard.press("3")
+    page.keyboard.press("+")
+    page.evaluate(DRAWN)
+    return page
+
+
+@pytest.mark.parametrize("scan", [False, True], ids=["case alone", "with the scan"])
+def test_a_saved_case_opens_as_it_was(visit, bladder, tmp_path, pictures, scan):
+    page = worked_on(visit, bladder)
+    before, masks = state(page), masks_of(page)
+    assert before["unsaved"]
+    open_tab(page, "Export")
+    page.locator(".ep-scan").set_checked(scan)
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("button", name="Save case").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert path.name.endswith(".medvl.zip")
+    assert ("scan.nii.gz" in zipfile.ZipFile(path).namelist()) is scan
+    page.wait_for_function("!medvlViewer.state().unsaved")
+    page.wait_for_timeout(300)
+    page.screenshot(path=pictures / "save-case.png")
+
+    other = visit()
+    upload(other, [path])
+    other.wait_for_function("n => medvlViewer.state().masks.length === n", arg=len(masks))
+    other.evaluate(DRAWN)
+    after = state(other)
+    assert masks_of(other) == masks
+    assert {key: after[key] for key in VIEW} == {key: before[key] for key in VIEW}
+    assert [r["mm"] for r in after["rulers"]] == pytest.approx([r["mm"] for r in before["rulers"]])
+    assert not after["unsaved"]
+    open_tab(other, "Masks")
+    other.locator(".mp-pick").last.click()
+    other.get_by_role("button", name="Undo").first.click()
+    other.wait_for_function("n => medvlViewer.state().masks.length === n", arg=len(masks) - 1)
+
+
+def test_a_case_of_another_scan_says_so_and_changes_nothing(visit, bladder, tmp_path):
+    page = worked_on(visit, bladder)
+    open_tab(page, "Export")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save case").click()
+    path = tmp_path / "case.zip"
+    download.value.save_as(path)
+    changed = tmp_path / "other.zip"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "case.json":
+                start = data.index(b'"digest": "') + 11
+                data = data[:start] + b"0" * 64 + data[data.index(b'"', start) :]
+            new.writestr(name, data)
+    token, masks = state(page)["token"], masks_of(page)
+    open_tab(page, "Scan")
+    page.locator("#upload input[type=file]").set_input_files(str(changed))
+    page.get_by_text("belongs to another scan").first.wait_for(timeout=30_000)
+    assert state(page)["token"] == token
+    assert masks_of(page) == masks
+
+
+def test_a_page_loaded_again_goes_on(visit, bladder):
+    page = worked_on(visit, bladder)
+    page.on("dialog", lambda dialog: dialog.accept())
+    before, masks = state(page), masks_of(page)
+    page.reload()
+    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function("n => medvlViewer.state().masks.length === n", arg=len(masks))
+    page.evaluate(DRAWN)
+    after = state(page)
+    assert after["token"] == before["token"]
+    assert masks_of(page) == masks
+    assert {key: after[key] for key in VIEW} == {key: before[key] for key in VIEW}
+    assert len(after["rulers"]) == 1
+    open_tab(page, "Masks")
+    assert page.locator(".mp-row").count() == len(masks)
+    click(page, (bladder[0], bladder[1], bladder[2] + 2))  # it still works
+
+
+def test_a_second_tab_does_not_take_the_first_ones_session(server, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(server[0])
+    page.wait_for_function(READY, timeout=60_000)
+    token = state(page)["token"]
+    assert page.evaluate("sessionStorage.getItem('medvl-session')") == token
+    twin = context.new_page()
+    twin.add_init_script(f"sessionStorage.setItem('medvl-session', '{token}')")  # as a duplicated tab has it
+    twin.goto(server[0])
+    twin.wait_for_function(READY, timeout=60_000)
+    assert state(twin)["token"] != token
+    assert server[1].store.find_board(token) is not None
+    context.close()
+
+
+def test_a_time_without_network_loses_nothing(visit, server, bladder):
+    page = worked_on(visit, bladder)
+    page.on("dialog", lambda dialog: dialog.accept())
+    before, masks = state(page), masks_of(page)
+    handlers = server[1]
+    session = handlers.store.by_token(before["token"])
+    page.context.set_offline(True)
+    handlers.store.leave(next(k for k, s in handlers.store._sessions.items() if s is session))  # the server noticed
+    page.wait_for_timeout(3000)
+    page.context.set_offline(False)
+    page.wait_for_function("medvlViewer.state().complete", timeout=30_000)
+    for _ in range(100):
+        if session.left_at is None:
+            break
+        page.wait_for_timeout(100)
+    assert session.left_at is None  # the page told that it is there
+    assert state(page)["token"] == before["token"]
+    assert masks_of(page) == masks
+    click(page, (bladder[0], bladder[1], bladder[2] + 2))
+    page.wait_for_function(IDLE)

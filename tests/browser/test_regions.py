@@ -1,0 +1,133 @@
+"""Circles, spheres and their list in a real Chromium: the page says what the server measures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from app.inputs import read_lengths
+
+from .on_page import DRAWN, NEEDS, open_tab, spot, state, tool
+
+pytestmark = NEEDS
+
+
+def draw(page, centre, rim, plane="axial", name="region"):
+    tool(page, name)
+    spot(page, centre, plane)
+    a, b = (page.evaluate("([p, v]) => medvlViewer.canvasPoint(p, v)", [plane, list(v)]) for v in (centre, rim))
+    page.mouse.move(a["x"], a["y"])
+    page.mouse.down()
+    page.mouse.move(b["x"], b["y"], steps=5)
+    page.mouse.up()
+    page.evaluate(DRAWN)
+
+
+def on_server(page, server):
+    session = server[1].store.by_token(state(page)["token"])
+    given = read_lengths(page.evaluate("medvlViewer.lengths()"), session.token, session.ct)
+    return given, session.ct
+
+
+@pytest.mark.parametrize("sphere", [False, True])
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_the_page_says_what_the_server_measures(visit, server, plane, sphere):
+    page = visit()
+    tool(page, "region")
+    if sphere:
+        page.get_by_role("button", name="Sphere", exact=True).click()
+    draw(page, (60, 50, 60), (68, 58, 66) if plane != "axial" else (68, 50, 60), plane)
+    (one,), ct = on_server(page, server)
+    assert one.kind == ("sphere" if sphere else "circle")
+    found = one.region(ct)
+    told = page.evaluate("medvlViewer.measured.list()")[0]
+    size = f"{found.volume_ml:.{2 if found.volume_ml < 10 else 1}f} mL" if sphere else f"{found.area_mm2 / 100:.2f} cm²"
+    assert told["words"] == f"{found.mean:.0f} ± {found.sd:.0f} HU, {size}"
+    assert told["range"] == f"{found.least:.0f} to {found.most:.0f} HU"
+    assert told["words"] in page.locator(".mv-status").inner_text()
+
+
+def test_the_list_names_jumps_and_removes_and_the_csv_has_it(visit, server, pictures, tmp_path):
+    page = visit()
+    draw(page, (60, 50, 60), (70, 50, 60))
+    draw(page, (40, 40, 80), (60, 45, 80), name="ruler")
+    open_tab(page, "Masks")
+    rows = page.locator(".mp-length")
+    assert rows.count() == 2
+    name = rows.first.locator("input")
+    name.fill("Marrow")
+    name.press("Tab")
+    page.wait_for_timeout(200)
+    assert [r["name"] for r in state(page)["rulers"]] == ["Marrow", ""]
+    page.evaluate("medvlViewer.setCrosshair([10, 10, 10])")
+    rows.first.get_by_role("button", name="Go").click()
+    assert state(page)["ijk"][2] == 60
+    page.evaluate(DRAWN)
+    page.screenshot(path=pictures / "regions.png")
+    open_tab(page, "Export")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export", exact=True).click()
+    download.value.save_as(tmp_path / "x.zip")
+    archive = zipfile.ZipFile(tmp_path / "x.zip")
+    (row,) = csv.DictReader(io.TextIOWrapper(archive.open("regions.csv"), encoding="utf-8"))
+    (one, _), ct = on_server(page, server)
+    assert (row["name"], row["kind"], row["slice_from_1"]) == ("Marrow", "circle", "61")
+    assert float(row["mean_hu"]) == pytest.approx(one.region(ct).mean, abs=0.01)
+    assert len(list(csv.DictReader(io.TextIOWrapper(archive.open("lengths.csv"), encoding="utf-8")))) == 1
+    open_tab(page, "Masks")
+    rows.last.get_by_role("button", name="Remove").click()
+    assert [r["kind"] for r in state(page)["rulers"]] == ["circle"]
+
+
+def test_a_sphere_is_seen_on_every_slice_that_it_cuts(visit):
+    page = visit()
+    tool(page, "region")
+    page.get_by_role("button", name="Sphere", exact=True).click()
+    draw(page, (60, 50, 60), (70, 50, 60))
+    marks = """() => { const c = document.querySelector('.mv-plane[data-plane=axial] .mv-marks');
+      return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, n) => n % 4 === 3 && v); }"""
+    for k, seen in ((60, True), (65, True), (75, False)):
+        page.evaluate("k => medvlViewer.setCrosshair([60, 50, k])", k)
+        page.evaluate(DRAWN)
+        assert page.evaluate(marks) is seen
+
+
+def test_the_centre_moves_it_and_delete_takes_it_away(visit, server):
+    page = visit()
+    draw(page, (60, 50, 60), (70, 50, 60))
+    before = state(page)["rulers"][0]["mm"]
+    draw(page, (60, 50, 60), (64, 56, 60))  # from its centre: it moves
+    after = state(page)["rulers"]
+    assert len(after) == 1
+    assert after[0]["mm"] == pytest.approx(before, abs=1e-6)
+    (one,), _ = on_server(page, server)
+    assert one.start[:2] == pytest.approx((64, 56), abs=0.6)
+    page.keyboard.press("Delete")
+    assert state(page)["rulers"] == []
+
+
+@pytest.mark.parametrize(("mode", "of"), [("MIP", np.max), ("MinIP", np.min), ("mean", np.mean)])
+def test_a_slab_holds_what_lies_in_its_thickness(visit, server, pictures, mode, of):
+    page = visit()
+    page.locator(".mv-plane[data-plane=axial]").hover()
+    page.keyboard.press("k")
+    assert state(page)["slab"]["mode"] == "MIP"
+    page.get_by_label("Projection").select_option(mode)
+    page.get_by_label("Thickness in mm").fill("15")
+    session = server[1].store.by_token(state(page)["token"])
+    hu, spacing = np.asarray(session.ct.hu), session.ct.spacing_mm
+    for axis, index in ((2, 60), (1, 0), (0, session.ct.shape[0] - 1)):
+        count = round(15 / spacing[axis])
+        first = index - (count - 1) // 2
+        part = np.moveaxis(hu, axis, 0)[max(0, first) : first + count].astype(float)
+        wanted = np.floor(of(part, axis=0) + 0.5).T.ravel()
+        assert page.evaluate("([axis, index]) => medvlViewer.slabValues(axis, index)", [axis, index]) == wanted.tolist()
+    page.evaluate(DRAWN)
+    assert f"{mode} 15 mm" in page.locator(".mv-plane[data-plane=axial] .mv-counter").inner_text()
+    page.screenshot(path=pictures / f"slab-{mode}.png")
+    page.keyboard.press("k")
+    assert state(page)["slab"]["mode"] == ""

@@ -1,0 +1,190 @@
+"""Two processes on a CPU that share weights, gradients and optimiser state out: what they learn is what one learns."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import medvl
+from medvl.errors import ConfigError
+from medvl.training.config import TrainingConfig, parse
+from medvl.training.datasets import open_dataset
+from medvl.training.datasets.samples import Turn
+from medvl.training.vlm import sharding
+from medvl.training.vlm.engine import train
+
+from ..tiny_stages import config_of, losses, write_cases
+
+pytest.importorskip("peft")
+# One turn for all scans: the mean over tokens and structures is then the mean over samples.
+TURN = Turn("where is the liver ?", "the liver is [SEG] .", ("liver",))
+WHOLE = {"lora": None, "train_encoder": True}
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cases")
+    write_cases(folder)
+    return folder
+
+
+def settings(cases: Path, output: Path, batch: int, shard: bool, **changes) -> TrainingConfig:
+    config = config_of(
+        cases,
+        output,
+        data={"validation": changes.pop("validation", []), "augment": False, "cache": True, "turns": 1},
+        loss={"slice": 0.0, "train_mask_decoder": True},
+        # A small rate: AdamW moves a weight whose gradient is nothing but rounding as far as any other.
+        optimiser={"steps": 3, "batch_size": batch, "accumulate": 2, "lr": 2e-5, "warmup": 0.0, "clip": 0.5,
+                   "mixed_precision": "no", "weight_decay": 0.01} | changes.pop("optimiser", {}),
+        run={"log_every": 1, "save_every": 1, "evaluate_every": 1, "device": "cpu", "shard": shard},
+    )  # fmt: skip
+    return replace(config, model=replace(config.model, **WHOLE | changes))
+
+
+def samples(cases: Path) -> list:
+    opened = open_dataset("cases", cases / "cases.json", "train")
+    return [replace(opened[n], turns=(TURN,), captions=("the liver is large .",)) for n in range(2)]
+
+
+def same_gradients(one: Path, two: Path) -> None:
+    """AdamW's first moments after a step are its gradients, by a known factor."""
+    file = Path("checkpoints", "step-00000001", "optimizer.bin")
+    states = [torch.load(f / file, weights_only=True)["state"] for f in (one, two)]
+    assert states[0].keys() == states[1].keys()
+    largest = max(float(entry["exp_avg"].abs().max()) for entry in states[0].values())
+    for place, entry in states[0].items():
+        mine, theirs = entry["exp_avg"], states[1][place]["exp_avg"]
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5 * largest + 3e-2 * float(mine.abs().max()))
+
+
+def begin(folder: Path, name: str, checkpoint: Path) -> Path:
+    """A run that was interrupted after a checkpoint."""
+    (folder / name / "checkpoints").mkdir(parents=True)
+    shutil.copytree(checkpoint, folder / name / "checkpoints" / checkpoint.name)
+    return folder / name
+
+
+def process(rank: int, port: int, cases: Path, folder: Path) -> None:
+    """One of two: everything that they do, in one start."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+                   "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}  # fmt: skip
+    torch.set_num_threads(1)
+    given = samples(cases)
+    told, share_out = {"sizes": []}, sharding.shard
+
+    def looked_at(stage: torch.nn.Module, *rest: object) -> None:
+        whole = sum(p.numel() for p in stage.parameters())
+        share_out(stage, *rest)
+        held = sum(getattr(p, "to_local", lambda p=p: p)().numel() for p in stage.parameters())
+        told["sizes"].append((whole, held))
+
+    sharding.shard = looked_at
+
+    def run(
+        name: str, stage: str = "joint", batch: int = 1, shard: bool = True, end: int | None = 2, **changes
+    ) -> None:
+        config = settings(cases, folder / name, batch, shard, **changes)
+        told[name] = losses(train(stage, config, stop_after=end, samples=given))
+
+    run("two", end=None)
+    torch.distributed.barrier()
+    if rank == 0:
+        for name, start in (("again", "two"), ("from_one", "one")):
+            begin(folder, name, folder / start / "checkpoints" / "step-00000001")
+    torch.distributed.barrier()
+    run("again", validation=[{"kind": "cases", "root": str(cases / "cases.json"), "limit": 1}])
+    run("from_one")
+    run("bf16", end=1, optimiser={"mixed_precision": "bf16"})
+    for name, shard in (("encoder_apart", False), ("encoder_shared", True)):
+        run(name, "align-encoder", 2, shard, 1, optimiser={"clip": 1e9})
+    (folder / f"told{rank}.json").write_text(json.dumps(told))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def runs(cases, tmp_path_factory):
+    """The folder of the runs, what one process told and what each of two did."""
+    folder = tmp_path_factory.mktemp("runs")
+    one = losses(train("joint", settings(cases, folder / "one", 2, False), samples=samples(cases)))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(process, (port, cases, folder), nprocs=2)
+    return folder, one, [json.loads((folder / f"told{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_losses_are_those_of_one_process_step_by_step(runs):
+    _, one, told = runs
+    assert len(one) == 3
+    assert one[-1] < one[0] - 0.01
+    for mine in told:
+        assert mine["two"] == pytest.approx(one, rel=1e-5)
+
+
+def test_resumes_exactly_also_from_one_process_and_in_one(runs, cases):
+    folder, one, told = runs
+    for mine in told:
+        assert mine["again"] == mine["two"][1:2]
+        assert mine["from_one"] == pytest.approx(one[1:2], rel=1e-5)
+    states = [load_file(folder / n / "checkpoints" / "step-00000002" / "trained.safetensors") for n in ("two", "again")]
+    assert all(torch.equal(t, states[1][n]) for n, t in states[0].items())  # looked at in between or not
+    output = begin(folder, "in_one", folder / "two" / "checkpoints" / "step-00000001")
+    alone = settings(cases, output, 2, True)  # with nobody to share with
+    assert losses(train("joint", alone, 2, samples(cases))) == pytest.approx(one[1:2], rel=1e-5)
+
+
+def test_checkpoint_and_model_are_those_of_one_process(runs, cases):
+    folder, _, _ = runs
+    states = [load_file(folder / n / "checkpoints" / "step-00000001" / "trained.safetensors") for n in ("two", "one")]
+    assert states[0].keys() == states[1].keys()
+    assert any(n.startswith("lm.") for n in states[0])
+    assert any(n.startswith("decoder.") for n in states[0])
+    assert all(torch.allclose(t, states[1][n], atol=4.1e-5) for n, t in states[0].items())
+    same_gradients(folder / "one", folder / "two")
+    names = sorted(f.relative_to(folder / "one").as_posix() for f in (folder / "one" / "model").rglob("*"))
+    assert names == sorted(f.relative_to(folder / "two").as_posix() for f in (folder / "two" / "model").rglob("*"))
+    one, two = (medvl.load(str(folder / n / "model"), "cpu", "none") for n in ("one", "two"))
+    for part in (lambda m: m.vlm, lambda m: m.networks.seg_head, lambda m: m.networks.sam2.net):
+        state = part(two).state_dict()
+        assert all(torch.allclose(t, state[n], atol=1.3e-4) for n, t in part(one).state_dict().items())
+    before = medvl.networks.language_model.LanguageModel.from_pretrained(cases / "lm", quantization="none")
+    moved = two.vlm.lm.model.state_dict()["model.layers.0.mlp.up_proj.weight"]
+    assert not torch.equal(moved, before.model.state_dict()["model.layers.0.mlp.up_proj.weight"])
+
+
+def test_each_process_holds_half(runs):
+    _, _, told = runs
+    for (whole, one), (same, other) in zip(*(mine["sizes"] for mine in told), strict=True):
+        assert whole == same
+        assert whole <= one + other < 1.01 * whole
+        assert max(one, other) < 0.51 * whole
+
+
+def test_mixed_precision_and_the_encoders_stage_are_shared_out_too(runs):
+    folder, one, told = runs
+    assert told[0]["bf16"] == pytest.approx(one[:1], rel=0.02)
+    assert told[0]["encoder_shared"] == pytest.approx(told[0]["encoder_apart"], rel=1e-5)
+    same_gradients(folder / "encoder_apart", folder / "encoder_shared")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("model", {"quantization": "4bit"}), ("optimiser", {"mixed_precision": "fp16"})],
+)
+def test_what_cannot_be_shared_out_is_told_before(part, value):
+    with pytest.raises(ConfigError, match=r"run\.shard"):
+        parse({"output": "out", part: value, "run": {"shard": True}})
+
+
+def test_a_quantised_model_is_not_trained_as_a_whole():
+    with pytest.raises(ConfigError, match=r"model\.lora: null"):
+        parse({"output": "out", "model": {"quantization": "4bit", "lora": None}})
