@@ -198,7 +198,8 @@ class CoarseMap:
         structures: ids, in order.
         probability: float16 ``[1 + structures, D, H, W]`` on the localiser's grid, background first.
         body: bool ``[D, H, W]``.
-        spacing_mm: true voxel edges of the grid along i, j, k.
+        spacing_mm: voxel edges of the grid along i, j, k, in the body as it was looked at.
+        magnified: how many times larger than it is the body was looked at; 1 but for small persons.
         hu: int16 ``[D, H, W]``, the CT on that grid; None where a map was made without it.
     """
 
@@ -207,6 +208,7 @@ class CoarseMap:
     body: np.ndarray
     spacing_mm: tuple[float, float, float]
     hu: np.ndarray | None = None
+    magnified: float = 1.0
 
     @property
     def nbytes(self) -> int:

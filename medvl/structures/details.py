@@ -186,7 +186,7 @@ def lung_tips_mm(coarse: CoarseMap) -> float | None:
     seen = _slices_with(coarse, LUNGS)
     if seen.size == 0 or seen[-1] >= coarse.body.shape[2] - 2:
         return None
-    return float(seen[-1] + 1) * coarse.spacing_mm[2]
+    return float(seen[-1] + 1) * coarse.spacing_mm[2] / coarse.magnified
 
 
 def _on_side(coarse: CoarseMap, detail: Detail) -> np.ndarray:

@@ -31,6 +31,7 @@ from ..vocabulary.vertebra_names import LEVEL_OF
 from .delineation import SCATTERED, clean, delineate, upsampled
 from .details import DETAILS, detail_probability, largest, lung_tips_mm, part_of
 from .found import Found
+from .magnification import enlarged, magnification
 from .refine import refined
 from .regions import View, within_view
 from .tails import COMPACT, without_tails
@@ -99,13 +100,23 @@ class TextSegmenter:
     ) -> CoarseMap:
         """The localiser's map of this CT without pieces unlike their organ or out of its region, computed once."""
         if self._coarse is None:
-            model = self._networks
-            coarse = settle(locate(model.localiser, self.ct, model.device, cancel, progress), self.ct)
-            if model.region_head is not None:
-                self._view = View.of(model.region_head, coarse)
-                coarse = within_view(coarse, self._view)
-            self._coarse = coarse
+            coarse, self._view = self._look(1.0, cancel, progress)
+            times = 1.0 if self._view is None else magnification(coarse, self._view)
+            if times > 1:
+                coarse, self._view = self._look(times, cancel, progress)
+            self._coarse = coarse if self._view is None else within_view(coarse, self._view)
         return self._coarse
+
+    def _look(
+        self,
+        times: float,
+        cancel: threading.Event | None,
+        progress: Callable[[float], None] | None,
+    ) -> tuple[CoarseMap, View | None]:
+        """What the localiser says of the body looked at that many times larger, and what it shows."""
+        model, ct = self._networks, enlarged(self.ct, times)
+        coarse = replace(settle(locate(model.localiser, ct, model.device, cancel, progress), ct), magnified=times)
+        return coarse, None if model.region_head is None else View.of(model.region_head, coarse)
 
     def view(
         self, cancel: threading.Event | None = None, progress: Callable[[float], None] | None = None
@@ -199,7 +210,13 @@ class TextSegmenter:
         model, detail, coarse = self._networks, DETAILS[structure], self.coarse()
         if self._details is None:
             self._details = locate_details(
-                model.localiser, model.detail_head, self.ct, coarse, model.device, cancel, progress
+                model.localiser,
+                model.detail_head,
+                enlarged(self.ct, coarse.magnified),
+                coarse,
+                model.device,
+                cancel,
+                progress,
             )
         probability = detail_probability(self._details, coarse, detail)
         if probability is None:
