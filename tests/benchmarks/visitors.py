@@ -7,8 +7,9 @@ works on one of ``--organs`` organs: a box, a click at the centre of the largest
 it is done for each organ while nobody else works; then all do it at once, in new pages. A mask is right when it
 overlaps that of the visitor who was alone (Dice above 0.999), an answer when it has the same words.
 ``organ_dice`` is against the bundled labels. ``peak_mb`` is the server's with all processes that it starts, looked at
-five times a second, and ``at_most_mb`` what it was within each step of all at once. Prints one JSON object; the exit code is 1 if a mask or an answer is wrong, the server logged an error, a page showed one, or
-memory went over the budget.
+five times a second, and ``at_most_mb`` what it was within each step of all at once. Prints one JSON object; the exit
+code is 1 if a mask or an answer is wrong, the server logged an error, a page showed one, or memory went over the
+budget.
 """
 
 from __future__ import annotations
@@ -138,8 +139,8 @@ class Memory:
 
     def _tree(self, pid: int) -> float:
         try:
-            below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            return resident_mb(pid) + sum(map(self._tree, map(int, below)))
+            below = [line.read_text().split() for line in Path(f"/proc/{pid}/task").glob("*/children")]
+            return resident_mb(pid) + sum(self._tree(int(child)) for of_thread in below for child in of_thread)
         except (OSError, TypeError):  # it has ended
             return 0.0
 
