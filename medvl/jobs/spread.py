@@ -122,7 +122,7 @@ class Outcome:
 
 
 Job = Callable[[Sequence[Path], Path], tuple[list[Path], dict[str, Any]]]
-"""``(paths of a scan, stem to write to) -> (files written, result)``."""
+"""``(paths of a scan, stem to write to) -> (files written, result)``; its ``note`` is for a person."""
 
 
 def find_inputs(folder: Path, leave_out: Path | None = None) -> list[Input]:
@@ -343,6 +343,7 @@ def _one(item: Input, output: Path, job: Job, parameters: dict[str, Any], proces
             for path in written:
                 os.replace(path, target.parent / path.name)
                 files.append((target.parent / path.name).relative_to(output).as_posix())
+            message = str(result.pop("note", ""))
     except PromptError as error:
         status, message = "nothing found", str(error)
     except MedVLError as error:
