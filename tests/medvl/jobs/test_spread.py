@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -82,6 +83,16 @@ def test_names_differ_where_only_the_ending_does(small, tmp_path):
     phantoms.write_itk(tmp_path / "X.nrrd", small.hu, small.affine)
     names = [i.name for i in find_inputs(tmp_path)]
     assert len({name.casefold() for name in names}) == 3
+
+
+def test_a_nifti_of_two_files_is_one_scan_and_an_analyze_header_a_failed_one(small, tmp_path):
+    nib.save(nib.Nifti1Pair(small.hu, small.affine), tmp_path / "pair.img")
+    nib.save(nib.AnalyzeImage(small.hu, np.diag([2.0, 2, 2, 1])), tmp_path / "old.img")
+    assert [i.name for i in find_inputs(tmp_path)] == ["old", "pair"]
+    old, pair = run(tmp_path, tmp_path / "out", voxels, {}, Alone())
+    assert (pair.status, pair.result) == ("done", {"voxels": small.hu.size})
+    assert old.status == "failed"
+    assert "NIfTI" in old.message  # what to convert it to
 
 
 def test_nothing_to_read(tmp_path):
