@@ -416,7 +416,9 @@ class Handlers:
             )
         path = _export_path(session)
         changes = known(session.case.conversation.scene, session.case.masks) if session.prior else ()
-        export_zip(path, session.ct, chosen, formats=include, lengths=lengths, changes=changes)
+        with self.store.turns.turn() as turn:
+            turn.come()
+            export_zip(path, session.ct, chosen, formats=include, lengths=lengths, changes=changes)
         if VOXEL_KINDS.intersection(include):
             session.board.mark_saved(chosen)
         return {

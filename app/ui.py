@@ -34,7 +34,7 @@ from .viewer import add_routes, viewer_html
 TITLE = "MedVL-SAM2"
 OWN = "own"  # what the list of samples says of a scan that a visitor opened
 FILE_TYPES = None  # DICOM files often have no ending
-VISITORS_AT_ONCE = 8  # segmentations that run or wait for the model; the rest queue
+VISITORS_AT_ONCE = 16  # of each kind of request, running or waiting for a turn (``turns``); the rest queue unseen
 QUEUE = 64
 TABS = {  # in the order of work
     "Scan": "scan",
