@@ -63,11 +63,13 @@ def main(argv: list[str] | None = None) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses with session hashes
 
     import medvl
+    from app.memory import few_arenas
     from app.run_folder import RunFolder
     from medvl.jobs.model_options import load_options
     from medvl.readers.isolated import DECODER
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    few_arenas()
     try:
         folders = [RunFolder()]
         atexit.register(folders[0].close)

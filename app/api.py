@@ -29,7 +29,7 @@ from medvl.readers.isolated import read_isolated
 from .files import files
 from .inputs import clean_question
 from .scans import taken
-from .sessions import SessionStore
+from .sessions import Room, SessionStore
 
 AT_ONCE = 4
 VOXEL = {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3}
@@ -97,7 +97,7 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore, tools: bool = False) ->
         Research use only, not for diagnosis.
         """
         # A generator, so that the folder goes once Gradio has copied the answer to where it serves it from.
-        with _words(), _folder() as folder, taken(ct) as paths, store.room() as room:
+        with _words(), _folder() as folder, taken(ct) as paths, _turn(store) as room:
             output = folder / f"mask-{secrets.token_hex(8)}.nii.gz"
             one = paths[0] if len(paths) == 1 else paths
             prompts = (points or [], negative_points or [], box)
@@ -114,7 +114,7 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore, tools: bool = False) ->
         Returns the answer's text, its facts and sentences, and the masks it speaks of as a NIfTI label map in the
         geometry of the input (nothing if there are none). Research use only, not for diagnosis.
         """
-        with _words(), _folder() as folder, taken(ct) as paths, store.room() as room:
+        with _words(), _folder() as folder, taken(ct) as paths, _turn(store) as room:
             output = folder / f"masks-{secrets.token_hex(8)}.nii.gz"
             one = paths[0] if len(paths) == 1 else paths
             given = ask_file(model, one, clean_question(question), output, room=room, series=series or None)
@@ -125,7 +125,7 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore, tools: bool = False) ->
 
         Research use only, not for diagnosis.
         """
-        with _words(), taken(ct) as paths, store.room() as room:
+        with _words(), taken(ct) as paths, _turn(store) as room:
             one = paths[0] if len(paths) == 1 else paths
             written = report_file(model, one, room=room, series=series or None)
             return written.markdown(), written.to_dict()
@@ -136,7 +136,7 @@ def add_endpoints(model: MedVLSAM2, store: SessionStore, tools: bool = False) ->
         Returns facts, each with its value, unit and what it is about. Nothing is changed. Research use only, not for
         diagnosis.
         """
-        with _words(), taken(ct) as paths, store.room() as room:
+        with _words(), taken(ct) as paths, _turn(store) as room:
             one = paths[0] if len(paths) == 1 else paths
             return tool_file(model, one, call, room=room, series=series or None)
 
@@ -155,6 +155,15 @@ def _folder() -> Iterator[Path]:
     """A folder for the answer's file, gone at the end."""
     with tempfile.TemporaryDirectory(prefix="medvl-api-") as folder:
         yield Path(folder)
+
+
+@contextmanager
+def _turn(store: SessionStore) -> Iterator[Room]:
+    """Room for a call, once it is its turn to compute."""
+    with store.turns.turn() as turn:
+        turn.come()
+        with store.room() as room:
+            yield room
 
 
 @contextmanager

@@ -41,6 +41,7 @@ from .priors import Priors
 from .scans import Opened, SampleShelf, bring_masks, read_masks_of, read_series, read_upload
 from .sessions import SessionStore
 from .talk import Talk
+from .turns import words_of
 from .updates import Updates, first_time, page, surface_figure, words
 from .viewer import viewer_value
 
@@ -237,7 +238,13 @@ class Handlers:
         session = self.store.get(key)
         for prompt in read_prompts(data, session.ct):
             session.push(prompt)
-        with session.job() as cancel:
+        with session.job() as cancel, self.store.turns.turn(cancel) as turn:
+            try:
+                for ahead in turn.wait() if session.has_pending else ():
+                    yield {"viewer": viewer_value(session.board, busy=True, status=words_of(ahead))}
+            except Cancelled:  # prompts that still wait are taken along by the job that stopped this one
+                yield page(session, status="Stopped", busy=session.has_pending)
+                return
             work = session.take()  # nothing: an earlier call took it along
             while work is not None and not session.closed:
                 target, taken = work
@@ -409,7 +416,9 @@ class Handlers:
             )
         path = _export_path(session)
         changes = known(session.case.conversation.scene, session.case.masks) if session.prior else ()
-        export_zip(path, session.ct, chosen, formats=include, lengths=lengths, changes=changes)
+        with self.store.turns.turn() as turn:
+            turn.come()
+            export_zip(path, session.ct, chosen, formats=include, lengths=lengths, changes=changes)
         if VOXEL_KINDS.intersection(include):
             session.board.mark_saved(chosen)
         return {

@@ -102,7 +102,13 @@ class ManyScans:
                     asked = (lambda: self._model), *((text,) if text else ())
                     job = (segment_job if text else report_job)(*asked, cancel=cancel, room=room)
                     about = {"command": "segment" if text else "report", "text": text}
-                    outcomes = run(folder, output, job, about, Alone(), lambda one: news.put(one))
+
+                    def in_turn(*given: Any) -> Any:
+                        with self._store.turns.turn(cancel) as turn:
+                            turn.come()
+                            return job(*given)
+
+                    outcomes = run(folder, output, in_turn, about, Alone(), lambda one: news.put(one))
                 _pack(outcomes, output, session.folder / ZIP)
                 news.put(outcomes)
             except Exception as error:

@@ -68,7 +68,8 @@ class Priors:
                 if opened.case is not None:
                     case.restore(opened.case)
                 yield {"viewer": viewer_value(session.board, busy=True, status="Laying the prior over this scan")}
-                with session.job():
+                with session.job() as cancel, self.store.turns.turn(cancel) as turn:
+                    turn.come()
                     found = session.case.hold_against(case)
                     args = (opened.ct, case, opened.title, found, session.ct, session.token)
                     session.stand_beside(PriorScan(*args))

@@ -20,6 +20,7 @@ from medvl.case import Case
 from medvl.errors import MedVLError
 
 from .case_session import CaseSession, SessionEndedError
+from .turns import Turns
 from .viewer import Board
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,9 @@ class SessionStore:
         budget_bytes: memory over all sessions; None takes ``default_budget``.
         max_sessions: visitors at once.
         clock: seconds; a test's own.
+
+    Attributes:
+        turns: who of them computes now.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class SessionStore:
         self.budget_bytes = default_budget() if budget_bytes is None else budget_bytes
         self.max_sessions = max_sessions
         self._clock = clock
+        self.turns = Turns()
         self.chores: list[Callable[[], object]] = []  # what else the reaper does
         self._sessions: dict[str, CaseSession] = {}
         self._tokens: dict[str, CaseSession] = {}

@@ -20,6 +20,7 @@ from .panels.chat import chat_value
 from .panels.report import report_value
 from .report_state import report_name
 from .sessions import SessionStore
+from .turns import words_of
 from .updates import Updates, page, words
 from .viewer import viewer_value
 
@@ -96,7 +97,10 @@ class Talk:
                     conversation.rewind(forgotten.said_before)
                 turn.said_before = len(conversation.history)
                 try:
-                    yield from self._answer(session, turn, cancel)
+                    with self.store.turns.turn(cancel) as place:
+                        for ahead in place.wait():
+                            yield {"viewer": viewer_value(session.board, busy=True, status=words_of(ahead))}
+                        yield from self._answer(session, turn, cancel)
                 except Cancelled:
                     turn.end("stopped")
                 except Exception as error:
@@ -160,12 +164,15 @@ class Talk:
         state = session.report
         state.begin()
         try:
-            with closing(_paced(session, session.case.report_stream(cancel), state.take)) as pieces:
-                for _, news in pieces:
-                    new_masks = news and _reconcile(session)
-                    shown = viewer_value(session.board, busy=True, status=_status(state.steps.running))
-                    more = page(session, busy=True) if new_masks else {}
-                    yield more | {"viewer": shown, "report": report_value(session)}
+            with self.store.turns.turn(cancel) as place:
+                for ahead in place.wait():
+                    yield {"viewer": viewer_value(session.board, busy=True, status=words_of(ahead))}
+                with closing(_paced(session, session.case.report_stream(cancel), state.take)) as pieces:
+                    for _, news in pieces:
+                        new_masks = news and _reconcile(session)
+                        shown = viewer_value(session.board, busy=True, status=_status(state.steps.running))
+                        more = page(session, busy=True) if new_masks else {}
+                        yield more | {"viewer": shown, "report": report_value(session)}
             if state.state == "running" and not session.closed:
                 state.end("stopped")
         except Cancelled:

@@ -19,6 +19,7 @@ from . import api, theme
 from .files import Uploads, files, own_folder
 from .gate import Gate, on_spaces
 from .handlers import Handlers
+from .memory import give_back
 from .panels import panel
 from .panels.about import about_html, about_value, footer
 from .panels.chat import chat_html
@@ -33,7 +34,7 @@ from .viewer import add_routes, viewer_html
 TITLE = "MedVL-SAM2"
 OWN = "own"  # what the list of samples says of a scan that a visitor opened
 FILE_TYPES = None  # DICOM files often have no ending
-VISITORS_AT_ONCE = 8  # segmentations that run or wait for the model; the rest queue
+VISITORS_AT_ONCE = 16  # of each kind of request, running or waiting for a turn (``turns``); the rest queue unseen
 QUEUE = 64
 TABS = {  # in the order of work
     "Scan": "scan",
@@ -285,7 +286,7 @@ def launch(
     handlers = Handlers(model, store, shelf or SampleShelf())
     uploads = Uploads(own_folder(), max_upload_mb * 1_000_000)
     demo = build(handlers, preset, tools=mcp)
-    handlers.store.chores.append(uploads.sweep)
+    handlers.store.chores += [uploads.sweep, give_back]
     handlers.store.start_reaper()
     DECODER.start()  # so that the first upload does not wait for it
     BundledPlanner().start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,7 @@ class DicomReference:
         refused: why no DICOM-SEG can refer to these slices, or empty.
     """
 
-    headers: tuple
+    headers: Sequence[Any]
     planes: tuple[int, ...] | None = None
     frames: tuple[int, ...] | None = None
     uneven: bool = False

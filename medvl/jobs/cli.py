@@ -136,9 +136,10 @@ def _is_batch(options: argparse.Namespace, endings: Sequence[str]) -> bool:
 def _segment_folder(options: argparse.Namespace) -> int:
     from .many_scans import segment_folder
 
-    if options.point or options.negative_point or options.box or options.name or options.series:
-        raise PromptError("Points, a box, a name and a series are for one scan; many are segmented by --text.")
-    return segment_folder(options.ct, options.output, options.text, lambda: _load(options), _model_options(options))
+    if options.point or options.negative_point or options.box or options.name:
+        raise PromptError("Points, a box and a name are for one scan; many are segmented by --text.")
+    about = (lambda: _load(options), _model_options(options))
+    return segment_folder(options.ct, options.output, options.text, *about, series=options.series)
 
 
 def _model_options(options: argparse.Namespace) -> dict:
@@ -180,9 +181,8 @@ def _report(options: argparse.Namespace) -> int:
     if _is_batch(options, FORMATS):
         from .many_scans import report_folder
 
-        if options.series:
-            raise PromptError("A series is chosen of one scan; a folder of scans takes the largest of each.")
-        return report_folder(options.ct, options.output, lambda: _load(options), _model_options(options))
+        about = (lambda: _load(options), _model_options(options))
+        return report_folder(options.ct, options.output, *about, series=options.series)
     tell = None if options.quiet else _step
     report = report_file(_load(options), options.ct, options.output, tell, series=options.series)
     if options.output is None:

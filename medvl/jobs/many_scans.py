@@ -7,9 +7,11 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..case import Case
 from ..errors import Cancelled, ExportError, PromptError
 from ..model import MedVLSAM2
 from ..writers.tables import escape_cell
@@ -47,41 +49,84 @@ def is_batch(source: str, output: str | None, endings: Sequence[str]) -> bool:
     return output is not None and Path(source).is_dir() and not str(output).lower().endswith(tuple(endings))
 
 
-def segment_job(load: Load, text: str, cancel: threading.Event | None = None, room: Room | None = None) -> Job:
+class _Choice:
+    """Room for one scan that also sees which of the scans in its files was read."""
+
+    def __init__(self, room: Room | None) -> None:
+        self._room = room
+        self.told: dict[str, Any] = {}
+
+    def claim(self, nbytes: int) -> None:
+        """See ``Room.claim``."""
+        if self._room is not None:
+            self._room.claim(nbytes)
+
+    def hold(self, case: Case) -> None:
+        """See ``Room.hold``."""
+        if self._room is not None:
+            self._room.hold(case)
+        there = case.ct.series
+        if len(there) > 1:
+            opened = ", ".join(f"{one.id} ({one.slices} slices)" for one in there if one.opened)
+            others = ", ".join(one.id for one in there if not one.opened)
+            note = f"Of {len(there)} scans in these files {opened} was read; --series chooses: {others}."
+            self.told = {"note": note, "series": [asdict(one) for one in there]}
+
+
+def segment_job(
+    load: Load,
+    text: str,
+    cancel: threading.Event | None = None,
+    room: Room | None = None,
+    series: str | None = None,
+) -> Job:
     """Masks of what a text names: one mask, or a label map with its list of labels.
+
+    Where a scan's files hold several, the result says which was read (``note``, ``series``).
 
     Args:
         load: gives the model.
         text: names or descriptions of structures.
         cancel: set it to stop; what is left then fails at once.
         room: counts the memory.
+        series: which scan of each DICOM series, as ``read_ct`` takes it; None: the largest.
     """
 
     def job(paths: Sequence[Path], stem: Path) -> tuple[list[Path], dict[str, Any]]:
         _go_on(cancel)
+        choice = _Choice(room)
         output = stem.with_name(stem.name + ".nii.gz")
-        result = segment_text_file(load(), _source(paths), text, output, cancel=cancel, room=room)
-        return sorted(stem.parent.iterdir()), result
+        result = segment_text_file(load(), _source(paths), text, output, cancel=cancel, room=choice, series=series)
+        return sorted(stem.parent.iterdir()), result | choice.told
 
     return job
 
 
-def report_job(load: Load, cancel: threading.Event | None = None, room: Room | None = None) -> Job:
+def report_job(
+    load: Load, cancel: threading.Event | None = None, room: Room | None = None, series: str | None = None
+) -> Job:
     """A report as Markdown, HTML and JSON; arguments as those of ``segment_job``."""
 
     def job(paths: Sequence[Path], stem: Path) -> tuple[list[Path], dict[str, Any]]:
         _go_on(cancel)
-        report = report_file(load(), _source(paths), cancel=cancel, room=room)
+        choice = _Choice(room)
+        report = report_file(load(), _source(paths), cancel=cancel, room=choice, series=series)
         for suffix in FORMATS:
             stem.with_name(stem.name + suffix).write_text(render(report, suffix), encoding="utf-8")
         found = {row.structure: {fact.key: fact.value for fact in row.facts} for row in report.table}
-        return sorted(stem.parent.iterdir()), {"measurements": found}
+        return sorted(stem.parent.iterdir()), {"measurements": found} | choice.told
 
     return job
 
 
 def segment_folder(
-    folder: str, output: str, text: str | None, load: Load, parameters: dict[str, Any], spread: Spread | None = None
+    folder: str,
+    output: str,
+    text: str | None,
+    load: Load,
+    parameters: dict[str, Any],
+    spread: Spread | None = None,
+    series: str | None = None,
 ) -> int:
     """``segment FOLDER -o OUT --text WORDS``; returns the exit code, of the main process 1 when a scan failed.
 
@@ -92,13 +137,18 @@ def segment_folder(
     """
     if not (text or "").strip():
         raise PromptError('A folder of scans is segmented by name: give --text, for instance --text "liver".')
-    parameters = {"command": "segment", "text": text, **parameters}
+    parameters = {"command": "segment", "text": text, **_chosen(series), **parameters}
     once = Once(load)
-    return _run(folder, output, segment_job(once, text), parameters, spread, once)
+    return _run(folder, output, segment_job(once, text, series=series), parameters, spread, once)
 
 
 def report_folder(
-    folder: str, output: str, load: Load, parameters: dict[str, Any], spread: Spread | None = None
+    folder: str,
+    output: str,
+    load: Load,
+    parameters: dict[str, Any],
+    spread: Spread | None = None,
+    series: str | None = None,
 ) -> int:
     """``report FOLDER -o OUT``; returns the exit code, of the main process 1 when a scan failed.
 
@@ -107,7 +157,13 @@ def report_folder(
         ExportError: the output folder cannot be made.
     """
     once = Once(load)
-    return _run(folder, output, report_job(once), {"command": "report", **parameters}, spread, once)
+    parameters = {"command": "report", **_chosen(series), **parameters}
+    return _run(folder, output, report_job(once, series=series), parameters, spread, once)
+
+
+def _chosen(series: str | None) -> dict[str, str]:
+    """For the manifest; results made before there was a choice are still those of the largest."""
+    return {"series": series} if series else {}
 
 
 def _run(folder: str, output: str, job: Job, parameters: dict[str, Any], spread: Spread | None, once: Once) -> int:

@@ -41,6 +41,7 @@ RECORD = ".result.json"
 LOCK = ".medvl-lock"
 SCRATCH = ".medvl-"  # what a run that goes on writes, and a killed one leaves
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
+_SCANS = {*VOLUMES, "zip", "nifti-pair", "analyze"}  # an Analyze header is refused by its reader, which says why
 _PACKAGES = (
     "torch", "torchvision", "transformers", "bitsandbytes", "accelerate", "huggingface_hub", "sam2", "monai", "numpy",
     "scipy", "nibabel", "pydicom", "SimpleITK",
@@ -122,7 +123,7 @@ class Outcome:
 
 
 Job = Callable[[Sequence[Path], Path], tuple[list[Path], dict[str, Any]]]
-"""``(paths of a scan, stem to write to) -> (files written, result)``."""
+"""``(paths of a scan, stem to write to) -> (files written, result)``; its ``note`` is for a person."""
 
 
 def find_inputs(folder: Path, leave_out: Path | None = None) -> list[Input]:
@@ -153,7 +154,7 @@ def find_inputs(folder: Path, leave_out: Path | None = None) -> list[Input]:
             content = _kind(path)
             if content == "dicom" or (content == "unknown" and path.suffix.lower() == ".dcm"):
                 of_series.append(path)
-            elif content in VOLUMES or content == "zip" or file.lower().endswith(_ENDINGS):
+            elif content in _SCANS or file.lower().endswith(_ENDINGS):
                 found[path.relative_to(folder).as_posix()] = (path,)
         for n in range(0, len(of_series), _HEADERS_AT_ONCE):
             part = of_series[n : n + _HEADERS_AT_ONCE]
@@ -216,7 +217,7 @@ def _named(found: dict[str, tuple[Path, ...]], folder: Path) -> list[Input]:
 
 
 def _stem(source: str) -> str:
-    ending = next((e for e in _ENDINGS if source.lower().endswith(e)), "")
+    ending = next((e for e in (*_ENDINGS, ".hdr.gz", ".hdr") if source.lower().endswith(e)), "")
     return source[: len(source) - len(ending)]
 
 
@@ -343,6 +344,7 @@ def _one(item: Input, output: Path, job: Job, parameters: dict[str, Any], proces
             for path in written:
                 os.replace(path, target.parent / path.name)
                 files.append((target.parent / path.name).relative_to(output).as_posix())
+            message = str(result.pop("note", ""))
     except PromptError as error:
         status, message = "nothing found", str(error)
     except MedVLError as error:

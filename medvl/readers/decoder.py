@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import mmap
 import os
 import pickle
 import select
@@ -34,6 +33,7 @@ from .faults import explain
 from .series import series_of
 
 TELL_EVERY_S = 0.1
+_WRITE_BYTES = 4 << 20
 HEADER_BYTES = 128 << 20  # for the headers, before the size of the volume is known
 MASK_VOXEL_BYTES = 24  # of the scan: a label map of 64 bits, one object of it, and the same along other axes
 MASK_LIBRARY_BYTES = 1 << 30
@@ -110,17 +110,24 @@ def _read(connection: Connection, voxels: int, memory: MemoryLimit, path: str | 
 
     try:
         volume = read_ct(path, progress=progress, claim=claim, **options)
-        memory.allow(volume.hu.nbytes + SLACK_BYTES)  # for the copy of the voxels
-        os.ftruncate(voxels, volume.hu.nbytes)
-        with mmap.mmap(voxels, volume.hu.nbytes) as mapped:
-            shared = np.frombuffer(mapped, np.int16).reshape(volume.shape, order="F")
-            shared[...] = volume.hu
-            del shared
-        return "done", volume.shape, replace(volume, hu=np.empty((0, 0, 0), np.int16))
+        _write(voxels, volume.hu)
+        headers = b""
+        if volume.dicom is not None:  # apart, as their many objects take longer to make than all else that comes back
+            headers = pickle.dumps(tuple(volume.dicom.headers))
+            volume = replace(volume, dicom=replace(volume.dicom, headers=()))
+        return "done", volume.shape, replace(volume, hu=np.empty((0, 0, 0), np.int16)), headers
     except MedVLError as error:
         return "error", error
     except OSError as error:
         return "error", CTReadError(explain(error))
+
+
+def _write(voxels: int, hu: np.ndarray) -> None:
+    """A volume, axial slices contiguous, into a file; faster than through a map, whose pages are cleared first."""
+    data = memoryview(hu.reshape(-1, order="F")).cast("B")
+    done = 0
+    while done < len(data):
+        done += os.pwrite(voxels, data[done : done + _WRITE_BYTES], done)
 
 
 def _masks(memory: MemoryLimit, path: str, shape: tuple[int, int, int], affine: np.ndarray, resample: bool) -> tuple:

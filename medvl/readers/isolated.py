@@ -27,12 +27,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 
 from ..ct.masks import Mask
 from ..ct.prompts import Box
@@ -315,8 +317,10 @@ def _ask(request: dict[str, Any], watch: _Watch) -> CTVolume | list[SeriesOf]:
                 raise CTReadError(_CRASHED) from None
             if isinstance(given, list):
                 return given
-            shape, volume = given
+            shape, volume, headers = given
             volume = replace(volume, hu=_map(voxels, shape))
+            if volume.dicom is not None:
+                volume = replace(volume, dicom=replace(volume.dicom, headers=Headers(headers)))
         if watch.claim is not None:
             watch.claim(volume.hu.nbytes)
         return volume
@@ -324,7 +328,7 @@ def _ask(request: dict[str, Any], watch: _Watch) -> CTVolume | list[SeriesOf]:
         os.close(voxels)
 
 
-def _listen(connection: Connection, watch: _Watch) -> tuple[tuple[int, int, int], CTVolume] | list[SeriesOf]:
+def _listen(connection: Connection, watch: _Watch) -> tuple[tuple[int, int, int], CTVolume, bytes] | list[SeriesOf]:
     while True:
         watch.look()
         if not connection.poll(_POLL_S):
@@ -339,8 +343,8 @@ def _listen(connection: Connection, watch: _Watch) -> tuple[tuple[int, int, int]
                 if watch.claim is not None:
                     watch.claim(nbytes + HEADER_BYTES)  # the headers are still there
                 connection.send_bytes(b"+")
-            case ("done", (int(), int(), int()) as shape, CTVolume() as volume):
-                return shape, volume
+            case ("done", (int(), int(), int()) as shape, CTVolume() as volume, bytes(headers)):
+                return shape, volume, headers
             case ("series", list(found)):
                 return [SeriesOf(*map(str, one)) for one in found]
             case ("masks", list(found)):
@@ -422,3 +426,28 @@ def _unpickle(data: bytes) -> Any:
         return _Unpickler(io.BytesIO(data)).load()
     except Exception:
         raise CTReadError(_CRASHED) from None
+
+
+class Headers(Sequence):
+    """``DicomReference.headers`` of a volume that a child has read; made of its bytes when they are first wanted."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @cached_property
+    def _made(self) -> tuple[Dataset, ...]:
+        made = _unpickle(self._data)
+        if not isinstance(made, tuple) or not all(isinstance(one, Dataset) for one in made):
+            raise CTReadError(_CRASHED)
+        return made
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __getitem__(self, index: int | slice) -> Dataset | tuple[Dataset, ...]:
+        return self._made[index]
+
+    def __eq__(self, other: object) -> bool:
+        return self._made == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # like that of a tuple of datasets

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -82,6 +83,16 @@ def test_names_differ_where_only_the_ending_does(small, tmp_path):
     phantoms.write_itk(tmp_path / "X.nrrd", small.hu, small.affine)
     names = [i.name for i in find_inputs(tmp_path)]
     assert len({name.casefold() for name in names}) == 3
+
+
+def test_a_nifti_of_two_files_is_one_scan_and_an_analyze_header_a_failed_one(small, tmp_path):
+    nib.save(nib.Nifti1Pair(small.hu, small.affine), tmp_path / "pair.img")
+    nib.save(nib.AnalyzeImage(small.hu, np.diag([2.0, 2, 2, 1])), tmp_path / "old.img")
+    assert [i.name for i in find_inputs(tmp_path)] == ["old", "pair"]
+    old, pair = run(tmp_path, tmp_path / "out", voxels, {}, Alone())
+    assert (pair.status, pair.result) == ("done", {"voxels": small.hu.size})
+    assert old.status == "failed"
+    assert "NIfTI" in old.message  # what to convert it to
 
 
 def test_nothing_to_read(tmp_path):
@@ -208,7 +219,7 @@ class TestCommands:
         assert batch_jobs.is_batch(series, "out", (".nii", ".nii.gz"))
 
     def test_exit_code_and_list_of_what_failed(self, folder, tmp_path, capsys, monkeypatch):
-        monkeypatch.setattr(batch_jobs, "report_job", lambda load: voxels)
+        monkeypatch.setattr(batch_jobs, "report_job", lambda load, series: voxels)
         monkeypatch.setattr(batch_jobs, "processes", lambda device: Alone())
         arguments = ["report", str(folder), "-o", str(tmp_path / "out")]
         assert cli.main(arguments) == 1
@@ -231,6 +242,29 @@ class TestCommands:
         told = json.loads((tmp_path / "out" / "manifest.json").read_text())["processes"][0]["model"]
         assert "localiser" in told["weights"]
         assert any("Apache-2.0" in notice for notice in told["notices"])
+
+    def test_of_several_scans_in_a_series_one_is_chosen_and_said(self, small, tmp_path, model, capsys):
+        phantoms.write_dicom_series(tmp_path / "scans" / "d", small.hu, small.affine, phases=2)
+
+        def records(*series: str) -> list[dict]:
+            given = {"series": series[0]} if series else {}
+            arguments = (str(tmp_path / "scans"), str(tmp_path / "out"), lambda: model, {}, Alone())
+            batch_jobs.report_folder(*arguments, **given)
+            return json.loads((tmp_path / "out" / "manifest.json").read_text())["cases"]
+
+        def opened(case: dict) -> list[str]:
+            return [one["id"] for one in case["result"]["series"] if one["opened"]]
+
+        (largest,) = records()
+        assert opened(largest) == ["4.1"]
+        assert largest["message"].startswith("Of 2 scans in these files 4.1 (")
+        assert "4.2" in largest["message"]
+        assert largest["message"] in (tmp_path / "out" / "results.csv").read_text()
+        (other,) = records("4.2")  # another choice is made anew
+        assert (opened(other), other["resumed"]) == (["4.2"], False)
+        (failed,) = records("7")
+        assert failed["status"] == "failed"
+        assert "4.1, 4.2" in failed["message"]
 
 
 def test_accelerates_processes_outside_a_launcher():

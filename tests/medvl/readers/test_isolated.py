@@ -253,3 +253,16 @@ def test_series_of_files(scans, tmp_path):
     assert found[0] == found[1]
     assert (found[0].modality, found[0].kind, bool(found[0].uid)) == ("CT", "slices", True)
     assert found[2].kind != "slices"
+
+
+@pytest.mark.parametrize("data", [b"", b"no pickle", pickle.dumps(os.getcwd), pickle.dumps((1, 2)), pickle.dumps([])])
+def test_headers_that_are_none_are_refused_where_they_are_wanted(data):
+    with pytest.raises(CTReadError, match="fail"):
+        len(isolated.Headers(data))
+
+
+def test_headers_are_made_when_they_are_wanted(scans):
+    here, there = read_ct(scans["dicom"]).dicom.headers, read_isolated(scans["dicom"]).dicom.headers
+    assert "_made" not in vars(there)
+    assert there[0].SOPInstanceUID == here[0].SOPInstanceUID
+    assert (len(there), list(there), there[1:3]) == (len(here), list(here), here[1:3])
