@@ -7,8 +7,8 @@ import pytest
 from medvl.networks.language_model import Conversation, LanguageModel, Prompt
 from medvl.training.datasets import open_dataset
 from medvl.training.datasets.samples import SEG, MaskSource, Sample, Turn
-from medvl.training.vlm.overfit import _write_language_model
 from medvl.training.vlm.overfit_check import ORGANS, lesson, rows
+from medvl.training.vlm.words import pairs_of, write_language_model
 
 from ..tiny_stages import write_cases
 
@@ -43,7 +43,7 @@ def test_of_labelled_scans(tmp_path):
 
 def test_new_language_model_answers_with_the_organ_that_was_named(sample, tmp_path):
     taught = lesson(sample)
-    told = _write_language_model(tmp_path / "lm", [taught], 90)
+    told = write_language_model(tmp_path / "lm", pairs_of([taught]), 90)
     assert told["loss"][1] < 0.3 < told["loss"][0]
     lm = LanguageModel.from_pretrained(tmp_path / "lm", quantization="none")
     for turn in taught.turns[:4]:
