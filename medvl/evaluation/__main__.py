@@ -1,4 +1,4 @@
-"""``python -m medvl.evaluation COMMAND``: interactive, click, text, vqa, report, reading, looks, speed; with JSON."""
+"""``python -m medvl.evaluation COMMAND``: interactive, click, text, pointing, vqa, report, ...; with JSON."""
 
 from __future__ import annotations
 
@@ -55,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
         help="how edges are drawn; the model's own way if not given",
     )
 
+    point = command("pointing", commands.pointings, "masks of [SEG] beside the localiser's, on the same requests")
+    point.add_argument("--descriptions", action="store_true", help="ask for what describes a structure too")
+
     for sub in (box, text):
         sub.add_argument(
             "--tolerance", nargs="*", default=[], metavar="MM|NAME=MM",
@@ -97,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     speed = command("speed", commands.speed, "seconds from a click to its mask, on the bundled abdomen", cases=False)
     speed.add_argument("--shape", type=int, nargs=3, default=(512, 512, 112), help="matrix it is resampled to")
 
-    for sub in (box, click, text, report, reading, look, speed):
+    for sub in (box, click, text, point, report, reading, look, speed):
         sub.add_argument("--model", default="nano", help="nano, 7b, a folder, or owner/name of the hub")
         sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
         sub.add_argument("--quantization", default="auto", choices=MODES, help="of the language model, if there is one")

@@ -11,7 +11,7 @@ from ..ct.volume import CTVolume
 from ..errors import MedVLError
 from ..language.parse import parse
 from ..model import MedVLSAM2, load
-from . import cvpr25, one_click, reading, report_scores, text
+from . import cvpr25, one_click, pointing, reading, report_scores, text
 from . import looks as look_scores
 from .answers import AnswerScore, score_answers
 from .bert_score import BertScore
@@ -178,6 +178,21 @@ def _show_request(r: TextResult) -> None:
     scores = "no mask     " if not r.found else "false mask  " if not r.present else f"{r.dice:.3f} {r.nsd:.3f} "
     volumes = f"{r.volume_ml:7.0f} mL (reference {r.reference_ml:.0f})"
     print(f"{r.case:18s} {r.kind:9s} {r.edge:5s} {scores} {volumes:32s} {r.seconds:5.1f} s  {r.request}", flush=True)
+
+
+def pointings(options: argparse.Namespace) -> int:
+    """Masks of the language model's [SEG], and the localiser's."""
+    model = _model(options)
+    results: list[pointing.PointingResult] = []
+    for case in _cases(options):
+        for r in pointing.run_case(model, case, options.descriptions):
+            results.append(r)
+            scores = " ".join(cell(v).rjust(5) for v in (r.coarse, r.seg, r.localiser))
+            print(f"{r.case:18s} {r.structure:20s} {scores}  {r.question} {r.answer}", flush=True)
+        save_json(options.json, about=about(empty_masks=EMPTY_RULE), results=results)
+    print()
+    _show(pointing.summary(results))
+    return 0
 
 
 def looks(options: argparse.Namespace) -> int:

@@ -29,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
         default=300,
         help="optimiser steps of the joint stage; a third of it for each of the others",
     )
+    words = commands.add_parser("words", help="a tiny language model, taught the words of labelled scans, on the CPU")
+    words.add_argument("--cases", type=Path, required=True, help="cases.json; only its train split is used")
+    words.add_argument("-o", "--output", type=Path, required=True)
+    words.add_argument("--epochs", type=int, default=20, help="times each scan is spoken of, each time in other words")
+    words.add_argument("--steps", type=int, default=1500)
     ready = commands.add_parser("prepare", help="a dataset's scans once through the encoder's preprocessing")
     ready.add_argument("kind", help="m3d-cap, m3d-vqa, ct-rate, radgenome, total-segmentator, cases, ...")
     ready.add_argument("root", type=Path, help="the dataset's folder")
@@ -62,6 +67,17 @@ def _prepare(options: argparse.Namespace) -> int:
     return 0
 
 
+def _words(options: argparse.Namespace) -> int:
+    from .datasets import open_dataset
+    from .vlm.words import drawn, pairs_of, write_language_model
+
+    pairs = pairs_of(drawn(open_dataset("cases", options.cases, "train"), options.epochs))
+    told = write_language_model(options.output, pairs, options.steps)
+    first, last = told["loss"]
+    print(f"{len(pairs)} questions, {told['vocabulary']} tokens, loss {first:.4g} -> {last:.4g}, {told['seconds']} s")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run; the package's own errors are told in one line."""
     options = parser().parse_args(arguments)
@@ -69,6 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "prepare":
             return _prepare(options)
+        if options.command == "words":
+            return _words(options)
         if options.command == "overfit":
             from .vlm.overfit import overfit
 

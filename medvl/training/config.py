@@ -64,6 +64,8 @@ class ModelSettings:
         quantization: of the language model while it is trained around: ``"none"``, ``"8bit"`` or ``"4bit"`` (QLoRA,
             arXiv 2305.14314; what is saved is merged into the unquantised weights).
         train_encoder: train the encoder too in ``instruct`` and ``joint`` (its batch statistics stay).
+        sam2_size: pixels in which SAM 2 sees a slice in ``joint``, and in the model that is written; ``"auto"``: as the
+            start does, on a CPU 512 at most.
         lora: of ``instruct`` and ``joint``; None: all weights of the language model are trained.
         seg: of ``joint``.
     """
@@ -78,6 +80,7 @@ class ModelSettings:
     prompt: Literal["chat", "plain"] = "chat"
     quantization: Literal["none", "8bit", "4bit"] = "none"
     train_encoder: bool = False
+    sam2_size: Literal["auto", 256, 512, 1024] = "auto"
     lora: LoraSettings | None = field(default_factory=LoraSettings)
     seg: SegSettings = field(default_factory=SegSettings)
 

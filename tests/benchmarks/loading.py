@@ -3,7 +3,8 @@
     python -m tests.benchmarks.loading [--scans 24] [--workers 2] [--shape 256 256 120]
 
 Makes scans in the layout of TotalSegmentator, prepares them at 128x256x256, and reads both through the stages' loader:
-samples a second after the first batches, and the memory of each worker.
+samples a second after the first batches, seconds of processor a sample (of all processes, whatever else the machine
+does), and the memory of each worker.
 """
 
 from __future__ import annotations
@@ -54,19 +55,25 @@ def write(root: Path, count: int, shape: tuple[int, int, int]) -> None:
     (root / "meta.csv").write_text(f"image_id;split\n{rows}")
 
 
-def speed(samples, workers: int, batches: int) -> tuple[float, list[float]]:
-    """Samples a second over batches of two after ``workers`` batches, and MB of each worker."""
+def processor() -> float:
+    """Seconds of processor that this process and its workers have used."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(sum(p.cpu_times()[:2]) for p in processes)
+
+
+def speed(samples, workers: int, batches: int) -> tuple[float, float, list[float]]:
+    """Samples a second over batches of two after the first, seconds of processor a sample, MB of each worker."""
     config = parse({"output": "unused", "data": {"augment": False, "workers": workers}})
     given = feed.Feed(Scans(samples), config, SIZE, lambda item, rng: [], True)
     stream = iter(feed.loader(given, feed.Order(len(samples), 2, 0, 0, 1), workers))
     for _ in range(2 * workers):
         next(stream)
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), processor()
     for _ in range(batches):
         next(stream)
-    seconds = time.perf_counter() - begin
+    seconds, used = time.perf_counter() - begin, processor() - used
     memory = [p.memory_full_info().uss / 1e6 for p in psutil.Process().children(recursive=True)]
-    return 2 * batches / seconds, sorted(memory)[-workers:]
+    return 2 * batches / seconds, used / (2 * batches), sorted(memory)[-workers:]
 
 
 def main() -> None:
@@ -89,8 +96,9 @@ def main() -> None:
             for place, s in zip(sorted(ready.images), plain, strict=True)
         ]
         for name, samples, batches in (("prepared", ready, 60), ("scans themselves", plain, 6)):
-            rate, memory = speed(samples, options.workers, batches)
-            print(f"{name}: {rate:.1f} samples/s, worker {max(memory):.0f} MB", flush=True)
+            rate, used, memory = speed(samples, options.workers, batches)
+            said = f"{name}: {rate:.1f} samples/s, {1000 * used:.0f} ms of processor a sample"
+            print(f"{said}, worker {max(memory):.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

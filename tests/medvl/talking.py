@@ -45,19 +45,20 @@ def scan() -> tuple[CTVolume, tuple[np.ndarray, np.ndarray]]:
     return CTVolume(hu, affine, SourceGeometry(hu.shape, affine)), tuple(organs)
 
 
-def write(folder: Path, model) -> Talking:
+def write(folder: Path, model, question: str = SEEN) -> Talking:
     """Teach and save it.
 
     Args:
         folder: written into.
         model: ``medvl.load()``.
+        question: that it answers with ``ANSWER``.
     """
     ct, organs = scan()
     vlm, head = vision_language_model(), SegHead(seg_head_config())
     seen = vlm.look(ct, stages=head.config.stages(vlm.encoder.config.channels))
     tokens, maps = seen.tokens.clone(), [m.clone() for m in seen.maps]
-    teach(vlm, tokens, [[(SEEN, ANSWER), (THEN, NEXT)], [(REPORT_QUESTION, REPORT)]])
-    states = torch.stack([t.state for t in vlm.conversation(tokens).ask(SEEN) if t.state is not None])
+    teach(vlm, tokens, [[(question, ANSWER), (THEN, NEXT)], [(REPORT_QUESTION, REPORT)]])
+    states = torch.stack([t.state for t in vlm.conversation(tokens).ask(question) if t.state is not None])
     grid = maps[0].shape[1:]
     targets = []
     for organ in organs:

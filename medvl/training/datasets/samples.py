@@ -206,25 +206,21 @@ class Ready:
         return VoxelGrid(self.shape, np.array(self.affine, np.float64).reshape(4, 4))
 
     def image(self) -> torch.Tensor:
-        """``[1, D, H, W]`` float16, a copy.
+        """``[1, D, H, W]`` float16, mapped from the file: what is written into it stays in this process.
+
+        Of this image alone, since a worker sends on all that a tensor's storage holds.
 
         Raises:
             DatasetError: the shard is missing or shorter than it was.
         """
-        count = self.rows * prod(self.size)
+        count = prod(self.size)
         try:
-            state = self.file.stat()
-            if state.st_size != 2 * count:  # a map of what is not there ends the process
+            if self.file.stat().st_size != 2 * self.rows * count:  # a map of what is not there ends the process
                 raise OSError
-            shard = _mapped(str(self.file), count, state.st_mtime_ns)
-        except (OSError, RuntimeError):
+            image = np.memmap(self.file, np.float16, "c", 2 * self.row * count, (1, *self.size))
+        except OSError:
             raise DatasetError(f"{self.file} is missing or damaged. Prepare the dataset again.") from None
-        return shard.view(self.rows, 1, *self.size)[self.row].clone()
-
-
-@lru_cache(maxsize=256)
-def _mapped(file: str, count: int, changed: int) -> torch.Tensor:
-    return torch.from_file(file, shared=False, size=count, dtype=torch.float16)
+        return torch.from_numpy(image)
 
 
 @dataclass(frozen=True)

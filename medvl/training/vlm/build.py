@@ -31,7 +31,7 @@ def start(settings: ModelSettings, device: torch.device) -> MedVLSAM2:
         ConfigError: there is neither a vision-language model nor a language model to build one from.
         WeightsError: weights are missing or do not fit.
     """
-    model = load(settings.start, str(device), settings.quantization, device_map="single")
+    model = load(settings.start, str(device), settings.quantization, device_map="single", sam2_size=settings.sam2_size)
     if model.vlm is None and settings.language_model:
         model = MedVLSAM2(replace(model.networks, vlm=_new_vlm(settings, device)), model.folders)
     if settings.encoder_weights and model.vlm is not None:

@@ -13,28 +13,16 @@ import logging
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
-from ...networks.language_model import SEG_TOKEN, LanguageModel
-from ...weights.quantization import Precision
 from ..config import STAGES, DatasetSettings, parse
-from ..datasets.samples import Sample
 from .engine import train
-from .feed import CAPTION_QUESTIONS, open_samples
-from .losses import IGNORED, next_token
+from .feed import open_samples
 from .overfit_check import check, lesson, rows
+from .words import pairs_of, write_language_model
 
 logger = logging.getLogger(__name__)
 SIZE = (64, 96, 96)
-WIDTH = 128
-TEXTS = 16  # that the new language model reads in a step
-SPECIAL = ["<|im_start|>", "<|im_end|>"]  # the others are added when the vision-language model is built
-CHAT = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 SHARE = {"align-encoder": 1 / 3, "align-projector": 1 / 3, "instruct": 1 / 3, "joint": 1.0}  # of the steps
 LR = {"align-encoder": 1e-3, "align-projector": 1e-3, "instruct": 2e-3, "joint": 2e-3}
 
@@ -56,7 +44,7 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
     dataset = DatasetSettings("cases", cases, "train", tuple(ids))
     samples = [lesson(s) for s in open_samples([dataset])]
     language_model = output / "language_model"
-    result: dict = {"cases": ids, "language model": _write_language_model(language_model, samples, 2 * steps)}
+    result: dict = {"cases": ids, "language model": write_language_model(language_model, pairs_of(samples), 2 * steps)}
     curves, before = {}, {"start": "nano", "language_model": str(language_model)}
     for stage in STAGES:
         config = parse(
@@ -101,59 +89,6 @@ def overfit(cases: Path, output: Path, ids: list[str], steps: int) -> dict:
         print(f"{stage}: loss {' -> '.join(f'{loss:.4g}' for loss in result[stage]['loss'])}")
     print(*rows(result["check"]), f"{result['seconds']} s", sep="\n")
     return result
-
-
-def _write_language_model(folder: Path, samples: list[Sample], steps: int) -> dict:
-    """A tiny Qwen2 with a tokenizer of its own, taught the words of the conversations without any image."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
-
-    pairs = [(t.question, t.answer) for s in samples for t in s.turns]
-    pairs += [(question, text) for s in samples for text in s.captions for question in CAPTION_QUESTIONS]
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    inner.train_from_iterator(
-        (text for pair in pairs for text in pair),
-        trainers.BpeTrainer(vocab_size=1024, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False),
-    )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|im_end|>")
-    tokenizer.chat_template = CHAT
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=len(tokenizer),
-            hidden_size=WIDTH,
-            intermediate_size=2 * WIDTH,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            max_position_embeddings=2048,
-            tie_word_embeddings=False,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    )
-    lm = LanguageModel(model, tokenizer, Precision("none", torch.float32, "tiny"))
-    # Without [SEG]: that word is for the joint stage to teach.
-    texts = [lm.chat([("user", q)]) + lm.encode(a.replace(SEG_TOKEN, "")) + [tokenizer.eos_token_id] for q, a in pairs]
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
-    losses, since, rng = [], time.monotonic(), np.random.default_rng(0)
-    for _ in range(steps):
-        # What is asked for must be told apart before [SEG] can mean it: several texts a step.
-        batch = [torch.tensor(texts[i]) for i in rng.choice(len(texts), min(TEXTS, len(texts)), replace=False)]
-        ids = pad_sequence(batch, batch_first=True, padding_value=tokenizer.eos_token_id)
-        labels = pad_sequence(batch, batch_first=True, padding_value=IGNORED)
-        loss = next_token(model(input_ids=ids).logits, labels)  # padding comes after the words, which do not see it
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    seconds = round(time.monotonic() - since, 1)
-    return {"loss": [losses[0], losses[-1]], "seconds": seconds, "vocabulary": len(tokenizer)}
 
 
 def _draw(curves: dict[str, list[dict]], output: Path) -> None:

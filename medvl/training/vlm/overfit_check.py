@@ -91,7 +91,7 @@ def check(folder: Path, samples: list[Sample]) -> dict:
         stages = model.networks.seg_head.config.stages(model.vlm.encoder.config.channels)
         seen = model.vlm.look(case.ct, stages=stages)
         for turn in sample.turns:
-            answer, states = _ask(model, seen, turn.question)
+            answer, states = answer_of(model, seen, turn.question)
             if not turn.targets:
                 asked, right = asked + 1, right + (answer == turn.answer)
             elif len(turn.targets) == 1:
@@ -100,7 +100,7 @@ def check(folder: Path, samples: list[Sample]) -> dict:
     return {"answers": [right, asked], "structures": [asdict(score) for score in scores]}
 
 
-def _ask(model: MedVLSAM2, seen: Seen, question: str) -> tuple[str, list[torch.Tensor]]:
+def answer_of(model: MedVLSAM2, seen: Seen, question: str) -> tuple[str, list[torch.Tensor]]:
     """Answer and [SEG] states of a first question."""
     tokens = list(model.vlm.conversation(seen.tokens).ask(question, MAX_TOKENS))
     return "".join(t.text for t in tokens), [t.state for t in tokens if t.state is not None]

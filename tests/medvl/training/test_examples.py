@@ -16,7 +16,7 @@ import yaml
 
 import medvl
 from medvl.training.__main__ import main
-from medvl.training.config import STAGES
+from medvl.training.config import STAGES, read_config
 from medvl.weights import hub
 
 from ..tiny_checkpoints import write_language_model
@@ -121,6 +121,11 @@ def test_examples_run_one_after_another(place, monkeypatch, capsys):
     model = medvl.load("runs/joint/model", "cpu", "none")
     assert model.vlm.lm.seg_id() is not None
     assert model.networks.seg_head is not None
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_is_a_configuration(file):
+    assert read_config(file).data.train
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import torch
+from sam2.build_sam import build_sam2
+
+from medvl.model import MedVLSAM2
+from medvl.networks.config import ModelConfig
+from medvl.networks.networks import read_networks
+from medvl.networks.sam2 import SegmenterConfig
 from medvl.training.config import TrainingConfig, parse
+from medvl.weights import hub
 
 from ...phantoms import phantom, write_nifti
+from ..networks.test_sam2_video import randomised
 from ..tiny_checkpoints import write_language_model
+
+CONFIG, SIDE = "configs/sam2.1/sam2.1_hiera_t.yaml", 128
 
 
 def write_cases(folder: Path) -> None:
@@ -23,6 +35,18 @@ def write_cases(folder: Path) -> None:
         entries.append(entry | {"label_names": names, "complete": ["liver", "spleen", "trachea"]})
     (folder / "cases.json").write_text(json.dumps(entries))
     write_language_model(folder / "lm")
+
+
+def write_remembering(folder: Path) -> Path:
+    """A model whose SAM 2 has a memory, of random weights; as training starts from it."""
+    torch.manual_seed(0)
+    net = build_sam2(CONFIG, None, "cpu", hydra_overrides_extra=[f"++model.image_size={SIDE}"])
+    torch.save({"model": randomised(net).state_dict()}, folder / "tiny.pt")
+    nano = hub.find_model("nano")
+    config = replace(ModelConfig.load(nano), segmenter=SegmenterConfig(CONFIG, "tiny", SIDE))
+    networks = read_networks(nano, torch.device("cpu"), config, folder)
+    MedVLSAM2(networks, (nano,)).save_pretrained(folder / "start")
+    return folder / "start"
 
 
 def config_of(cases: Path, output: Path, steps: int = 4, **changes: dict) -> TrainingConfig:

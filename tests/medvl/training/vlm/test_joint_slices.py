@@ -6,14 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sam2.build_sam import build_sam2
 
 import medvl
 from medvl.errors import ConfigError
-from medvl.model import MedVLSAM2
-from medvl.networks.config import ModelConfig
-from medvl.networks.networks import read_networks
-from medvl.networks.sam2 import SegmenterConfig
 from medvl.training.config import parse
 from medvl.training.datasets import open_dataset
 from medvl.training.datasets.samples import Turn
@@ -21,13 +16,10 @@ from medvl.training.prepare import prepare
 from medvl.training.vlm import feed
 from medvl.training.vlm.engine import train
 from medvl.training.vlm.joint import MEMORY, Joint
-from medvl.weights import hub
 
-from ...networks.test_sam2_video import randomised
-from ..tiny_stages import config_of, losses, write_cases
+from ..tiny_stages import config_of, losses, write_cases, write_remembering
 
 pytest.importorskip("peft")
-CONFIG, SIDE = "configs/sam2.1/sam2.1_hiera_t.yaml", 128
 TURN = Turn("where is the liver ?", "the liver is [SEG] .", ("liver",))
 
 
@@ -40,16 +32,7 @@ def cases(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def remembering(tmp_path_factory):
-    """A model whose SAM 2 has a memory, of random weights; as training starts from it."""
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    net = build_sam2(CONFIG, None, "cpu", hydra_overrides_extra=[f"++model.image_size={SIDE}"])
-    torch.save({"model": randomised(net).state_dict()}, folder / "tiny.pt")
-    nano = hub.find_model("nano")
-    config = replace(ModelConfig.load(nano), segmenter=SegmenterConfig(CONFIG, "tiny", SIDE))
-    networks = read_networks(nano, torch.device("cpu"), config, folder)
-    MedVLSAM2(networks, (nano,)).save_pretrained(folder / "start")
-    return folder / "start"
+    return write_remembering(tmp_path_factory.mktemp("model"))
 
 
 def settings(cases, output, start, slices=2, memory=1.0, **loss):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from medvl.networks.language_model import Conversation, LanguageModel, Prompt
+from medvl.training.__main__ import main
 from medvl.training.datasets import open_dataset
 from medvl.training.datasets.samples import SEG, MaskSource, Sample, Turn
-from medvl.training.vlm.overfit import _write_language_model
 from medvl.training.vlm.overfit_check import ORGANS, lesson, rows
+from medvl.training.vlm.words import pairs_of, write_language_model
 
 from ..tiny_stages import write_cases
 
@@ -43,12 +44,22 @@ def test_of_labelled_scans(tmp_path):
 
 def test_new_language_model_answers_with_the_organ_that_was_named(sample, tmp_path):
     taught = lesson(sample)
-    told = _write_language_model(tmp_path / "lm", [taught], 90)
+    told = write_language_model(tmp_path / "lm", pairs_of([taught]), 90)
     assert told["loss"][1] < 0.3 < told["loss"][0]
     lm = LanguageModel.from_pretrained(tmp_path / "lm", quantization="none")
     for turn in taught.turns[:4]:
         said = "".join(t.text for t in Conversation(lm).stream(Prompt(lm.chat([("user", turn.question)])), 40))
         assert said == turn.answer.replace(SEG, "")
+
+
+def test_words_of_labelled_scans_by_the_command(tmp_path, capsys):
+    write_cases(tmp_path)
+    options = ["--cases", str(tmp_path / "cases.json"), "-o", str(tmp_path / "words"), "--epochs", "2", "--steps", "30"]
+    assert main(["words", *options]) == 0
+    first, last = map(float, capsys.readouterr().out.split("loss ")[1].split(",")[0].split(" -> "))
+    assert last < 0.7 * first
+    lm = LanguageModel.from_pretrained(tmp_path / "words", quantization="none")
+    assert len(lm.encode("spleen")) < len("spleen")  # it has learned what these scans are spoken of with
 
 
 def test_table_names_structure_case_and_both_scores():

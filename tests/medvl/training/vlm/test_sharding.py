@@ -19,20 +19,37 @@ from medvl.training.config import TrainingConfig, parse
 from medvl.training.datasets import open_dataset
 from medvl.training.datasets.samples import Turn
 from medvl.training.vlm import sharding
-from medvl.training.vlm.engine import train
+from medvl.training.vlm.engine import KINDS, train
+from medvl.training.vlm.joint import Joint
 
-from ..tiny_stages import config_of, losses, write_cases
+from ..tiny_stages import config_of, losses, write_cases, write_remembering
 
 pytest.importorskip("peft")
 # One turn for all scans: the mean over tokens and structures is then the mean over samples.
 TURN = Turn("where is the liver ?", "the liver is [SEG] .", ("liver",))
 WHOLE = {"lora": None, "train_encoder": True}
+MEMORY = {"slices": 2, "memory": 1.0, "max_targets": 1}
+
+
+class Still(Joint):
+    """Without dropout in SAM 2's memory, which each process draws for itself."""
+
+    def __init__(self, *given) -> None:
+        super().__init__(*given)
+        for module in self.memory.modules():
+            for name in ("p", "dropout_p"):
+                if hasattr(module, name):
+                    setattr(module, name, 0.0)
+
+
+KINDS["still"] = Still
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
     write_cases(folder)
+    write_remembering(folder)
     return folder
 
 
@@ -41,7 +58,7 @@ def settings(cases: Path, output: Path, batch: int, shard: bool, **changes) -> T
         cases,
         output,
         data={"validation": changes.pop("validation", []), "augment": False, "cache": True, "turns": 1},
-        loss={"slice": 0.0, "train_mask_decoder": True},
+        loss={"slice": 0.0, "train_mask_decoder": True} | changes.pop("loss", {}),
         # A small rate: AdamW moves a weight whose gradient is nothing but rounding as far as any other.
         optimiser={"steps": 3, "batch_size": batch, "accumulate": 2, "lr": 2e-5, "warmup": 0.0, "clip": 0.5,
                    "mixed_precision": "no", "weight_decay": 0.01} | changes.pop("optimiser", {}),
@@ -104,6 +121,7 @@ def process(rank: int, port: int, cases: Path, folder: Path) -> None:
     run("again", validation=[{"kind": "cases", "root": str(cases / "cases.json"), "limit": 1}])
     run("from_one")
     run("bf16", end=1, optimiser={"mixed_precision": "bf16"})
+    run("memory", "still", end=1, loss=MEMORY, start=str(cases / "start"))
     for name, shard in (("encoder_apart", False), ("encoder_shared", True)):
         run(name, "align-encoder", 2, shard, 1, optimiser={"clip": 1e9})
     (folder / f"told{rank}.json").write_text(json.dumps(told))
@@ -115,6 +133,8 @@ def runs(cases, tmp_path_factory):
     """The folder of the runs, what one process told and what each of two did."""
     folder = tmp_path_factory.mktemp("runs")
     one = losses(train("joint", settings(cases, folder / "one", 2, False), samples=samples(cases)))
+    alone = settings(cases, folder / "memory_alone", 2, False, loss=MEMORY, start=str(cases / "start"))
+    train("still", alone, 1, samples(cases))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -174,6 +194,22 @@ def test_mixed_precision_and_the_encoders_stage_are_shared_out_too(runs):
     assert told[0]["bf16"] == pytest.approx(one[:1], rel=0.02)
     assert told[0]["encoder_shared"] == pytest.approx(told[0]["encoder_apart"], rel=1e-5)
     same_gradients(folder / "encoder_apart", folder / "encoder_shared")
+
+
+def test_sam2_memory_is_shared_out_too(runs):
+    folder, _, told = runs
+    (alone,), (shared,) = (
+        [json.loads(line) for line in (folder / name / "history.jsonl").read_text().splitlines()]
+        for name in ("memory_alone", "memory")
+    )
+    assert alone["memory"] > 0.1
+    assert shared["memory"] == pytest.approx(alone["memory"], rel=1e-5)
+    assert all(mine["memory"] == pytest.approx([alone["loss"]], rel=1e-5) for mine in told)
+    same_gradients(folder / "memory_alone", folder / "memory")
+    file = Path("checkpoints", "step-00000001", "trained.safetensors")
+    states = [load_file(folder / n / file) for n in ("memory_alone", "memory")]
+    assert states[0].keys() == states[1].keys()
+    assert any(n.startswith("memory.") for n in states[1])
 
 
 @pytest.mark.parametrize(
