@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -30,7 +31,8 @@ def tools(shelf_folder):
             await session.initialize()
             return (await session.list_tools()).tools
 
-    yield {tool.name: tool for tool in asyncio.run(listed())}
+    with ThreadPoolExecutor() as other:  # in this thread Playwright keeps a loop of its own while a browser is open
+        yield {tool.name: tool for tool in other.submit(asyncio.run, listed()).result()}
     demo.close()
     store.shutdown()
 

@@ -26,8 +26,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
+    """Started once a process."""
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
@@ -35,9 +36,9 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def window(browser):
-    """Tabs of one window share the cache: Gradio's scripts are fetched and compiled once a module, not once a tab."""
+    """Tabs of one window share the cache: Gradio's scripts are fetched and compiled once a server, not once a tab."""
     context = browser.new_context()
     yield context
     context.close()
@@ -50,12 +51,21 @@ def pictures(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def server():
+@pytest.fixture(scope="session")
+def stand_in():
     url, handlers, demo = serve(StandInModel())
     yield url, handlers
     demo.close()
     handlers.store.shutdown()
+
+
+@pytest.fixture(scope="module")
+def server(stand_in):
+    """One app for all modules; each begins and ends without visitors."""
+    store = stand_in[1].store
+    yield stand_in
+    for key in list(store._sessions):
+        store.close(key)
 
 
 @pytest.fixture
@@ -87,6 +97,7 @@ def visit(server, window):
     wrong = [f"{text} {address}" for text, address in complaints if not of_a_closed_scan(address)]
     for page in tabs:
         page.close()
+    window.set_offline(False)
     assert wrong == []
 
 

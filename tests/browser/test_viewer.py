@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import socket
 import threading
 import time
@@ -27,7 +25,6 @@ pytestmark = pytest.mark.browser
 
 SHAPE = (96, 80, 60)
 RIGHT, FRONT, HEAD = (80, 40, 30), (48, 70, 30), (48, 40, 52)  # bright marks at the patient's right, front and head
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def phantom(value: int = 0) -> CTVolume:
@@ -59,10 +56,12 @@ class Page:
             gr.Textbox(elem_id="words")
             other = gr.Button("other", elem_id="other")
             lost = gr.Button("lost", elem_id="lost")
+            fresh = gr.Button("fresh", elem_id="fresh")
             demo.load(lambda: viewer_value(self.board), outputs=viewer)
             viewer.prompt(self.on_prompt, None, viewer, show_progress="hidden", trigger_mode="multiple")
             viewer.action(self.on_action, None, viewer, show_progress="hidden", trigger_mode="multiple")
             other.click(self.on_other, None, viewer)
+            fresh.click(lambda: viewer_value(self.board), None, viewer)
             lost.click(lambda: {**viewer_value(self.board), "token": "x", "base": "/medvl/x", "case": 9}, None, viewer)
         app, self.url, _ = demo.launch(
             prevent_thread_lock=True, quiet=True, run_history=False, enable_monitoring=False, server_name="127.0.0.1"
@@ -98,18 +97,6 @@ class Page:
     def on_other(self):
         self.board = self.new_board(200)
         return viewer_value(self.board)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium: {error}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -161,21 +148,68 @@ def red_green_blue(page, plane, ijk) -> list[int]:
     )
 
 
+LOADED = "window.medvlViewer && medvlViewer.state().complete && medvlViewer.state().revision >= 0"
+OF_A_VISIT = ("token", "revision", "frames", "firstPicture")
+
+
+def shown(page) -> dict:
+    """What the viewer shows, without what differs from visit to visit."""
+    return {name: value for name, value in state(page).items() if name not in OF_A_VISIT}
+
+
+@pytest.fixture(scope="module")
+def tabs():
+    """The tab that the tests of a module use one after the other, if there is one."""
+    kept = []
+    yield kept
+    for tab in kept:
+        tab.close()
+
+
+def opened_anew(tab, server) -> bool:
+    """Open a new scan in a tab; whether it then shows what a new tab shows."""
+    try:
+        tab.wait_for_function("!medvlViewer.state().busy && !medvlViewer.state().pending", timeout=5000)
+        tab.mouse.move(0, 0)
+        for _ in range(2):  # a sheet, a tool
+            tab.keyboard.press("Escape")
+        tab.evaluate("document.activeElement.blur()")
+        tab.click("#fresh", timeout=5000)
+        tab.wait_for_function(f"medvlViewer.state().token === '{server.board.token}' && {LOADED}", timeout=5000)
+        settle(tab)
+        tab.wait_for_function("first => medvlViewer.state().bytes === first.bytes", arg=tab.first, timeout=1000)
+    except sync_api.TimeoutError:
+        return False
+    return shown(tab) == tab.first
+
+
 @pytest.fixture
-def page(server, window):
+def page(server, window, tabs):
     server.boards.clear()
     server.board = server.new_board()
     server.events.clear()
     server.pace = 0.05
-    page = window.new_page()
-    page.set_viewport_size({"width": 1280, "height": 800})
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    page.goto(server.url)
-    page.wait_for_function("window.medvlViewer && medvlViewer.state().complete && medvlViewer.state().revision >= 0")
-    settle(page)
+    size = {"width": 1280, "height": 800}
+    if tabs:
+        tabs[0].set_viewport_size(size)
+        if not opened_anew(tabs[0], server):
+            tabs.pop().close()
+    if not tabs:
+        page = window.new_page()
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.set_viewport_size(size)
+        page.goto(server.url)
+        page.wait_for_function(LOADED)
+        settle(page)
+        page.first = shown(page)
+        tabs.append(page)
+    page = tabs[0]
+    page.errors.clear()
+    server.events.clear()
     yield page
-    page.close()
+    if page.errors or page.is_closed() or page.locator(".mv-cover").is_visible():
+        tabs.pop().close()
     assert page.errors == []
 
 

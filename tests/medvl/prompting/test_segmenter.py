@@ -19,6 +19,11 @@ from medvl.prompting.thresholds import THRESHOLDS
 
 
 @pytest.fixture(scope="module")
+def abdomen(coarse_abdomen):
+    return coarse_abdomen
+
+
+@pytest.fixture(scope="module")
 def case(model, abdomen):
     """One case for the whole module: slice features are shared between the tests as they are between objects."""
     return model.open(abdomen.ct)
@@ -66,13 +71,13 @@ def test_features_are_shared_and_only_needed_slices_are_encoded(model, abdomen):
 
 def test_cache_stays_within_its_budget(model, abdomen, monkeypatch):
     fresh = model.open(abdomen.ct)
-    one = fresh.encoder.features(2, 50, "soft").nbytes
+    one = fresh.encoder.features(2, 30, "soft").nbytes
     budget = type("Config", (), {"cache_mb": 2.5 * one / 2**20})()
     monkeypatch.setattr(fresh.encoder.sam2, "config", budget, raising=True)
     monkeypatch.setattr(
         fresh.encoder.sam2, "encode", lambda plane: fresh.encoder._cache[next(iter(fresh.encoder._cache))]
     )
-    for index in (51, 52, 53):
+    for index in (31, 32, 33):
         fresh.encoder.features(2, index, "soft")
     assert fresh.encoder.nbytes <= 2.5 * one
 
@@ -103,9 +108,9 @@ def test_closing_the_stream_keeps_what_is_done(model, abdomen):
 def test_a_point_in_any_plane(case, abdomen, axis):
     reference = abdomen.mask("liver")
     low, high = bounding_box(reference).lo, bounding_box(reference).hi
-    inside = np.argwhere(reference[:, :, (low[2] + high[2]) // 2 + 8])
+    inside = np.argwhere(reference[:, :, (low[2] + high[2]) // 2 + 4])
     i, j = inside[len(inside) // 2]
-    point = Point((int(i), int(j), (low[2] + high[2]) // 2 + 8), axis=axis)
+    point = Point((int(i), int(j), (low[2] + high[2]) // 2 + 4), axis=axis)
     first = next(case.segment_stream(points=[point]))
     assert first.mask.array[point.ijk]
     assert first.mask.box.size[axis] == 1
@@ -151,7 +156,7 @@ def test_refinement_leaves_far_slices_alone(model, abdomen):
     fresh = model.open(abdomen.ct)
     mask = fresh.segment(box=box_of(abdomen, "liver"))
     middle = box_of(abdomen, "liver").lo[2]
-    below = np.argwhere(mask.array[:, :, : middle - 12])
+    below = np.argwhere(mask.array[:, :, : middle - 6])
     i, j, k = (int(v) for v in below[len(below) // 2])
     after = fresh.refine(mask, points=[Point((i, j, k))])
     changed = np.flatnonzero((mask.array != after.array).any((0, 1)))
@@ -190,7 +195,7 @@ def test_an_operation_can_be_refined_and_undone(model, abdomen):
     fresh = model.open(abdomen.ct)
     mask = fresh.segment(box=box_of(abdomen, "left_kidney"))
     array = mask.array
-    array[:, :, : mask.box.lo[2] + 5] = False
+    array[:, :, : mask.box.lo[2] + 3] = False
     cut = fresh.put(mask.with_array(array))
     i, j, k = (int(v) for v in np.argwhere(array)[cut.voxels // 2])
     refined = fresh.refine(cut, points=[Point((i, j, k))])
@@ -201,8 +206,8 @@ def test_an_operation_can_be_refined_and_undone(model, abdomen):
 
 def test_visitors_at_once_get_what_they_get_alone(model, abdomen, networks_compute):
     boxes = {name: box_of(abdomen, name) for name in ("spleen", "left_kidney")}
-    low = min(box.lo[2] for box in boxes.values()) - 4
-    high = max(box.hi[2] for box in boxes.values()) + 4
+    low = min(box.lo[2] for box in boxes.values()) - 1
+    high = max(box.hi[2] for box in boxes.values()) + 1
     affine = abdomen.ct.affine.copy()
     affine[:3, 3] += affine[:3, 2] * low
     ct = replace(abdomen.ct, hu=np.ascontiguousarray(abdomen.ct.hu[:, :, low:high]), affine=affine)
