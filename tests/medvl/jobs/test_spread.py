@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -267,14 +268,6 @@ class TestCommands:
         assert "4.1, 4.2" in failed["message"]
 
 
-def test_accelerates_processes_outside_a_launcher():
-    code = "from medvl.jobs.spread import processes as p; s = p('cpu'); print(s.num_processes, s.is_main_process)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(batch.__file__).parents[2]
-    )
-    assert done.stdout.split() == ["1", "True"]
-
-
 def test_two_real_processes_without_a_gpu(small, tmp_path):
     """Each takes its share; a scan that fails in the second one does not end the first before the manifest is there."""
     (tmp_path / "scans").mkdir()
@@ -404,13 +397,15 @@ def test_a_second_run_on_the_same_results_is_refused(folder, tmp_path):
 def test_leftovers_of_a_killed_run_go_and_nothing_else(folder, tmp_path):
     out = tmp_path / "out"
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom tests.medvl.jobs.test_spread import Alone\n"
-        "from medvl.jobs.spread import run\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom medvl.jobs.spread import processes, run\n"
         "def job(paths, stem):\n    stem.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "run(Path(sys.argv[1]), Path(sys.argv[2]), job, {}, Alone())\n"
+        "here = processes('cpu')\nprint(here.num_processes, here.is_main_process, flush=True)\n"
+        "run(Path(sys.argv[1]), Path(sys.argv[2]), job, {}, here)\n"
     )
-    root = Path(batch.__file__).parents[2]
-    assert subprocess.run([sys.executable, "-c", code, folder, out], cwd=root, check=False).returncode == -9
+    command, root = [sys.executable, "-c", code, folder, out], Path(batch.__file__).parents[2]
+    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stdout.split() == ["1", "True"]  # outside a launcher it is the only one
     assert any(f.is_dir() for f in out.glob(".medvl-*"))
     (out / "sub").mkdir(exist_ok=True)
     (out / "sub" / ".medvl-1-2.tmp").write_text("half a record")

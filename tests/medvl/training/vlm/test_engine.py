@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,6 @@ import medvl
 from medvl.networks.vlm import VisionLanguageModel
 from medvl.training.vlm.engine import checkpoints, train
 from medvl.training.vlm.feed import Order
-from medvl.training.vlm.losses import siglip
 from medvl.training.vlm.stages import AlignProjector, read
 
 from ..tiny_stages import config_of, losses, write_cases
@@ -79,30 +76,6 @@ def test_answers_are_labelled_where_inference_reads_them(cases, tmp_path):
     prompt = stage.vlm.prompt(image, turns[1].question, [(turns[0].question, turns[0].answer)])
     assert reading.ids.tolist()[: len(prompt.ids)] == prompt.ids
     assert torch.equal(reading.embeds[: len(prompt.ids)], prompt.embeds)
-
-
-def _siglip_of_a_share(rank, port, results):
-    """One of two processes: loss and gradient of its half of a batch."""
-    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    torch.manual_seed(0)
-    image, text, weight = torch.randn(4, 8), torch.randn(4, 8), torch.eye(8).requires_grad_()
-    mine = slice(2 * rank, 2 * rank + 2)
-    siglip(image[mine], text[mine] @ weight, torch.tensor(2.0), torch.tensor(-3.0)).backward()
-    torch.distributed.all_reduce(weight.grad)
-    if rank == 0:
-        torch.save(weight.grad / 2, results)
-    torch.distributed.destroy_process_group()
-
-
-def test_negatives_come_from_all_processes(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_siglip_of_a_share, (port, tmp_path / "gradient.pt"), nprocs=2)
-    torch.manual_seed(0)
-    image, text, weight = torch.randn(4, 8), torch.randn(4, 8), torch.eye(8).requires_grad_()
-    siglip(image, text @ weight, torch.tensor(2.0), torch.tensor(-3.0)).backward()
-    assert torch.allclose(torch.load(tmp_path / "gradient.pt"), weight.grad, atol=1e-6)
 
 
 def _captioned(cases):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import socket
@@ -21,6 +22,7 @@ from medvl.training.datasets.samples import Turn
 from medvl.training.vlm import sharding
 from medvl.training.vlm.engine import KINDS, train
 from medvl.training.vlm.joint import Joint
+from medvl.training.vlm.losses import siglip
 
 from ..tiny_stages import config_of, losses, write_cases, write_remembering
 
@@ -90,6 +92,17 @@ def begin(folder: Path, name: str, checkpoint: Path) -> Path:
     return folder / name
 
 
+def siglip_of(rank: int, folder: Path) -> None:
+    """Gradient of the half of a batch that one of two processes has, and its mean with the other's."""
+    torch.manual_seed(0)
+    image, text, weight = torch.randn(4, 8), torch.randn(4, 8), torch.eye(8).requires_grad_()
+    mine = slice(2 * rank, 2 * rank + 2)
+    siglip(image[mine], text[mine] @ weight, torch.tensor(2.0), torch.tensor(-3.0)).backward()
+    torch.distributed.all_reduce(weight.grad)
+    if rank == 0:
+        torch.save(weight.grad / 2, folder / "siglip.pt")
+
+
 def process(rank: int, port: int, cases: Path, folder: Path) -> None:
     """One of two: everything that they do, in one start."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
@@ -124,6 +137,7 @@ def process(rank: int, port: int, cases: Path, folder: Path) -> None:
     run("memory", "still", end=1, loss=MEMORY, start=str(cases / "start"))
     for name, shard in (("encoder_apart", False), ("encoder_shared", True)):
         run(name, "align-encoder", 2, shard, 1, optimiser={"clip": 1e9})
+    siglip_of(rank, folder)
     (folder / f"told{rank}.json").write_text(json.dumps(told))
     torch.distributed.destroy_process_group()
 
@@ -138,7 +152,9 @@ def runs(cases, tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(process, (port, cases, folder), nprocs=2)
+    # Both are forked from one process in which what training imports is there already: that takes ten seconds.
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["peft", "medvl.training.vlm.engine"])
+    torch.multiprocessing.start_processes(process, (port, cases, folder), nprocs=2, start_method="forkserver")
     return folder, one, [json.loads((folder / f"told{rank}.json").read_text()) for rank in range(2)]
 
 
@@ -210,6 +226,13 @@ def test_sam2_memory_is_shared_out_too(runs):
     states = [load_file(folder / n / file) for n in ("memory_alone", "memory")]
     assert states[0].keys() == states[1].keys()
     assert any(n.startswith("memory.") for n in states[1])
+
+
+def test_negatives_come_from_all_processes(runs):
+    torch.manual_seed(0)
+    image, text, weight = torch.randn(4, 8), torch.randn(4, 8), torch.eye(8).requires_grad_()
+    siglip(image, text @ weight, torch.tensor(2.0), torch.tensor(-3.0)).backward()
+    assert torch.allclose(torch.load(runs[0] / "siglip.pt"), weight.grad, atol=1e-6)
 
 
 @pytest.mark.parametrize(
