@@ -44,12 +44,12 @@ class PublishedConv(DecomposedConv):
 class ViT3D(nn.Module):
     """A plain 3-D ViT of M3D's shape: 32x256x256, patches 4x16x16, 12 layers of 768, one class token."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int = 12) -> None:
         super().__init__()
         self.patches = nn.Conv3d(1, 768, (4, 16, 16), (4, 16, 16))
         self.places = nn.Parameter(torch.zeros(1, 2049, 768))
         layer = nn.TransformerEncoderLayer(768, 12, 3072, 0.0, "gelu", batch_first=True, norm_first=True)
-        self.layers = nn.TransformerEncoder(layer, 12, enable_nested_tensor=False)
+        self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
     def forward(self, volume: Tensor) -> Tensor:
         """``[B, 1, 32, 256, 256]`` -> ``[B, 2049, 768]``."""
@@ -86,7 +86,11 @@ def seconds(
 
 @torch.inference_mode()
 def encoder_speed(
-    device: torch.device, repeats: int = 3, size: tuple[int, int, int] = (128, 256, 256), warm_up: bool = True
+    device: torch.device,
+    repeats: int = 3,
+    size: tuple[int, int, int] = (128, 256, 256),
+    warm_up: bool = True,
+    vit_layers: int = 12,
 ) -> dict[str, float]:
     """Seconds of one forward pass: ours, the published formulation, a ViT of M3D's shape; and the ratios.
 
@@ -95,11 +99,12 @@ def encoder_speed(
         repeats: the best of so many counts.
         size: ``(D, H, W)`` of the volume; the ViT always sees 32x256x256.
         warm_up: run each once before.
+        vit_layers: of the ViT; M3D's has 12.
     """
     volume, flat = torch.rand(1, 1, *size, device=device), torch.rand(1, 1, 32, 256, 256, device=device)
     ours = DCFormer().to(device).eval()
     theirs = published(copy.deepcopy(ours))
-    vit = ViT3D().to(device).eval()
+    vit = ViT3D(vit_layers).to(device).eval()
     first, second, third = seconds(
         (lambda: ours(volume), lambda: theirs(volume), lambda: vit(flat)), device, repeats, warm_up
     )

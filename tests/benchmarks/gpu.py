@@ -283,7 +283,8 @@ def box(shapes: Shapes, device: torch.device, folder: Path) -> Rows:
     clock, ct = Clock(device), scan(shapes.ct)
     clock.fresh()
     model = medvl.load("nano", device=str(device))
-    model.open(scan(DRY.ct)).segment(box=middle_box(DRY.ct))  # kernels are chosen at first use
+    if device.type == "cuda":  # kernels are chosen at first use
+        model.open(scan(DRY.ct)).segment(box=middle_box(DRY.ct))
     case, found = model.open(ct), []
     what = "x".join(map(str, shapes.ct))
     seconds = clock.of(lambda: found.append(case.segment(box=middle_box(ct.shape))))

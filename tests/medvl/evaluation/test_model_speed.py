@@ -36,7 +36,7 @@ def test_the_published_formulation_gives_the_same():
 
 
 def test_encoders_stand_side_by_side_with_their_ratio():
-    figures = encoder_speed(CPU, 1, (32, 64, 64), warm_up=False)
+    figures = encoder_speed(CPU, 1, (32, 64, 64), warm_up=False, vit_layers=1)
     assert all(v > 0 for v in figures.values())
     assert figures["ours / as published"] == pytest.approx(
         figures["DCFormer small 32x64x64"] / figures["the same as published"]
@@ -55,7 +55,8 @@ def test_loading_takes_little_more_memory_than_the_checkpoint():
     shape = {"vocab_size": 16384, "num_hidden_layers": 14}
     figures = loading_memory(("4bit", "none"), shape)
     assert 200 < figures["checkpoint, float32, MB"] < 300
-    assert 0.8 < figures["peak (none) / checkpoint"] < 1.3  # less than 0.8 would mean that something was not counted
+    # Less than 0.8 would mean that something was not counted, a second copy makes 2.
+    assert 0.8 < figures["peak (none) / checkpoint"] < 1.6
     # Pages of the mapped file, which the system takes back where memory is short, what was quantised and the buffers
     # of quantising (1.4 to 1.63 by the machine); a second copy in float would make 2 and more.
     assert figures["peak (4bit) / checkpoint"] < 1.9
@@ -66,7 +67,7 @@ def test_loading_takes_little_more_memory_than_the_checkpoint():
 def test_loading_sam2_takes_little_more_memory_than_its_pt_file():
     figures = sam2_loading_memory()
     assert 140 < figures["SAM 2.1 checkpoint, MB"] < 170
-    assert 0.8 < figures["peak (SAM 2.1) / checkpoint"] < 1.3
+    assert 0.8 < figures["peak (SAM 2.1) / checkpoint"] < 1.6
 
 
 def test_each_figure_is_printed_and_written_when_it_is_there(monkeypatch, tmp_path, capsys):

