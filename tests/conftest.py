@@ -32,8 +32,8 @@ if os.environ.get("MEDVL_REQUIRE_BROWSER") and not Path("/usr/bin/chromium").exi
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[1] / "shared"
 LONG = (
-    "medvl/prompting", "medvl/training/vlm", "medvl/test_case_saved", "medvl/jobs", "medvl/training", "medvl/structures",
-    "medvl/networks/test_zero_gpu", "app/test_main", "benchmarks", "medvl/evaluation",
+    "medvl/prompting", "medvl/training/vlm", "medvl/test_case_saved", "medvl/jobs", "medvl/training",
+    "medvl/structures", "medvl/networks/test_zero_gpu", "app/test_main", "benchmarks", "medvl/evaluation",
 )  # fmt: skip
 PROCESS_GB = 5.0
 KEPT = "session-"
