@@ -19,21 +19,25 @@ from medvl.training.talk.corpus import generated
 
 from ...small_planner import VOCABULARY, network, planner
 
-MESSAGES = [example.text for example in generated(seed=5, per_template=1)][::11]
 HOSTILE = [
     "", " ", "?" * 500, "\u0000\u0007", "left " * 3000, "肝" * 3000, "[CLS] [SEP] [unused1] liver", "\u202eliver",
     '{"tool": "remove"}', "a" * 50_000, "\n\n\n", "и почка", "[unused1]", "of of of of, and and; . . .",
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def messages():
+    return [example.text for example in generated(seed=5, per_template=1)][::11]
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_calls_of_any_weights_are_calls_and_keep_sides(seed):
+def test_calls_of_any_weights_are_calls_and_keep_sides(seed, messages):
     made = planner(seed, Sure(0, 0, 0, 0, 0))
     before = (Measure(("left_kidney",)),)
     state = State([Turn("how big is the left kidney", before)], crosshair=(1, 2, 3))
-    plans = [made.plan(message, state) for message in MESSAGES]
+    plans = [made.plan(message, state) for message in messages]
     assert sum(plan is not None for plan in plans) > 0.1 * len(plans)
-    for message, plan in zip(MESSAGES, plans, strict=True):
+    for message, plan in zip(messages, plans, strict=True):
         if plan is not None:
             checked(plan)
             assert sides_hold(message, plan, before)
@@ -45,9 +49,9 @@ def test_any_text_comes_through(message):
     assert made.plan(message, State()) == made.plan(message, State())
 
 
-def test_what_it_is_not_sure_of_is_left_to_the_next():
+def test_what_it_is_not_sure_of_is_left_to_the_next(messages):
     made = planner(sure=Sure(2, 2, 2, 2, 2))
-    assert all(made.plan(message, State()) is None for message in MESSAGES)
+    assert all(made.plan(message, State()) is None for message in messages)
 
 
 def test_what_came_after_its_training_is_left_to_the_rules():
