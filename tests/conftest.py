@@ -117,10 +117,12 @@ def abdomen():
 
 
 @pytest.fixture(scope="session")
-def coarse_abdomen(abdomen):
+def coarse_abdomen():
     """Every second slice of it, 6 mm apart, for tests that segment by the networks: a slice costs a second."""
     from medvl.ct.geometry import SourceGeometry
+    from medvl.evaluation.cases import abdomen_sample
 
+    abdomen = abdomen_sample()
     ct, affine = abdomen.ct, abdomen.ct.affine.copy()
     affine[:3, 2] *= 2
     hu, labels = (np.ascontiguousarray(array[:, :, ::2]) for array in (ct.hu, abdomen.labels))
