@@ -204,13 +204,13 @@ def test_an_operation_can_be_refined_and_undone(model, abdomen):
 
 
 def test_visitors_at_once_get_what_they_get_alone(model, abdomen, networks_compute):
-    boxes = {name: box_of(abdomen, name) for name in ("spleen", "left_kidney")}
-    low = min(box.lo[2] for box in boxes.values()) - 1
-    high = max(box.hi[2] for box in boxes.values()) + 1
+    masks = {name: abdomen.mask(name) for name in ("spleen", "left_kidney")}
+    k = int(np.median(np.flatnonzero(np.logical_and(*(mask.any((0, 1)) for mask in masks.values())))))
     affine = abdomen.ct.affine.copy()
-    affine[:3, 3] += affine[:3, 2] * low
-    ct = replace(abdomen.ct, hu=np.ascontiguousarray(abdomen.ct.hu[:, :, low:high]), affine=affine)
-    boxes = {n: Box((*b.lo[:2], b.lo[2] - low), (*b.hi[:2], b.hi[2] - low)) for n, b in boxes.items()}
+    affine[:3, 3] += affine[:3, 2] * (k - 1)
+    ct = replace(abdomen.ct, hu=np.ascontiguousarray(abdomen.ct.hu[:, :, k - 1 : k + 2]), affine=affine)
+    found_in = {name: bounding_box(mask[:, :, k : k + 1]) for name, mask in masks.items()}
+    boxes = {name: Box((*box.lo[:2], 1), (*box.hi[:2], 2)) for name, box in found_in.items()}
     shared = model.open(ct)
     alone = {name: shared.segment(box=box).array for name, box in boxes.items()}
     found: dict[str, np.ndarray] = {}
