@@ -173,8 +173,8 @@ def opened_anew(tab, server) -> bool:
         tab.mouse.move(0, 0)
         for _ in range(2):  # a sheet, a tool
             tab.keyboard.press("Escape")
-        tab.evaluate("document.activeElement.blur()")
-        tab.click("#fresh", timeout=5000)
+        tab.evaluate("document.activeElement.blur(), window.scrollTo(0, 0)")
+        tab.dispatch_event("#fresh", "click")  # a click would scroll to it
         tab.wait_for_function(f"medvlViewer.state().token === '{server.board.token}' && {LOADED}", timeout=5000)
         settle(tab)
         tab.wait_for_function("first => medvlViewer.state().bytes === first.bytes", arg=tab.first, timeout=1000)
