@@ -22,7 +22,7 @@ from app.ui import launch
 
 from .. import phantoms
 from ..app.stand_in import StandInModel
-from .on_page import ARGS, CHROMIUM, READY
+from .on_page import CHROMIUM, READY
 
 PREFIX = "/ct"
 
@@ -74,34 +74,31 @@ def address():
     thread.join(10)
 
 
-def test_voxels_upload_prompt_and_download_under_a_prefix(address, tmp_path):
-    api = pytest.importorskip("playwright.sync_api")
+def test_voxels_upload_prompt_and_download_under_a_prefix(address, browser, tmp_path):
     phantom = phantoms.phantom((48, 44, 40), spacing=(6.0, 6.0, 7.0), noise=0)
     scan = phantoms.write_nifti(tmp_path / "scan.nii.gz", phantom.hu, phantom.affine)
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        failed: list[str] = []
-        page.on("response", lambda r: failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-        page.goto(address)
-        page.wait_for_function(READY, timeout=60_000)
-        page.get_by_role("tab", name="Scan").click()
-        page.locator("#upload input[type=file]").set_input_files(str(scan))
-        shape = list(phantom.hu.shape)
-        loaded = "n => medvlViewer.state().complete && medvlViewer.state().shape.join() === n.join()"
-        page.wait_for_function(loaded, arg=shape, timeout=60_000)
-        liver = [int(v) for v in phantom.centre("liver")]
-        page.evaluate("ijk => medvlViewer.setCrosshair(ijk)", liver)
-        page.wait_for_timeout(150)
-        at = page.evaluate("ijk => medvlViewer.canvasPoint('axial', ijk)", liver)
-        page.locator("#viewer .mv-positive").first.click()
-        page.mouse.click(at["x"], at["y"])
-        page.wait_for_function("medvlViewer.state().masks.some((m) => m.voxels) && !medvlViewer.state().busy")
-        page.get_by_role("tab", name="Export").click()
-        with page.expect_download(timeout=60_000) as download:
-            page.locator(".ep-go").click()
-        assert PREFIX + "/medvl/" in download.value.url
-        download.value.save_as(tmp_path / "export.zip")
-        assert (tmp_path / "export.zip").read_bytes()[:2] == b"PK"
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    failed: list[str] = []
+    page.on("response", lambda r: failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.goto(address)
+    page.wait_for_function(READY, timeout=60_000)
+    page.get_by_role("tab", name="Scan").click()
+    page.locator("#upload input[type=file]").set_input_files(str(scan))
+    shape = list(phantom.hu.shape)
+    loaded = "n => medvlViewer.state().complete && medvlViewer.state().shape.join() === n.join()"
+    page.wait_for_function(loaded, arg=shape, timeout=60_000)
+    liver = [int(v) for v in phantom.centre("liver")]
+    page.evaluate("ijk => medvlViewer.setCrosshair(ijk)", liver)
+    page.wait_for_timeout(150)
+    at = page.evaluate("ijk => medvlViewer.canvasPoint('axial', ijk)", liver)
+    page.locator("#viewer .mv-positive").first.click()
+    page.mouse.click(at["x"], at["y"])
+    page.wait_for_function("medvlViewer.state().masks.some((m) => m.voxels) && !medvlViewer.state().busy")
+    page.get_by_role("tab", name="Export").click()
+    with page.expect_download(timeout=60_000) as download:
+        page.locator(".ep-go").click()
+    assert PREFIX + "/medvl/" in download.value.url
+    download.value.save_as(tmp_path / "export.zip")
+    assert (tmp_path / "export.zip").read_bytes()[:2] == b"PK"
+    page.close()
     assert failed == []
