@@ -136,9 +136,9 @@ class Conversation:
         if self._reader is not None:
             self._reader.clear()
 
-    def recall(self, history: Sequence[tuple[Call, ...]], found: Iterable[Found], report: WrittenReport | None) -> None:
+    def recall(self, turns: Sequence[Turn], found: Iterable[Found], report: WrittenReport | None) -> None:
         """Go on from a saved case."""
-        self.state.turns[:] = [Turn(calls=calls) for calls in history]
+        self.state.turns[:] = turns
         for one in found:
             self.scene.put(one)
         self.report = report

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -41,12 +40,10 @@ from ...language.normalise import words
 from ...language.parse import KNOWN_WORDS, SPELLER
 from ...networks.message_encoder import MessageEncoder, Said, WordPieces
 from ...weights.hub import BUNDLED
+from ..state import State, Turn
 from . import following
 from .rules import RulesPlanner
 from .sides import sides_hold
-
-if TYPE_CHECKING:
-    from ..state import State
 
 _LOG = logging.getLogger(__name__)
 FOLDER = BUNDLED / "planner"
@@ -86,11 +83,21 @@ NEGATIONS = frozenset({"not", "without", "except", "excluding", "neither", "nor"
 
 
 @dataclass(frozen=True)
+class Part:
+    """One request of a message: its words, the call, None where none was spelt, and how sure that is (0 to 1)."""
+
+    text: str
+    call: Call | None
+    sureness: float
+
+
+@dataclass(frozen=True)
 class Planned:
-    """Calls of a message, and how sure the least sure choice in them is (0 to 1)."""
+    """Calls of a message, and how sure the least sure choice in them is (0 to 1); and its requests one by one."""
 
     calls: tuple[Call, ...]
     sureness: float
+    parts: tuple[Part, ...] = ()
 
 
 class SmallPlanner:
@@ -124,20 +131,43 @@ class SmallPlanner:
         if any(isinstance(call, untaught) for call in self._rules.plan(message, state) or ()):
             return None
         planned = self.read(message, before)
-        if (
-            planned is None
-            or planned.sureness < self._needed(message, state, planned.calls)
-            or not sides_hold(message, planned.calls, before)
-        ):
+        if planned is None:
             return None
-        said = find(SPELLER.mend(words(english(message))))
-        if _forgets(said, planned.calls) or _strays(said, planned.calls, state) or not _can_point(planned.calls, state):
-            return None
+        if not self._holds(message, planned.calls, planned.sureness, state):
+            return self._one_by_one(message, planned.parts, state) if len(planned.parts) > 1 else None
         if len(planned.calls) == 1 and isinstance(
             planned.calls[0], ReadImage
         ):  # who reads the image gets the very words
             return (replace(planned.calls[0], question=message.strip()),)
         return planned.calls
+
+    def _holds(self, message: str, calls: Sequence[Call], sureness: float, state: State) -> bool:
+        """Whether calls are sure enough for a message, and about what it names."""
+        before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
+        if sureness < self._needed(message, state, calls) or not sides_hold(message, calls, before):
+            return False
+        said = find(SPELLER.mend(words(english(message))))
+        return not (_forgets(said, calls) or _strays(said, calls, state) or not _can_point(calls, state))
+
+    def _one_by_one(self, message: str, parts: Sequence[Part], state: State) -> tuple[Call, ...] | None:
+        """Each request by itself, read by the network where it is sure and by the rules where not.
+
+        Each is read after those before it, as if these were a turn of their own. None where one is understood by
+        neither, and the rules understand as much of the whole message.
+        """
+        done: list[Call] = []
+        for part in parts:
+            here = replace(state, turns=[*state.turns, Turn(message, tuple(done))]) if done else state
+            if part.call is not None and self._holds(part.text, (part.call,), part.sureness, here):
+                done.append(part.call)
+                continue
+            ruled = self._rules.plan(part.text, here) or ()
+            if all(call.unanswered for call in ruled):
+                return None
+            done += ruled
+        done = list(dict.fromkeys(done))
+        before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
+        return tuple(done) if sides_hold(message, done, before) else None
 
     def _needed(self, message: str, state: State, planned: Sequence[Call]) -> float:
         calls = self._rules.plan(message, state) or ()
@@ -184,6 +214,7 @@ class SmallPlanner:
         whole = prepare(said, before)
         heard = self._said(whole)
         calls: list[Call] = []
+        parts: list[Part] = []
         sureness = self._surely_cut(whole, *heard)
         for span in self._spans(whole, *heard):
             if len(span) == len(said):
@@ -191,12 +222,11 @@ class SmallPlanner:
             else:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
-            if call is None:
-                return None
-            if call not in calls:  # one request that was cut in two is asked once
+            parts.append(Part(_trimmed(said[span.start : span.stop]), call, sure if call is not None else 0.0))
+            if call is not None and call not in calls:  # one request that was cut in two is asked once
                 calls.append(call)
-            sureness = min(sureness, sure)
-        return Planned(tuple(calls), sureness) if calls else None
+            sureness = min(sureness, parts[-1].sureness)
+        return Planned(tuple(calls), sureness, tuple(parts)) if calls else None
 
     @torch.inference_mode()
     def _said(self, prepared: Prepared) -> tuple[Said, dict[int, int]]:
@@ -265,6 +295,14 @@ def _read_once(folder: Path) -> SmallPlanner | None:
     except WeightsError as error:
         _LOG.warning("Messages are understood by rules alone: %s", error)
         return None
+
+
+def _trimmed(said: Sequence[str]) -> str:
+    """Words of a part as a message of their own, without what joins it to the others; a question mark stays."""
+    said = list(said)
+    while said and (said[0] in JOINTS or said[-1] in JOINTS - {"?"}):
+        said = said[1:] if said[0] in JOINTS else said[:-1]
+    return " ".join(said)
 
 
 def _names_a_mask(message: str, state: State) -> bool:
