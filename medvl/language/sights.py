@@ -46,6 +46,9 @@ SOFT = word_set(
 WORDS = STONES | METAL | FLUID | GAS | SPOTS | CALCIUM | SOFT | word_set("hypodense hyperdense hypodensity")
 """Words that say alone that something is looked for. "Fat", "dark" and "bright" need a place or a thing beside them."""
 
+MATTER = STONES | METAL | FLUID | GAS | SPOTS | CALCIUM | FAT | MUSCLE | SOFT
+"""Every word that names what is looked for."""
+
 _AROUND = word_set("around round surrounding beside near outside along adjacent next")
 _REGIONS: dict[str, Region] = {
     "abdomen": "abdomen", "abdominal": "abdomen", "belly": "abdomen", "tummy": "abdomen", "peritoneal": "abdomen",

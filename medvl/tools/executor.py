@@ -233,7 +233,7 @@ class Executor:
         return () if holds else tuple(id for id in EVERYTHING if id in self.finder.known)
 
     def _found(self, call: Finding) -> Generator[Step | MaskRef, None, Result]:
-        outcome = FINDINGS[call.id].of(self.scene)
+        outcome = FINDINGS[call.id].of(self.scene, call.structures)
         seen = (self.offer(outcome.look, OFFERED),) if outcome.look is not None else ()
         masks = tuple(mask for one in seen for mask in one.masks)
         yield from map(MaskRef, masks)

@@ -5,11 +5,16 @@ A message counts if every word of it is of the closed classes below: it names no
 
 from __future__ import annotations
 
-from ...language import cues
+from typing import get_args
+
+from ...language import cues, sights
+from ...language.asking import told_width
 from ...language.calls import (
     Call,
+    Chat,
     Clarify,
     Compare,
+    Edit,
     Finding,
     Lookup,
     Measure,
@@ -17,12 +22,15 @@ from ...language.calls import (
     Rank,
     Refuse,
     Relate,
+    Remove,
     Show,
     changed,
 )
+from ...language.calls.base import Part
 from ...language.mentions import find
 from ...language.normalise import STOP, words
-from ...language.parse import parse
+from ...language.parse import SPELLER, parse
+from ...vocabulary.names import STRUCTURES, counterpart
 from ...vocabulary.structure import word_set
 from ..binding import named
 from ..references import last_two, measured_at, structures_of
@@ -51,12 +59,58 @@ _LOOKING = cues.FUNCTION_WORDS | word_set(
 )
 _NORMAL = word_set("typical normal usual")
 _FAR = word_set("far distance away nearest closest close")
+_ELLIPTIC = cues.FUNCTION_WORDS | word_set("now then one ones same side inside next between well ok okay around there")
+_SIDES = frozenset({"left", "right"})
+_DONE = (Show, Edit, Remove, Chat)  # what changes the page asks nothing
 _YES = word_set("yes yeah yep sure ok okay please exactly right correct do that")
 _KNOWN = (
     _POINT | set(_ORDER) | set(_MOST) | set(_MORE) | _FAR | _WIDE | _SIZE | _HU | _GO | _HIDE | _PLACE
     | cues.FUNCTION_WORDS
     | word_set("and so then now just also all both each how much many which what tell me again please ok was were")
 )  # fmt: skip
+
+
+def follows(message: str, state: State) -> tuple[Call, ...] | None:
+    """Calls of a message that means nothing without the turns before it; None where it is none of these."""
+    return answered(message, state) or pointed(message, state) or elliptic(message, state)
+
+
+def elliptic(message: str, state: State) -> tuple[Call, ...] | None:
+    """The last question once more, about what is named now ("and in the gallbladder?", "and suprarenal?").
+
+    Of looks, relations, parts of the aorta and what is not known; what the rules carry on themselves is left to them.
+    """
+    said = [w for w in SPELLER.mend(words(message)) if w not in STOP]
+    asked = (call for turn in reversed(state.turns) for call in reversed(turn.calls) if not isinstance(call, _DONE))
+    last = next(asked, None)
+    if last is None or not said:
+        return None
+    named = [m for m in find(said) if m.kind == "known"]
+    rest = [w for n, w in enumerate(said) if not any(m.start <= n < m.end for m in named)]
+    ids = tuple(dict.fromkeys(id for m in named for id in m.ids))
+    part = next((w for w in rest if w in get_args(Part)), "")
+    if part and last.of == ("aorta",) and set(rest) <= _ELLIPTIC | set(get_args(Part)) and ids in ((), ("aorta",)):
+        return (Measure(last.of, what="diameter", part=part),) if told_width(last) else None
+    if isinstance(last, Probe) and last.where != "at":
+        sides = _SIDES & set(rest)
+        if not ids and (sides or "other" in rest) and len(last.structures) <= 2:
+            twins = tuple(id for id in map(counterpart, last.structures) if id)
+            ids = tuple(id for id in (*last.structures, *twins) if STRUCTURES[id].side in sides) or twins
+            rest = [w for w in rest if w not in _SIDES | {"other"}]
+        if ids and set(rest) <= _ELLIPTIC:
+            where = "inside" if last.where == "anywhere" else last.where
+            return (Probe(ids, what=last.what, where=where),)
+        matter = sights.sought(said)
+        if not ids and matter is not None and matter.what != last.what and set(rest) <= _ELLIPTIC | sights.MATTER:
+            placed = matter.of or matter.region or not last.of
+            return None if placed else (changed(last, what=matter.what),)
+    if not ids or not set(rest) <= _ELLIPTIC:
+        return None
+    if isinstance(last, Relate) and len(ids) == 2:
+        return (changed(last, of=ids, claim=""),)
+    if isinstance(last, Measure) and last.unknown and not last.structures:
+        return (changed(last, of=ids, unknown=(), nearest=()),)
+    return None
 
 
 def pointed(message: str, state: State) -> tuple[Call, ...] | None:
@@ -90,7 +144,9 @@ def _none_seen(said: list[str], here: set[str], state: State) -> tuple[Call, ...
 
 def _here(said: set[str], state: State) -> tuple[Call, ...] | None:
     """A look at what is pointed at, of a message that says no more than that something is."""
-    pointing = bool(said & {"this", "here", "crosshair"}) and bool(said & {"what", "identify", "name"})
+    pointing = bool(said & {"this", "here", "crosshair", "pointing", "looking"}) and bool(
+        said & {"what", "identify", "name"}
+    )
     if not pointing or not said <= _LOOKING or said & {"called", "program"}:
         return None
     if state.clicked is not None:

@@ -28,6 +28,7 @@ from ...language.clauses import split
 from ...language.foreign import english
 from ...language.normalise import words
 from ...language.parse import SPELLER, parse
+from ..references import structures_of
 from ..state import State, Turn
 from . import following
 
@@ -65,7 +66,7 @@ class RulesPlanner:
     def plan(self, message: str, state: State, cancel: threading.Event | None = None) -> tuple[Call, ...] | None:
         """Calls for one message; see ``planning.Planner``."""
         message = english(message)
-        before = following.answered(message, state) or following.pointed(message, state)
+        before = following.follows(message, state)
         if before is not None:
             return before
         parts = _looks_apart(SPELLER.mend(words(message)))
@@ -107,10 +108,10 @@ class RulesPlanner:
     def _read(self, message: str, state: State) -> tuple[Call, ...]:
         handled = self._with_handles(message) if self._with_handles is not None else message
         if handled != message:
-            calls = self._parse(handled, state.history)
+            calls = self._parse(handled, _history(state))
             if any(isinstance(call, Edit | Remove) for call in calls):
                 return calls
-        return self._parse(message, state.history)
+        return self._parse(message, _history(state))
 
     def _looked_at(self, message: str, calls: tuple[Call, ...], state: State) -> tuple[Call, ...]:
         """The calls with a look in the place of what is refused, unknown, or said of something else."""
@@ -127,6 +128,8 @@ class RulesPlanner:
             return (*calls[:first], *rest)
         judged = any(isinstance(call, Refuse) and call.reason == "diagnosis" for call in calls) and _JUDGED & set(said)
         probes = () if judged else sights.every(said)
+        if state.turns and _THERE & set(said):
+            probes = tuple(_placed(probe, structures_of(state.last)) for probe in probes)
         if not probes:
             return tuple(_whole(_here(call, set(said), state), said) for call in calls)
         open_ = [call for call in calls if any(_is_open(call, probe) for probe in probes)]
@@ -143,6 +146,16 @@ class RulesPlanner:
         left = [" ".join(part) for part in parts if len(parts) > 1 and sights.sought(part) is None]
         named = [one for one in left if all(map(_of_disease, self._parse(one, state.history)))]
         return (Refuse(words=tuple(named)),) if named else ()
+
+
+def _history(state: State) -> list[tuple[Call, ...]]:
+    """Calls of each turn; where a place was asked about, besides of the structure that it was told to lie in."""
+    found = []
+    for turn in state.turns:
+        told = structures_of(turn)
+        at = any(isinstance(call, Probe) and call.where == "at" for call in turn.calls)
+        found.append((*turn.calls, Measure(told[:1])) if at and told else turn.calls)
+    return found
 
 
 def _placed(call: Call, named: tuple[str, ...]) -> Call:

@@ -124,7 +124,7 @@ class SmallPlanner:
 
     def plan(self, message: str, state: State, cancel: threading.Event | None = None) -> tuple[Call, ...] | None:
         """Calls for one message; see ``planning.Planner``."""
-        if following.answered(message, state) or following.pointed(message, state) or _names_a_mask(message, state):
+        if following.follows(message, state) or _names_a_mask(message, state):
             return None
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
         untaught = tuple(TOOLS.values())[self.net.sizes["heads"]["tool"] :]  # tools that came after its training
