@@ -31,11 +31,11 @@ def length_mm(words: Sequence[str]) -> float | None:
     Args:
         words: of ``normalise.words``.
     """
-    found = [abs(value) for value, unit in _measures(words) if unit == "mm"]
+    found = [abs(value) for value, unit in measures(words) if unit == "mm"]
     return found[-1] if found else None
 
 
-def _measures(words: Sequence[str]) -> list[tuple[float, str]]:
+def measures(words: Sequence[str]) -> list[tuple[float, str]]:
     """Every number with a unit: in mm, mL or HU."""
     found = []
     for place, word in enumerate(words):

@@ -32,9 +32,10 @@ from ...language.normalise import STOP, words
 from ...language.parse import SPELLER, parse
 from ...vocabulary.names import STRUCTURES, counterpart
 from ...vocabulary.structure import word_set
-from ..binding import named
+from ..binding import named as of_name
 from ..references import last_two, measured_at, structures_of
 from ..state import Question, State
+from .against import against
 
 _POINT = word_set(
     "it that this they them those these one ones spot spots area areas piece pieces thing things its their"
@@ -60,6 +61,9 @@ _LOOKING = cues.FUNCTION_WORDS | word_set(
 _NORMAL = word_set("typical normal usual")
 _FAR = word_set("far distance away nearest closest close")
 _ELLIPTIC = cues.FUNCTION_WORDS | word_set("now then one ones same side inside next between well ok okay around there")
+_REMOVE = word_set("remove delete discard drop erase")
+_EXCEPT = word_set("except but excluding besides")
+_ALL = word_set("all every everything each others other")
 _SIDES = frozenset({"left", "right"})
 _DONE = (Show, Edit, Remove, Chat)  # what changes the page asks nothing
 _YES = word_set("yes yeah yep sure ok okay please exactly right correct do that")
@@ -71,8 +75,8 @@ _KNOWN = (
 
 
 def follows(message: str, state: State) -> tuple[Call, ...] | None:
-    """Calls of a message that means nothing without the turns before it; None where it is none of these."""
-    return answered(message, state) or pointed(message, state) or elliptic(message, state)
+    """Calls of a message that goes on from the turns before it, or holds something against a value; else None."""
+    return answered(message, state) or pointed(message, state) or elliptic(message, state) or against(message, state)
 
 
 def elliptic(message: str, state: State) -> tuple[Call, ...] | None:
@@ -113,6 +117,24 @@ def elliptic(message: str, state: State) -> tuple[Call, ...] | None:
     return None
 
 
+def removed(message: str, state: State) -> tuple[Call, ...] | None:
+    """Masks to be deleted that only the list tells: "remove the second", "delete every mask except the liver"."""
+    said = [w for w in SPELLER.mend(words(message)) if w not in STOP]
+    if not said or said[0] not in _REMOVE or not state.masks:
+        return None
+    listed = [id for id in (*state.last.spots, *state.last.masks) if id in state.masks]
+    nth = next((_ORDER[w] for w in said if w in _ORDER), None)
+    if nth is not None and set(said) <= _REMOVE | set(_ORDER) | _POINT | {"the", "mask"}:
+        return (
+            (Remove(tuple(dict.fromkeys(listed))[nth : nth + 1 or None]),) if -1 <= nth < len(listed) else (Clarify(),)
+        )
+    named = {id for m in find(said) if m.kind == "known" for id in m.ids}
+    if not named or not _EXCEPT & set(said) or not _ALL & set(said):
+        return None
+    kept = {id for id, mask in state.masks.items() if set(of_name(mask.name)) & named}
+    return (Remove(tuple(id for id in state.masks if id not in kept)),) if kept else None
+
+
 def pointed(message: str, state: State) -> tuple[Call, ...] | None:
     """Calls of a message that points at spots or at a measurement of an earlier answer; None where it does neither."""
     said = [w for w in words(message) if w not in STOP]
@@ -131,6 +153,9 @@ def pointed(message: str, state: State) -> tuple[Call, ...] | None:
     if "axis" in here or {"longest", "diameter"} <= here:
         about = next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
         return (Measure(about, what="diameter"),) if about else None
+    seen = next((call for call in state.last.calls if isinstance(call, Probe | Finding)), None)
+    if {"how", "many"} <= here and seen is not None and not here & (_SIZE | _WIDE):
+        return (seen,)
     spots = next((tuple(i for i in t.spots if i in state.masks) for t in reversed(state.turns) if t.calls), ())
     return _of_spots(said, here, spots) if spots else _none_seen(said, here, state)
 
@@ -196,7 +221,7 @@ def left_open(message: str, state: State) -> tuple[Call, ...] | None:
 def _told_beside(state: State) -> tuple[str, ...]:
     """What was asked about last and what was told to lie beside it, the first that was told."""
     asked = tuple(id for call in state.last.calls for id in call.structures)
-    shown = [id for mask in state.last.masks if mask in state.masks for id in named(state.masks[mask].name)]
+    shown = [id for mask in state.last.masks if mask in state.masks for id in of_name(state.masks[mask].name)]
     told = [id for fact in state.last.facts for id in fact.structures]
     beside = [id for id in (*told, *shown) if id not in asked]
     return (asked[0], beside[0]) if asked and beside else ()

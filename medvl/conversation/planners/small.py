@@ -15,6 +15,7 @@ import torch
 
 from ...errors import WeightsError
 from ...language.calls import (
+    IT,
     TOOLS,
     Call,
     Chat,
@@ -79,6 +80,7 @@ class Sure:
 
 
 SEQUENCE = frozenset({"then", ";"})  # what comes next is said to be a request of its own
+_EVERY = frozenset({"all", "every", "everything", "masks", "them", "clear"})  # without one, not all is deleted
 NEGATIONS = frozenset({"not", "without", "except", "excluding", "neither", "nor", "never", "but"})
 
 
@@ -147,6 +149,8 @@ class SmallPlanner:
         if sureness < self._needed(message, state, calls) or not sides_hold(message, calls, before):
             return False
         said = find(SPELLER.mend(words(english(message))))
+        if any(isinstance(call, Remove) and not call.of for call in calls) and not _EVERY & set(words(message)):
+            return False
         return not (_forgets(said, calls) or _strays(said, calls, state) or not _can_point(calls, state))
 
     def _one_by_one(self, message: str, parts: Sequence[Part], state: State) -> tuple[Call, ...] | None:
@@ -313,7 +317,11 @@ def _names_a_mask(message: str, state: State) -> bool:
 
 
 def _forgets(said: Sequence[Mention], calls: Sequence[Call]) -> bool:
-    """Whether a name that no structure stands for is dropped by calls that would be answered without it."""
+    """Whether a name is dropped by calls that would be answered without it: of no structure, or where to look."""
+    used = {id for call in calls for id in call.of}
+    placed = any(mention.lesion and mention.nearest and not used & {*mention.nearest, IT} for mention in said)
+    if placed and any(isinstance(call, Probe) for call in calls):
+        return True  # "any focal liver lesions" is about the liver
     strange = any(mention.kind == "unknown" and not mention.lesion for mention in said)
     return strange and not any(call.unknown or isinstance(call, _TELLING) for call in calls)
 
