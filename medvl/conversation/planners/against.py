@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ...language import cues
-from ...language.calls import Call, Measure
+from ...language.calls import Call, Finding, Measure
 from ...language.clauses import split
 from ...language.foreign import english
 from ...language.mentions import find
@@ -49,7 +49,7 @@ def against(message: str, state: State) -> tuple[Call, ...] | None:
     in_hu = all(unit == "HU" for _, unit in values)
     if in_hu and _AMOUNT & set(said) and (low, high) != (None, None):
         lungs = set(ids) <= set(GROUPS["lungs"]) and high is not None and high <= _EMPHYSEMA_HU
-        return None if lungs else (Measure(ids, low_hu=low, high_hu=high),)
+        return (Finding(ids, "emphysema"),) if lungs else (Measure(ids, low_hu=low, high_hu=high),)
     asks = cues.QUESTION_START.fullmatch(said[0]) or (
         said[0] in ("and", "so", "but") and said[1:2] in (["is"], ["are"])
     )

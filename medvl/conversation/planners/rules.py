@@ -26,6 +26,7 @@ from ...language.calls import (
 from ...language.calls.base import Part
 from ...language.clauses import split
 from ...language.foreign import english
+from ...language.mentions import find
 from ...language.normalise import words
 from ...language.parse import SPELLER, parse
 from ..references import structures_of
@@ -174,8 +175,19 @@ def _looks_apart(said: Sequence[str]) -> list[list[str]]:
         kinds = {look.what for look in looks if look is not None}
         placed = all(look is not None and (look.of or look.region) for look in looks)
         apart = len(pieces) > 1 and all(looks) and (len(kinds) > 1 or (placed and kinds <= {"fluid", "gas"}))
+        # "width of the aorta, any calcium": what is measured has a name and an attribute of its own
+        mixed = len(pieces) > 1 and "or" not in clause and any(looks) and not all(looks)
+        apart |= mixed and all(look or _is_measured(piece) for look, piece in zip(looks, pieces, strict=True))
         found += pieces if apart else [clause]
     return found if len(found) > 1 and any(sights.sought(part) is not None for part in found) else [list(said)]
+
+
+def _is_measured(piece: Sequence[str]) -> bool:
+    """Whether a part of a message names a structure and a quality of it."""
+    text = " ".join(piece)
+    return any(mention.kind == "known" for mention in find(list(piece))) and any(
+        cue.search(text) for cue in cues.ATTRIBUTES.values()
+    )
 
 
 def _parts_of_aorta(said: Sequence[str], calls: tuple[Call, ...]) -> tuple[Call, ...]:
