@@ -90,7 +90,7 @@ def sought(message: Sequence[str]) -> Probe | None:
     mentions = find([w for w in message if w not in WORDS])  # "lesion of the liver" is no structure, the liver is
     of = tuple(dict.fromkeys(id for m in mentions if m.kind == "known" for id in m.ids))
     sides = said & {"left", "right"}
-    what = _what(said, bool(of))
+    what = kind(said, bool(of))
     if not what:
         return None
     region = next((_REGIONS[w] for w in message if w in _REGIONS), "")
@@ -166,8 +166,8 @@ def narrows(words: str) -> bool:
     return words.split()[0] in _NARROWS | _ENDS
 
 
-def _what(said: set[str], placed: bool) -> str:
-    """The kind of matter, "" for none; the more telling word first."""
+def kind(said: set[str], placed: bool) -> str:
+    """The kind of matter that words name, "" for none; the more telling word first."""
     things = bool(said & THINGS)
     matters = {"metal": METAL, "calcium": STONES | CALCIUM, "fluid": FLUID, "gas": GAS, "soft": SOFT}
     for what, named in matters.items():

@@ -60,7 +60,9 @@ _LOOKING = cues.FUNCTION_WORDS | word_set(
 )
 _NORMAL = word_set("typical normal usual")
 _FAR = word_set("far distance away nearest closest close")
-_ELLIPTIC = cues.FUNCTION_WORDS | word_set("now then one ones same side inside next between well ok okay around there")
+_ELLIPTIC = cues.FUNCTION_WORDS - word_set("show give make tell get want need like no not") | word_set(
+    "now then one ones same side inside next between well ok okay around there"
+)
 _REMOVE = word_set("remove delete discard drop erase")
 _EXCEPT = word_set("except but excluding besides")
 _ALL = word_set("all every everything each others other")
@@ -104,10 +106,10 @@ def elliptic(message: str, state: State) -> tuple[Call, ...] | None:
         if ids and set(rest) <= _ELLIPTIC:
             where = "inside" if last.where == "anywhere" else last.where
             return (Probe(ids, what=last.what, where=where),)
-        matter = sights.sought(said)
-        if not ids and matter is not None and matter.what != last.what and set(rest) <= _ELLIPTIC | sights.MATTER:
-            placed = matter.of or matter.region or not last.of
-            return None if placed else (changed(last, what=matter.what),)
+        what, own = sights.kind(set(said), bool(last.of)), sights.sought(said)
+        placed = own is not None and (own.of or own.region)  # "effusion?" says where it is itself
+        if not ids and what and last.of and not placed and set(rest) <= _ELLIPTIC | sights.MATTER:
+            return (changed(last, what=what),)
     if not ids or not set(rest) <= _ELLIPTIC:
         return None
     if isinstance(last, Relate) and len(ids) == 2:
