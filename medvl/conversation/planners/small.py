@@ -20,10 +20,12 @@ from ...language.calls import (
     Call,
     Chat,
     Clarify,
+    Compare,
     Edit,
     Finding,
     Lookup,
     Measure,
+    Measuring,
     Neighbours,
     Probe,
     Rank,
@@ -33,6 +35,7 @@ from ...language.calls import (
     Remove,
     Segment,
     Show,
+    changed,
 )
 from ...language.encoding import HEADS, JOINTS, ROLES, TAGS, Prepared, call_from, counted, prepare
 from ...language.foreign import english
@@ -135,8 +138,11 @@ class SmallPlanner:
         planned = self.read(message, before)
         if planned is None:
             return None
+        ruled = _understood(self._rules.plan(message, state) or ())
+        if len(ruled) > len(planned.calls):
+            return self._one_by_one(message, planned.parts, state, len(ruled))
         if not self._holds(message, planned.calls, planned.sureness, state):
-            return self._one_by_one(message, planned.parts, state) if len(planned.parts) > 1 else None
+            return self._one_by_one(message, planned.parts, state, len(ruled))
         if len(planned.calls) == 1 and isinstance(
             planned.calls[0], ReadImage
         ):  # who reads the image gets the very words
@@ -153,25 +159,27 @@ class SmallPlanner:
             return False
         return not (_forgets(said, calls) or _strays(said, calls, state) or not _can_point(calls, state))
 
-    def _one_by_one(self, message: str, parts: Sequence[Part], state: State) -> tuple[Call, ...] | None:
+    def _one_by_one(self, message: str, parts: Sequence[Part], state: State, ruled: int) -> tuple[Call, ...] | None:
         """Each request by itself, read by the network where it is sure and by the rules where not.
 
         Each is read after those before it, as if these were a turn of their own. None where one is understood by
-        neither, and the rules understand as much of the whole message.
+        neither, or where that gives fewer requests than the ``ruled`` that the rules find in the whole message.
         """
+        if len(parts) < 2:
+            return None
         done: list[Call] = []
         for part in parts:
             here = replace(state, turns=[*state.turns, Turn(message, tuple(done))]) if done else state
-            if part.call is not None and self._holds(part.text, (part.call,), part.sureness, here):
-                done.append(part.call)
-                continue
-            ruled = self._rules.plan(part.text, here) or ()
-            if all(call.unanswered for call in ruled):
+            calls = self._rules.plan(part.text, here) or ()
+            known = _understood(calls)
+            sure = part.call is not None and self._holds(part.text, (part.call,), part.sureness, here)
+            if sure and len(known) < 2 and not (known and isinstance(part.call, ReadImage)):
+                calls = (part.call,)
+            elif all(call.unanswered for call in calls):
                 return None
-            done += ruled
-        done = list(dict.fromkeys(done))
+            done += [call for call in calls if call not in done]
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
-        return tuple(done) if sides_hold(message, done, before) else None
+        return tuple(done) if len(done) >= ruled and sides_hold(message, done, before) else None
 
     def _needed(self, message: str, state: State, planned: Sequence[Call]) -> float:
         calls = self._rules.plan(message, state) or ()
@@ -226,6 +234,7 @@ class SmallPlanner:
             else:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
+            call = _on_the_same(call, calls)
             parts.append(Part(_trimmed(said[span.start : span.stop]), call, sure if call is not None else 0.0))
             if call is not None and call not in calls:  # one request that was cut in two is asked once
                 calls.append(call)
@@ -299,6 +308,20 @@ def _read_once(folder: Path) -> SmallPlanner | None:
     except WeightsError as error:
         _LOG.warning("Messages are understood by rules alone: %s", error)
         return None
+
+
+def _understood(calls: Sequence[Call]) -> list[Call]:
+    """Calls that do something."""
+    return [call for call in calls if not call.unanswered and not isinstance(call, Refuse)]
+
+
+def _on_the_same(call: Call | None, before: Sequence[Call]) -> Call | None:
+    """A request that names nothing, on what the one before it in the same message is used on ("..., and its HU")."""
+    named = next((one.of for one in reversed(before) if one.of), ())
+    coloured = isinstance(call, Show) and call.action in ("colour", "centre", "largest_slice")
+    if not named or not (coloured or isinstance(call, Measuring | Compare)) or call.of or call.unknown:
+        return call
+    return changed(call, of=named)
 
 
 def _trimmed(said: Sequence[str]) -> str:
