@@ -60,9 +60,9 @@ _LOOKING = cues.FUNCTION_WORDS | word_set(
 )
 _NORMAL = word_set("typical normal usual")
 _FAR = word_set("far distance away nearest closest close")
-_ELLIPTIC = cues.FUNCTION_WORDS - word_set("show give make tell get want need like no not") | word_set(
-    "now then one ones same side inside next between well ok okay around there"
-)
+_ELLIPTIC = cues.FUNCTION_WORDS - word_set(
+    "show give make tell get want need like no not many much where why which who when"
+) | word_set("now then one ones same side inside next between well ok okay around there")
 _REMOVE = word_set("remove delete discard drop erase")
 _EXCEPT = word_set("except but excluding besides")
 _ALL = word_set("all every everything each others other")
@@ -89,14 +89,16 @@ def elliptic(message: str, state: State) -> tuple[Call, ...] | None:
     said = [w for w in SPELLER.mend(words(message)) if w not in STOP]
     asked = (call for turn in reversed(state.turns) for call in reversed(turn.calls) if not isinstance(call, _DONE))
     last = next(asked, None)
-    if last is None or not said:
+    asks = {"how", "what"} & set(said) and "about" not in said
+    if last is None or not said or asks:
         return None
     named = [m for m in find(said) if m.kind == "known"]
     rest = [w for n, w in enumerate(said) if not any(m.start <= n < m.end for m in named)]
     ids = tuple(dict.fromkeys(id for m in named for id in m.ids))
     part = next((w for w in rest if w in get_args(Part)), "")
     if part and last.of == ("aorta",) and set(rest) <= _ELLIPTIC | set(get_args(Part)) and ids in ((), ("aorta",)):
-        return (Measure(last.of, what="diameter", part=part),) if told_width(last) else None
+        again = changed(last, part=part) if isinstance(last, Measure) else Measure(last.of, what="diameter", part=part)
+        return (again,) if told_width(last) else None
     if isinstance(last, Probe) and last.where != "at":
         sides = _SIDES & set(rest)
         if not ids and (sides or "other" in rest) and len(last.structures) <= 2:
@@ -156,7 +158,7 @@ def pointed(message: str, state: State) -> tuple[Call, ...] | None:
         about = next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
         return (Measure(about, what="diameter"),) if about else None
     seen = next((call for call in state.last.calls if isinstance(call, Probe | Finding)), None)
-    if {"how", "many"} <= here and seen is not None and not here & (_SIZE | _WIDE):
+    if {"how", "many"} <= here and seen is not None and not here & (_SIZE | _WIDE | _HU):
         return (seen,)
     spots = next((tuple(i for i in t.spots if i in state.masks) for t in reversed(state.turns) if t.calls), ())
     return _of_spots(said, here, spots) if spots else _none_seen(said, here, state)

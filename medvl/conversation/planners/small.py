@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ...errors import WeightsError
+from ...language import cues
 from ...language.calls import (
     IT,
     TOOLS,
@@ -138,11 +139,9 @@ class SmallPlanner:
         planned = self.read(message, before)
         if planned is None:
             return None
-        ruled = _understood(self._rules.plan(message, state) or ())
-        if len(ruled) > len(planned.calls):
-            return self._one_by_one(message, planned.parts, state, len(ruled))
-        if not self._holds(message, planned.calls, planned.sureness, state):
-            return self._one_by_one(message, planned.parts, state, len(ruled))
+        ruled = _understood(message, self._rules.plan(message, state) or ())
+        if ruled > len(planned.calls) or not self._holds(message, planned.calls, planned.sureness, state):
+            return self._one_by_one(message, planned.parts, state, ruled)
         if len(planned.calls) == 1 and isinstance(
             planned.calls[0], ReadImage
         ):  # who reads the image gets the very words
@@ -155,7 +154,8 @@ class SmallPlanner:
         if sureness < self._needed(message, state, calls) or not sides_hold(message, calls, before):
             return False
         said = find(SPELLER.mend(words(english(message))))
-        if any(isinstance(call, Remove) and not call.of for call in calls) and not _EVERY & set(words(message)):
+        all_said = _EVERY & set(SPELLER.mend(words(english(message))))
+        if any(isinstance(call, Remove) and not call.of for call in calls) and not all_said:
             return False
         return not (_forgets(said, calls) or _strays(said, calls, state) or not _can_point(calls, state))
 
@@ -171,13 +171,15 @@ class SmallPlanner:
         for part in parts:
             here = replace(state, turns=[*state.turns, Turn(message, tuple(done))]) if done else state
             calls = self._rules.plan(part.text, here) or ()
-            known = _understood(calls)
+            known = _understood(part.text, calls)
             sure = part.call is not None and self._holds(part.text, (part.call,), part.sureness, here)
-            if sure and len(known) < 2 and not (known and isinstance(part.call, ReadImage)):
+            if sure and known < 2 and not (known and isinstance(part.call, ReadImage)):
                 calls = (part.call,)
-            elif all(call.unanswered for call in calls):
+            if any(isinstance(call, Refuse) and call.reason == "off_topic" for call in calls):
+                return None  # of a message about the scan, no part is: it was cut at the wrong place
+            if all(call.unanswered for call in calls) and not isinstance(part.call, Clarify):
                 return None
-            done += [call for call in calls if call not in done]
+            done = _joined(done, [call for call in calls if call not in done and not isinstance(call, Clarify)])
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
         return tuple(done) if len(done) >= ruled and sides_hold(message, done, before) else None
 
@@ -310,9 +312,31 @@ def _read_once(folder: Path) -> SmallPlanner | None:
         return None
 
 
-def _understood(calls: Sequence[Call]) -> list[Call]:
-    """Calls that do something."""
-    return [call for call in calls if not call.unanswered and not isinstance(call, Refuse)]
+def _understood(message: str, calls: Sequence[Call]) -> int:
+    """How many requests the rules find in a message; 0 where they leave a part of it open.
+
+    A mask that no verb orders is what they make of a name that they know nothing else of; both kinds of stones are one.
+    """
+    if any(call.unanswered or isinstance(call, Refuse) for call in calls):
+        return 0
+    ordered = cues.SEGMENT_STRONG.search(message.lower()) is not None
+    asked = [call for call in calls if ordered or not isinstance(call, Segment)]
+    asked = [call for call in asked if not (isinstance(call, Lookup) and call.topic == "reference_ranges")]
+    stones = sum(isinstance(call, Finding) and call.id in ("gallstones", "renal_stones") for call in asked)
+    return len(asked) - max(0, stones - 1)
+
+
+def _joined(done: Sequence[Call], new: Sequence[Call]) -> list[Call]:
+    """Requests with further ones; where the same is measured of something else, as one of both."""
+    found = list(done)
+    for call in new:
+        last = found[-1] if found else None
+        same = isinstance(call, Measuring) and last is not None and changed(call, of=last.of) == last
+        if same and not call.part and not call.description:
+            found[-1] = changed(call, of=tuple(dict.fromkeys((*last.of, *call.of))))
+        else:
+            found.append(call)
+    return found
 
 
 def _on_the_same(call: Call | None, before: Sequence[Call]) -> Call | None:
