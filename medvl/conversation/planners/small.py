@@ -80,7 +80,7 @@ class Sure:
     later: float = 0.6
     negated: float = 1.1
     open: float = 0.4
-    cut: float = 2.0
+    cut: float = 0.5
 
 
 SEQUENCE = frozenset({"then", ";"})  # what comes next is said to be a request of its own
