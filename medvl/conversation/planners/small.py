@@ -134,13 +134,14 @@ class SmallPlanner:
             return None
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
         untaught = tuple(TOOLS.values())[self.net.sizes["heads"]["tool"] :]  # tools that came after its training
-        if any(isinstance(call, untaught) for call in self._rules.plan(message, state) or ()):
+        by_rules = self._rules.plan(message, state) or ()
+        if any(isinstance(call, untaught) for call in by_rules):
             return None
         planned = self.read(message, before)
         if planned is None:
             return None
-        ruled = _understood(message, self._rules.plan(message, state) or ())
-        if ruled > len(planned.calls) or not self._holds(message, planned.calls, planned.sureness, state):
+        ruled = _understood(message, by_rules)
+        if ruled > len(planned.calls) or not self._holds(message, planned.calls, planned.sureness, state, by_rules):
             return self._one_by_one(message, planned.parts, state, ruled)
         if len(planned.calls) == 1 and isinstance(
             planned.calls[0], ReadImage
@@ -148,10 +149,12 @@ class SmallPlanner:
             return (replace(planned.calls[0], question=message.strip()),)
         return planned.calls
 
-    def _holds(self, message: str, calls: Sequence[Call], sureness: float, state: State) -> bool:
+    def _holds(
+        self, message: str, calls: Sequence[Call], sureness: float, state: State, by_rules: Sequence[Call]
+    ) -> bool:
         """Whether calls are sure enough for a message, and about what it names."""
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
-        if sureness < self._needed(message, state, calls) or not sides_hold(message, calls, before):
+        if sureness < self._needed(message, state, calls, by_rules) or not sides_hold(message, calls, before):
             return False
         said = find(SPELLER.mend(words(english(message))))
         all_said = _EVERY & set(SPELLER.mend(words(english(message))))
@@ -163,28 +166,29 @@ class SmallPlanner:
         """Each request by itself, read by the network where it is sure and by the rules where not.
 
         Each is read after those before it, as if these were a turn of their own. None where one is understood by
-        neither, or where that gives fewer requests than the ``ruled`` that the rules find in the whole message.
+        neither or all by the rules, or where that gives fewer requests than the ``ruled`` of the whole message.
         """
         if len(parts) < 2:
             return None
         done: list[Call] = []
+        read = False
         for part in parts:
             here = replace(state, turns=[*state.turns, Turn(message, tuple(done))]) if done else state
             calls = self._rules.plan(part.text, here) or ()
             known = _understood(part.text, calls)
-            sure = part.call is not None and self._holds(part.text, (part.call,), part.sureness, here)
+            sure = part.call is not None and self._holds(part.text, (part.call,), part.sureness, here, calls)
             if sure and known < 2 and not (known and isinstance(part.call, ReadImage)):
-                calls = (part.call,)
+                calls, read = (part.call,), True
             if any(isinstance(call, Refuse) and call.reason == "off_topic" for call in calls):
                 return None  # of a message about the scan, no part is: it was cut at the wrong place
             if all(call.unanswered for call in calls) and not isinstance(part.call, Clarify):
                 return None
             done = _joined(done, [call for call in calls if call not in done and not isinstance(call, Clarify)])
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
-        return tuple(done) if len(done) >= ruled and sides_hold(message, done, before) else None
+        return tuple(done) if read and len(done) >= ruled and sides_hold(message, done, before) else None
 
-    def _needed(self, message: str, state: State, planned: Sequence[Call]) -> float:
-        calls = self._rules.plan(message, state) or ()
+    def _needed(self, message: str, state: State, planned: Sequence[Call], calls: Sequence[Call]) -> float:
+        """How sure a plan must be where the rules have made ``calls`` of the message."""
         said = SPELLER.mend(words(english(message)))
         understood = [call for call in calls if not call.unanswered]
         acts = {call.tool for call in understood if isinstance(call, _ACTING)} - {call.tool for call in planned}
