@@ -157,6 +157,10 @@ class SmallPlanner:
         if sureness < self._needed(message, state, calls, by_rules) or not sides_hold(message, calls, before):
             return False
         said = find(SPELLER.mend(words(english(message))))
+        numbers = any(word.lstrip("-").isdigit() for word in words(message))
+        windows = {call.window.split()[0].lower() for call in calls if isinstance(call, Show) and call.window}
+        if numbers and not windows <= set(words(message)):
+            return False  # "window -600 / 1500" names none
         all_said = _EVERY & set(SPELLER.mend(words(english(message))))
         if any(isinstance(call, Remove) and not call.of for call in calls) and not all_said:
             return False
