@@ -72,7 +72,8 @@ class Sure:
         later: of a message after others.
         negated: where something is not wanted, or what is wanted came after the training; the rules tell these apart.
         open: where the rules leave the message unanswered.
-        cut: the logit above which a further call begins at a word.
+        cut: the logit above which a further call begins at a word; chosen on ``held_a`` to
+            ``held_e``, which were spent.
     """
 
     known: float = 0.8
