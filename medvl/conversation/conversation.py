@@ -282,7 +282,7 @@ class Conversation:
             return call, self._with_unknown(call, (yield from told_changes.answer(self.scene, result)))
         if isinstance(call, Probe) or (result.outcome is not None and result.outcome.look is not None):
             return call, self._seen(call, result)
-        own = [mask for mask in result.masks if mask.id in call.of]
+        own = [mask for mask in result.masks if mask.id in call.of and mask.id not in call.structures]
         if own and isinstance(call, Measuring | Comparing | Relating | Segment | Show):
             return (yield from self._of_masks(call, own, result, turn))
         if isinstance(call, Show) and (fact := self.state.facts.get(next(iter(call.of), ""))) and fact.slice:

@@ -216,7 +216,8 @@ def apart(own: Sequence[Mask], found: Sequence[Fact]) -> list[Sentence]:
     told = []
     for number, fact in enumerate((fact for fact in found if fact.key == "distance_mm"), start=1):
         other = the(fact.structures[0]) if fact.structures else names[number]
-        text = sentence(f"{names[0]} and {other} are {shown(fact)} apart at the nearest.")
+        lie = f"are {shown(fact)} apart at the nearest" if fact.value else "overlap"
+        text = sentence(f"{names[0]} and {other} {lie}.")
         told.append(Sentence(text, "measured", tuple(mask.id for mask in own), (fact, *called)))
     return told
 
