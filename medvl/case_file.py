@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from .conversation.conversation import Conversation
+from .conversation.state import Question, Turn
 from .ct.fingerprint import fingerprint
 from .ct.mask_list import MaskList, Step
 from .ct.masks import Mask
 from .ct.prompts import Box, Point
 from .ct.volume import CTVolume
 from .errors import CallError, CaseFileError
-from .language.calls import Call
 from .language.calls.schema import from_dict, to_dict
 from .readers.case_zip import SavedCase, SavedMask, SavedStep, ScanPrint
-from .report.saved import from_saved, to_saved
+from .report.parts import as_dict
+from .report.saved import from_saved, saved_fact, to_saved
 from .structures.finder import TextSegmenter
 from .structures.found import Found
 
@@ -57,6 +58,7 @@ def snapshot(
         masks.clicked,
         tuple(found),
         tuple([to_dict(call) for call in turn] for turn in conversation.history),
+        tuple(_told(turn) for turn in conversation.state.turns),
         to_saved(report) if report is not None else None,
         page or {},
     )
@@ -90,7 +92,7 @@ def take_over(
     ]
     finder.recall(found)
     known = [one for one in finder.found if one.structure in {f.structure for f in found}]
-    conversation.recall(_turns(saved), known, from_saved(saved.report) if saved.report else None)
+    conversation.recall(_turns(saved, masks), known, from_saved(saved.report) if saved.report else None)
 
 
 def _saved(masks: MaskList, mask: Mask) -> SavedMask:
@@ -100,9 +102,40 @@ def _saved(masks: MaskList, mask: Mask) -> SavedMask:
     return SavedMask(mask, steps(masks.steps(mask.id)), steps(masks.undone(mask.id)))
 
 
-def _turns(saved: SavedCase) -> list[tuple[Call, ...]]:
+def _told(turn: Turn) -> dict[str, Any]:
+    """What later turns refer to."""
+    question = turn.question
+    return {
+        "message": turn.message,
+        "facts": [as_dict(fact) for fact in turn.facts],
+        "masks": list(turn.masks),
+        "spots": list(turn.spots),
+        "question": None
+        if question is None
+        else {
+            "options": list(question.options),
+            "message": question.message,
+            "call": None if question.call is None else to_dict(question.call),
+        },
+    }
+
+
+def _turns(saved: SavedCase, masks: MaskList) -> list[Turn]:
     """What was said; nothing where this version knows other tools than the one that saved it."""
     try:
-        return [tuple(from_dict(call) for call in turn) for turn in saved.turns]
-    except (CallError, TypeError, ValueError):
+        turns = [Turn(calls=tuple(from_dict(call) for call in turn)) for turn in saved.turns]
+        if len(saved.told) == len(turns):
+            turns = [_with_told(turn, told, masks) for turn, told in zip(turns, saved.told, strict=True)]
+    except (CallError, AttributeError, KeyError, TypeError, ValueError):
         return []
+    return turns
+
+
+def _with_told(turn: Turn, told: dict[str, Any], masks: MaskList) -> Turn:
+    asked = told["question"]
+    question = asked and Question(
+        tuple(map(str, asked["options"])), str(asked["message"]), asked["call"] and from_dict(asked["call"])
+    )
+    facts = tuple(map(saved_fact, told["facts"]))
+    shown, spots = (tuple(id for id in told[key] if id in masks) for key in ("masks", "spots"))
+    return Turn(str(told["message"]), turn.calls, facts, shown, spots, question=question)

@@ -23,6 +23,7 @@ from ..language.calls import (
     Finding,
     ListStructures,
     Lookup,
+    Measure,
     Measuring,
     Presence,
     Probe,
@@ -63,6 +64,7 @@ from .writing import looks as told_looks
 from .writing import relations as told_relations
 from .writing import scan as told_scan
 from .writing import sums as told_sums
+from .writing.against import held_against
 
 _DIRECT = (Segment, Measuring, Comparing, Presence, Relating)
 _SIZES = frozenset({"volume", "weight", "diameter", "extent"})
@@ -136,9 +138,9 @@ class Conversation:
         if self._reader is not None:
             self._reader.clear()
 
-    def recall(self, history: Sequence[tuple[Call, ...]], found: Iterable[Found], report: WrittenReport | None) -> None:
+    def recall(self, turns: Sequence[Turn], found: Iterable[Found], report: WrittenReport | None) -> None:
         """Go on from a saved case."""
-        self.state.turns[:] = [Turn(calls=calls) for calls in history]
+        self.state.turns[:] = turns
         for one in found:
             self.scene.put(one)
         self.report = report
@@ -174,7 +176,7 @@ class Conversation:
         stopped = False
         self._point(at, clicked)
         try:
-            planned = self._possible((yield from self._plan(text, cancel)))
+            planned = planning.possible((yield from self._plan(text, cancel)), self.scene)
             read = ()
             if self._reader is not None and image_reading.asks(text, planned):
                 read = yield from beside.read_first(self._reader, text, planned, teller, self.scene, cancel)
@@ -221,7 +223,7 @@ class Conversation:
 
     def _plan(self, text: str, cancel: threading.Event | None) -> Generator[Step, None, tuple[Call, ...]]:
         begin = time.perf_counter()
-        calls, by, passed = planning.plan(self._planners, text, self.state, cancel)
+        calls, by, passed = planning.plan(self._planners, text, self.state, cancel, self._reader is not None)
         if len(self._planners) > 1:
             without = f"; {listing(passed)} had no plan" if passed else ""
             seconds = time.perf_counter() - begin
@@ -266,14 +268,6 @@ class Conversation:
         differences = [beside.difference(claim, self.scene) for claim in checked]
         yield from teller.tell([one for one in differences if one is not None], self.scene)
 
-    # ---- understanding
-
-    def _possible(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
-        """Without removing what has no mask: "forget the spleen, show the kidneys" is about the kidneys."""
-        removed = [call for call in calls if isinstance(call, Remove) and call.structures]
-        idle = [call for call in removed if not self.scene.masks(*call.structures)]
-        return tuple(call for call in calls if call not in idle) or calls
-
     # ---- one call
 
     def _answer(
@@ -288,8 +282,8 @@ class Conversation:
             return call, self._with_unknown(call, (yield from told_changes.answer(self.scene, result)))
         if isinstance(call, Probe) or (result.outcome is not None and result.outcome.look is not None):
             return call, self._seen(call, result)
-        own = [mask for mask in result.masks if mask.id in call.of]
-        if own and isinstance(call, Measuring | Comparing | Segment | Show):
+        own = [mask for mask in result.masks if mask.id in call.of and mask.id not in call.structures]
+        if own and isinstance(call, Measuring | Comparing | Relating | Segment | Show):
             return (yield from self._of_masks(call, own, result, turn))
         if isinstance(call, Show) and (fact := self.state.facts.get(next(iter(call.of), ""))) and fact.slice:
             turn.view = View("slice", value=f"2 {fact.slice - 1}")
@@ -359,7 +353,8 @@ class Conversation:
             return call, [views.of_masks(action, own, call.colour)]
         if isinstance(call, Rank | Compare) and len(own) > 1:
             return call, told_looks.ranked(own, result.facts, call.attribute, call.which or call.claim)
-        told = [sentences.styled(said, call) for said in told_looks.measured(own, result.facts)]
+        tell = told_looks.apart if isinstance(call, Relating) else told_looks.measured
+        told = [sentences.styled(said, call) for said in tell(own, result.facts)]
         there = [id for id in call.structures if self.scene.mask(id) is not None]
         if there and isinstance(call, Measuring):
             told += self._tell_measured(call, there)
@@ -400,6 +395,8 @@ class Conversation:
         return told + (told_scan.published(structures) if topic == "reference_ranges" else [])
 
     def _tell_measured(self, call: Measuring, structures: tuple[str, ...]) -> list[Sentence]:
+        if isinstance(call, Measure) and (call.than, call.low_hu, call.high_hu) != (None, None, None):
+            return held_against(self.scene, call, structures)
         doubts = [plausible.doubt(self.scene, id) for id in structures if call.attribute in _SIZES]
         return [*sentences.measured(self.scene, call, structures), *filter(None, doubts)]
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..errors import CallError, Cancelled, WeightsError
-from ..language.calls import TOOLS, Call
+from ..language.calls import TOOLS, Call, Clarify, ReadImage, Refuse, Remove
 from ..language.calls.base import REFERENCE
+from ..tools.scene import Scene
 from ..vocabulary.names import STRUCTURES
 from .state import State
 
@@ -41,7 +42,11 @@ class Planner(Protocol):
 
 
 def plan(
-    planners: Sequence[Planner], message: str, state: State, cancel: threading.Event | None = None
+    planners: Sequence[Planner],
+    message: str,
+    state: State,
+    cancel: threading.Event | None = None,
+    reads: bool = True,
 ) -> tuple[tuple[Call, ...], str, tuple[str, ...]]:
     """The plan of the first planner that has one that can be run.
 
@@ -50,6 +55,7 @@ def plan(
         message: as typed.
         state: of the conversation before it.
         cancel: set it to stop within one token.
+        reads: whether anything reads the image; where nothing does, a plan that only has it read is the last resort.
 
     Returns:
         The calls, the name of the planner that made them, and the names of those that had none; without any plan no
@@ -59,6 +65,7 @@ def plan(
         Cancelled: ``cancel`` was set.
     """
     passed: list[str] = []
+    unread: tuple[tuple[Call, ...], str] | None = None
     for planner in planners:
         try:
             calls = planner.plan(message, state, cancel)
@@ -66,11 +73,22 @@ def plan(
                 raise Cancelled
             if calls:
                 checked(calls)
-                return tuple(calls), planner.name, tuple(passed)
+                if reads or unread is not None or not all(isinstance(call, ReadImage) for call in calls):
+                    if unread is not None and all(isinstance(call, Refuse | Clarify | ReadImage) for call in calls):
+                        return *unread, tuple(passed[:-1])
+                    return tuple(calls), planner.name, tuple(passed)
+                unread = tuple(calls), planner.name
         except (CallError, WeightsError) as error:
             _LOG.debug("%s made no plan: %s", planner.name, error)
         passed.append(planner.name)
-    return (), "", tuple(passed)
+    return (*unread, tuple(passed[:-1])) if unread is not None else ((), "", tuple(passed))
+
+
+def possible(calls: tuple[Call, ...], scene: Scene) -> tuple[Call, ...]:
+    """Without removing what has no mask: "forget the spleen, show the kidneys" is about the kidneys."""
+    removed = [call for call in calls if isinstance(call, Remove) and call.structures]
+    idle = [call for call in removed if not scene.masks(*call.structures)]
+    return tuple(call for call in calls if call not in idle) or calls
 
 
 def checked(calls: Sequence[Call]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..language.calls import IT, Call, Edit, Remove, Show, changed
+from ..language.asking import group_of
+from ..language.calls import IT, Call, Compare, Edit, Lookup, Measure, Probe, Rank, Remove, Show, changed
 from ..language.calls.base import REFERENCE
-from ..vocabulary.names import STRUCTURES, counterpart
+from ..vocabulary.names import EVERYTHING, STRUCTURES, counterpart
 from .state import State, Turn
 
 
@@ -21,7 +22,7 @@ def resolved(call: Call, state: State) -> Call:
         state: of the conversation before it.
     """
     if not any(REFERENCE.fullmatch(one) for one in call.of):
-        return call
+        return _completed(call, state)
     of: list[str] = []
     for one in call.of:
         if one == IT and not isinstance(call, Edit | Remove):
@@ -33,7 +34,26 @@ def resolved(call: Call, state: State) -> Call:
             of += (fact.mask_id,) if fact.mask_id in state.masks else fact.structures
         else:
             of.append(one)
-    return changed(call, of=tuple(dict.fromkeys(of)))
+    return _completed(changed(call, of=tuple(dict.fromkeys(of))), state)
+
+
+def _completed(call: Call, state: State) -> Call:
+    """The call with what it leaves open where there is only one thing that it can mean."""
+    match call:
+        case Rank(of=(), unknown=()):
+            return changed(call, of=tuple(id for id in EVERYTHING if STRUCTURES[id].kind == "organ"))
+        case Compare(of=(one,), against=()) if not call.unknown:
+            earlier = [id for id in (*last_two(state), *structures_of(state.last)) if id not in (one, IT)]
+            twin = counterpart(one) if one in STRUCTURES else None
+            other = twin if twin in earlier else next(reversed(earlier), twin)
+            return changed(call, of=(one, other)) if other else call
+        case Probe(where="at") if call.structures:
+            return changed(call, where="inside")
+        case Measure(of=("crosshair",)):
+            return Probe(call.of, where="at")
+        case Lookup(topic="") if call.structures:
+            return changed(call, topic=group_of(call.structures) or call.structures[0])
+    return call
 
 
 def subject(state: State) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ _STARTERS = word_set(
     segment outline delineate contour highlight mark draw show tell give how what is are does do where which any
     measure compare describe report list remove delete can could please write find has have why
     hide go zoom jump make color paint clear export save isolate display label annotate count calculate compute whether
-    if smooth fill merge combine subtract rename keep say provide check
+    if smooth fill merge combine subtract rename keep say provide check set jump open close cut crop
     """
-)
+) | frozenset(cues.EDIT_VERBS)
 
 
 _NUMBERED = re.compile(r"\b(in|of|at|the|within) (liver )?segments? (\d|[iv]+)\b")  # a noun

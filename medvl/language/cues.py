@@ -522,7 +522,7 @@ SIZED_BY = word_set("by . ! , please a bit little slightly")
 """What may follow a size that a mask is to be made; "make the smaller kidney red" asks for none."""
 
 HU_KEPT = word_set("keep only just leave restrict limit clip threshold")
-HU_TAKEN = word_set("remove delete discard drop erase exclude")
+HU_TAKEN = word_set("remove delete discard drop erase exclude cut")
 HU_ABOVE = word_set("above over more greater higher brighter denser least up")
 HU_BELOW = word_set("below under less lower darker most")
 WORDS.update(word for table in (EDIT_VERBS, EDIT_SIZES) for word in table)

@@ -36,7 +36,7 @@ REFERENCES = ("", "it", "other", "clicked", "crosshair", "f1", "last", "last_fir
               "counterpart", "everything", "said", *IMPLIED)  # fmt: skip
 NOT_LEARNED = frozenset({"of", "against", "whole", "ends", "unknown", "name", "description", "question", "words",
                          "options", "nearest", "changed", "number", "radius_mm", "low_hu", "high_hu", "decimals",
-                         "colour"})  # fmt: skip
+                         "colour", "than_is"})  # fmt: skip
 JOINED = frozenset({"total", "compare", "rank", "share", "relate", "between"})
 """Tools that may be used on what the words of the call name together with what the rest of the message names."""
 JOINTS = frozenset({"and", "then", "also", "plus", ",", ".", ";", "?", "!", ":"})

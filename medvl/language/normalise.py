@@ -55,6 +55,9 @@ _CONTRACTIONS = [
     (r"\b([lr])t?\.(?=\s)", lambda m: {"l": "left", "r": "right"}[m[1]]),
     (r"\b([tl]|th)(\d{1,2})\s?-\s?([tl]|th)?(\d{1,2})\b", lambda m: f"{m[1]}{m[2]} through {m[3] or m[1]}{m[4]}"),
     (r"\b([tl]|th) (\d{1,2})\b(?! ?(?:mm|cm|ml|hu)\b)", r"\1\2"),  # "L 1"
+    (r"\b(?:minus|negative) (?=\d)", "-"),
+    (r"(?<![\w.])(\d+(?:[.,]\d+)?) ?l\b", r"\1 liters"),  # no side
+    (r"\b(how (?:much|many)(?: \w+)?|what|nothing|anything) (is|are|was|were) left\b", r"\1 \2 there"),  # no side
     (r"\bcm\s?(?:3|³|\^3)", "cm3"),
     (r"\bmm\s?(?:3|³|\^3)", "mm3"),
 ]

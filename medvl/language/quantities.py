@@ -1,10 +1,9 @@
-"""Lengths and ranges of HU in the words of a message, as numbers."""
+"""Lengths, ranges of HU and bounds in the words of a message, as numbers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 
 from . import cues
 
@@ -13,24 +12,65 @@ LENGTHY = frozenset({"smooth", "grow", "shrink", "hollow"})
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _MM = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "centimeter": 10.0, "centimeters": 10.0}
-_SPOKEN = {"a": "1", "an": "1", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "ten": "10"}
+_ML = {"ml": 1.0, "milliliter": 1.0, "milliliters": 1.0, "cc": 1.0, "ccm": 1.0, "cm3": 1.0, "l": 1000.0,
+       "liter": 1000.0, "liters": 1000.0}  # fmt: skip
+_HU = {"hu": 1.0, "hounsfield": 1.0}
+_UNITS = {"mm": _MM, "mL": _ML, "HU": _HU}
+_ONES = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+         "nine": 9, "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50,
+         "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}  # fmt: skip
+_MANY = {"hundred": 100, "thousand": 1000}
+_PARTS = {"half": 0.5, "quarter": 0.25, "quarters": 0.25, "third": 1 / 3, "thirds": 2 / 3, "tenth": 0.1}
+_BETWEEN = frozenset({"of", "a", "an", "and"})  # "half a liter", "a quarter of a liter", "one and a half"
 _NEAR = 4  # words between "above" and its number: "above a value of 150"
 
 
 def length_mm(words: Sequence[str]) -> float | None:
-    """The last length of a message in mm: "by 5 mm", "0.5 cm"; None where there is none.
+    """The last length of a message in mm: "by 5 mm", "0.5 cm", "half a centimeter"; None where there is none.
 
     Args:
         words: of ``normalise.words``.
     """
-    found = None
-    for place, (number, unit) in enumerate(pairwise(words)):
-        if unit not in _MM:
-            continue
-        half = number == "a" and words[max(0, place - 1)] == "half"
-        value = number if _NUMBER.fullmatch(number) else "0.5" if half else _SPOKEN.get(number)
-        found = abs(float(value)) * _MM[unit] if value else found
+    found = [abs(value) for value, unit in measures(words) if unit == "mm"]
+    return found[-1] if found else None
+
+
+def measures(words: Sequence[str]) -> list[tuple[float, str]]:
+    """Every number with a unit: in mm, mL or HU."""
+    found = []
+    for place, word in enumerate(words):
+        for unit, factors in _UNITS.items():
+            value = _number_before(words, place) if word in factors else None
+            if value is not None:
+                found.append((value * factors[word], unit))
     return found
+
+
+def _number_before(words: Sequence[str], end: int) -> float | None:
+    """The number that ends before a word: "2.5", "one and a half", "a quarter of a", "two hundred"; None without."""
+    if end and _NUMBER.fullmatch(words[end - 1]):
+        return float(words[end - 1])
+    start = end
+    while start and (words[start - 1] in _ONES | _MANY | _PARTS or words[start - 1] in _BETWEEN
+                     or (start < end and words[start - 1].isdigit())):  # fmt: skip
+        start -= 1
+    said = list(words[start:end])
+    while said and said[0] in ("of", "and"):
+        said.pop(0)
+    if not any(word in _ONES or word in _PARTS for word in said):
+        return None
+    whole, number = 0.0, None  # what is added up, and the number that is being said
+    for word in said:
+        if word in _PARTS:
+            # "one and a half" adds its half, "three quarters" has three of them
+            number = (number or 1.0) * _PARTS[word]
+        elif word in _MANY:
+            number = (number or 1.0) * _MANY[word]
+        elif word in ("of", "and"):
+            whole, number = (whole + (number or 0.0), None) if word == "and" else (whole, number)
+        elif not (word in ("a", "an") and number is not None):  # "half a liter" is no further one
+            number = (number or 0.0) + (float(word) if word.isdigit() else _ONES[word])
+    return (whole + (number or 0.0)) * (-1 if start and words[start - 1] in ("minus", "negative") else 1)
 
 
 def hu_range(words: Sequence[str]) -> tuple[float | None, float | None]:
@@ -52,7 +92,12 @@ def hu_range(words: Sequence[str]) -> tuple[float | None, float | None]:
     values = [float(words[i]) for i in places]
     taken = bool(cues.HU_TAKEN & set(words)) and "keep" not in words
     if len(values) > 1:
-        return (None, None) if taken else (min(values[:2]), max(values[:2]))
+        (low, up_low), (high, up_high) = sorted((float(words[i]), _upwards(words, i)) for i in places[:2])
+        if taken and (
+            up_low or not up_high
+        ):  # "below 0 and above 90" leaves what lies between, "from 0 to 90" does not
+            return None, None
+        return low, high
     if not values:
         return None, None
     return (values[0], None) if _upwards(words, places[0]) is not taken else (None, values[0])

@@ -46,6 +46,9 @@ SOFT = word_set(
 WORDS = STONES | METAL | FLUID | GAS | SPOTS | CALCIUM | SOFT | word_set("hypodense hyperdense hypodensity")
 """Words that say alone that something is looked for. "Fat", "dark" and "bright" need a place or a thing beside them."""
 
+MATTER = STONES | METAL | FLUID | GAS | SPOTS | CALCIUM | FAT | MUSCLE | SOFT
+"""Every word that names what is looked for."""
+
 _AROUND = word_set("around round surrounding beside near outside along adjacent next")
 _REGIONS: dict[str, Region] = {
     "abdomen": "abdomen", "abdominal": "abdomen", "belly": "abdomen", "tummy": "abdomen", "peritoneal": "abdomen",
@@ -87,7 +90,7 @@ def sought(message: Sequence[str]) -> Probe | None:
     mentions = find([w for w in message if w not in WORDS])  # "lesion of the liver" is no structure, the liver is
     of = tuple(dict.fromkeys(id for m in mentions if m.kind == "known" for id in m.ids))
     sides = said & {"left", "right"}
-    what = _what(said, bool(of))
+    what = kind(said, bool(of))
     if not what:
         return None
     region = next((_REGIONS[w] for w in message if w in _REGIONS), "")
@@ -163,8 +166,8 @@ def narrows(words: str) -> bool:
     return words.split()[0] in _NARROWS | _ENDS
 
 
-def _what(said: set[str], placed: bool) -> str:
-    """The kind of matter, "" for none; the more telling word first."""
+def kind(said: set[str], placed: bool) -> str:
+    """The kind of matter that words name, "" for none; the more telling word first."""
     things = bool(said & THINGS)
     matters = {"metal": METAL, "calcium": STONES | CALCIUM, "fluid": FLUID, "gas": GAS, "soft": SOFT}
     for what, named in matters.items():

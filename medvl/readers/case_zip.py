@@ -89,6 +89,7 @@ class SavedCase:
         clicked: id of the mask that prompts went to last.
         found: of each structure that was looked for ``{"structure", "mask", "status", "note"}``.
         turns: calls of the conversation, as JSON values, a list a turn.
+        told: what each turn told (message, facts, masks, spots, question), as JSON values; empty in older files.
         report: see ``report.saved``, None where there is none.
         page: what the page keeps beside (view, looks, lengths, words of the chat); JSON values.
         made_with: version that wrote it.
@@ -100,6 +101,7 @@ class SavedCase:
     clicked: str | None = None
     found: tuple[dict[str, Any], ...] = ()
     turns: tuple[Any, ...] = ()
+    told: tuple[Any, ...] = ()
     report: dict[str, Any] | None = None
     page: dict[str, Any] = field(default_factory=dict)
     made_with: str = ""
@@ -294,6 +296,7 @@ def _parse(
         index.get("clicked") if index.get("clicked") in ids else None,
         tuple(_found(f, ids) for f in index.get("found", ())),
         tuple(index.get("turns", ())),
+        tuple(index.get("told", ())),
         report if isinstance(report, dict) else None,
         page if isinstance(page, dict) else {},
         _text(index.get("made_with"), 40),

@@ -51,7 +51,7 @@ def from_saved(value: dict[str, Any]) -> Report:
                     _text(r["name"]),
                     _color(r["color"]),
                     _text(r["mask_id"]),
-                    tuple(map(_fact, r["facts"])),
+                    tuple(map(saved_fact, r["facts"])),
                 )
                 for r in value["table"]
             ),
@@ -69,11 +69,16 @@ def _sentence(told: Sentence) -> dict[str, Any]:
 
 
 def _told(value: dict[str, Any]) -> Sentence:
-    facts = tuple(map(_fact, value["facts"]))
+    facts = tuple(map(saved_fact, value["facts"]))
     return Sentence(_text(value["text"]), _source(value["source"]), _texts(value["mask_ids"]), facts)
 
 
-def _fact(value: dict[str, Any]) -> Fact:
+def saved_fact(value: dict[str, Any]) -> Fact:
+    """The fact of ``parts.as_dict``.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
     known = value["value"]
     if not isinstance(known, float | int | str | bool | None):
         raise TypeError("no value")

@@ -20,6 +20,7 @@ from ..language.calls import (
     Comparing,
     Finding,
     ListStructures,
+    Measure,
     Measuring,
     Neighbours,
     Presence,
@@ -233,7 +234,7 @@ class Executor:
         return () if holds else tuple(id for id in EVERYTHING if id in self.finder.known)
 
     def _found(self, call: Finding) -> Generator[Step | MaskRef, None, Result]:
-        outcome = FINDINGS[call.id].of(self.scene)
+        outcome = FINDINGS[call.id].of(self.scene, call.structures)
         seen = (self.offer(outcome.look, OFFERED),) if outcome.look is not None else ()
         masks = tuple(mask for one in seen for mask in one.masks)
         yield from map(MaskRef, masks)
@@ -279,6 +280,8 @@ class Executor:
         seen: tuple[Seen, ...] = ()
         if isinstance(call, Segment | Measuring | Comparing | Presence) and attribute != "count":
             told += [fact for id in there for fact in facts.of_structure(scene, id, attribute)]
+            if isinstance(call, Measure) and (call.low_hu, call.high_hu) != (None, None):
+                told += [fact for id in there for fact in facts.in_range(scene, id, call.low_hu, call.high_hu)]
             if isinstance(call, Measuring) and scene.ct.hu_trusted:
                 if attribute == "diameter" and "aorta" in there and call.part:
                     seen = (self.offer(look_in("aorta_widths", scene)),)
@@ -286,6 +289,8 @@ class Executor:
                     seen = tuple(self.offer(look_in(BESIDES[id], scene)) for id in there if id in BESIDES)
         elif attribute == "count":
             told += facts.count(scene, call.structures)
+        elif isinstance(call, Relate) and own and len(own) + len(there) > 1:
+            told += [relations.apart(scene, own[0], other) for other in (*own[1:], *there)]
         elif isinstance(call, Relate) and len(there) > 1:
             told += [f for other in there[1:] for f in relations.distance(scene, there[0], other)]
         elif isinstance(call, Scan):

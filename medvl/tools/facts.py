@@ -41,6 +41,20 @@ def volume(scene: Scene, structure: str) -> tuple[Fact, ...]:
     return (Fact("volume_ml", value, "mL", (structure,), note=cut_note(scene, structure)),)
 
 
+def in_range(scene: Scene, structure: str, low: float | None, high: float | None) -> tuple[Fact, ...]:
+    """How much of a structure lies in a range of HU: mL and percent of it; and the ends of the range as facts."""
+    mask = scene.mask(structure)
+    hu = scene.ct.hu[mask.box.slices][mask.block]
+    within = np.ones(hu.shape, bool) if low is None else hu >= low
+    within &= True if high is None else hu <= high
+    note = cut_note(scene, structure)
+    return (
+        Fact("volume_in_range_ml", float(within.sum()) * scene.ct.voxel_volume_ml, "mL", (structure,), note=note),
+        Fact("in_range_percent", 100.0 * float(within.mean()), "%", (structure,), note=note),
+        *(Fact("bound", end, "HU", (structure,), "program") for end in (low, high) if end is not None),
+    )
+
+
 def voxels(scene: Scene, structure: str) -> tuple[Fact, ...]:
     """Number of voxels of the mask, the volume of one, and of all."""
     return (

@@ -9,12 +9,13 @@ from functools import partial
 from ..ct.masks import Mask
 from ..language.calls import Probe
 from ..vocabulary.numbers import show
-from ..vocabulary.spoken import all_the
+from ..vocabulary.spoken import all_the, be, the
 from .contrast import STRUCTURES as CONTRAST
 from .looks import LOOKS, Look, Spot, look_in, probe, what_is
 from .looks.bright import STONY, stones
 from .looks.cavity import LUNGS
 from .looks.spots import Amount
+from .looks.thresholds import DEFAULT
 from .scene import Scene
 
 FOCAL = ("liver", "spleen", "right_kidney", "left_kidney")
@@ -35,7 +36,8 @@ _BY_REGION: dict[str, dict[str, tuple[str, ...]]] = {
     "soft": {"": ("opacity",), "chest": ("opacity", "lung_spots")},
     "spots": {"": ("lung_spots", *(f"focal_{id}" for id in FOCAL)), "chest": ("lung_spots",),
               "abdomen": tuple(f"focal_{id}" for id in FOCAL)},
-    "dark": {"": tuple(f"focal_{id}" for id in FOCAL), "abdomen": tuple(f"focal_{id}" for id in FOCAL)},
+    "dark": {"": tuple(f"focal_{id}" for id in FOCAL), "chest": ("emphysema", "pneumothorax"),
+             "abdomen": tuple(f"focal_{id}" for id in FOCAL)},
     "bright": {"": ("metal", "stones", "aorta_calcium"), "chest": ("metal", "aorta_calcium", "lung_spots"),
                "abdomen": ("metal", "stones", "aorta_calcium"), "pelvis": ("metal", "stones")},
 }  # fmt: skip
@@ -142,6 +144,10 @@ def _kinds(call: Probe) -> tuple[str, ...]:
 
 
 def _in(scene: Scene, id: str, kind: str) -> Look:
+    if kind == "calcium" and scene.mask(id) is not None and scene.core_hu(id) > DEFAULT.stone_hu / 2:
+        return Look(
+            "probe", None, "", limits=(f"{the(id)} {be(id)} nearly as bright as calcium, as contrast makes it",)
+        )
     return probe(scene, kind, inside=id)
 
 

@@ -119,6 +119,14 @@ def distance(scene: Scene, a: str, b: str) -> tuple[Fact, ...]:
     )
 
 
+def apart(scene: Scene, own: Mask, other: Mask | str) -> Fact:
+    """Distance of a mask that is no structure's to another, or to a structure, between their nearest voxels."""
+    mask = other if isinstance(other, Mask) else scene.mask(other)
+    mm = gap_between(own, mask, scene.ct.spacing_mm).mm
+    about = () if isinstance(other, Mask) else (other,)
+    return Fact("distance_mm", mm, "mm", about, note="touching" if mm == 0 else "", mask_id=own.id)
+
+
 def _surface(block: np.ndarray) -> np.ndarray:
     """Voxels ``(n, 3)`` of a block that have a face to its outside."""
     padded = np.pad(block, 1)

@@ -31,17 +31,18 @@ def facts_of(look: Look, mask_ids: Sequence[str] = ()) -> tuple[Fact, ...]:
         if amount.slice is not None:
             found.append(Fact("slice", amount.slice, "", amount.about, part=amount.part))
     for number, spot in enumerate(look.spots):
-        found += of_spot(spot, mask_ids[number] if number < len(mask_ids) else "")
+        named = about if look.what == "probe" else ()  # a spot near the cava, seen around the spine, is told of both
+        found += of_spot(spot, mask_ids[number] if number < len(mask_ids) else "", named)
     found += [Fact("rule", None, reference=f"{rule.says} {rule.source}".strip()) for rule in look.rules]
     return tuple(dict.fromkeys(found))
 
 
-def of_spot(spot: Spot, mask_id: str = "") -> tuple[Fact, ...]:
-    """Facts of one spot."""
+def of_spot(spot: Spot, mask_id: str = "", named: tuple[str, ...] = ()) -> tuple[Fact, ...]:
+    """Facts of one spot; ``named``: structures that were asked about, besides the one that it lies in or near."""
     place = spot.place
     holder = place.structure or place.near
     named = {
-        "structures": _with_lung(holder) if holder else (),
+        "structures": tuple(dict.fromkeys((*_with_lung(holder), *named))) if holder else (),
         "side": place.side,
         "part": place.part,
         "sureness": "doubtful" if spot.sureness == "unclear" else "whole",

@@ -92,6 +92,7 @@ def _index(case: SavedCase, members: _Members) -> dict[str, Any]:
         "clicked": case.clicked,
         "found": list(case.found),
         "turns": list(case.turns),
+        "told": list(case.told),
         "report": case.report,
         "page": case.page,
     }

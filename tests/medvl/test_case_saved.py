@@ -9,10 +9,13 @@ import pytest
 
 import medvl
 from medvl.conversation.contract import Done
+from medvl.conversation.state import Question, Turn
 from medvl.ct.prompts import Point
 from medvl.ct.volume import CTVolume
 from medvl.errors import CaseFileError
+from medvl.language.calls import Measure, Probe
 from medvl.report.report import Report
+from medvl.tools.fact import Fact
 
 
 def said(case, text: str) -> str:
@@ -85,6 +88,26 @@ def test_the_conversation_goes_on(worked_on, again):
     told = said(again, "Segment the spleen")
     assert f"{spleen.voxels * again.ct.voxel_volume_ml:.0f} mL" in told
     assert len(again.masks) == count  # it was not looked for again
+
+
+def test_what_was_told_is_still_spoken_of(model, abdomen, tmp_path):
+    case = model.open(abdomen.ct)
+    spots = [
+        case.segment([Point(tuple(int(v) for v in np.argwhere(abdomen.labels == label)[99]))]) for label in (5, 21)
+    ]
+    ids = tuple(mask.id for mask in spots)
+    seen = Fact("spot_volume_ml", 2.5, "mL", ("liver",), side="right", slice=7, mask_id=ids[1], id="f1")
+    asked = Question(("left_kidney", "right_kidney"), "how big is the kidney?", Measure())
+    case.conversation.state.turns.append(
+        Turn("any spots?", (Probe(("liver",), where="inside"),), (seen,), ids, ids, question=asked)
+    )
+    case.save(tmp_path / "a.medvl.zip")
+    back = model.open_case(tmp_path / "a.medvl.zip", abdomen.ct)
+    assert back.conversation.state.turns == case.conversation.state.turns
+    assert back.conversation.state.facts == {"f1": seen}
+    back.conversation.state.turns[-1].question = None
+    told = said(back, "how big is the second one?")
+    assert f"{spots[1].voxels * back.ct.voxel_volume_ml:.0f} mL" in told
 
 
 def test_another_scan_is_refused(worked_on, model, abdomen, tmp_path):

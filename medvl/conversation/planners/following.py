@@ -5,11 +5,16 @@ A message counts if every word of it is of the closed classes below: it names no
 
 from __future__ import annotations
 
-from ...language import cues
+from typing import get_args
+
+from ...language import cues, sights
+from ...language.asking import told_width
 from ...language.calls import (
     Call,
+    Chat,
     Clarify,
     Compare,
+    Edit,
     Finding,
     Lookup,
     Measure,
@@ -17,16 +22,20 @@ from ...language.calls import (
     Rank,
     Refuse,
     Relate,
+    Remove,
     Show,
     changed,
 )
+from ...language.calls.base import Part
 from ...language.mentions import find
 from ...language.normalise import STOP, words
-from ...language.parse import parse
+from ...language.parse import SPELLER, parse
+from ...vocabulary.names import STRUCTURES, counterpart
 from ...vocabulary.structure import word_set
-from ..binding import named
+from ..binding import named as of_name
 from ..references import last_two, measured_at, structures_of
 from ..state import Question, State
+from .against import against
 
 _POINT = word_set(
     "it that this they them those these one ones spot spots area areas piece pieces thing things its their"
@@ -51,12 +60,83 @@ _LOOKING = cues.FUNCTION_WORDS | word_set(
 )
 _NORMAL = word_set("typical normal usual")
 _FAR = word_set("far distance away nearest closest close")
+_ELLIPTIC = cues.FUNCTION_WORDS - word_set(
+    "show give make tell get want need like no not many much where why which who when"
+) | word_set("now then one ones same side inside next between well ok okay around there")
+_REMOVE = word_set("remove delete discard drop erase")
+_EXCEPT = word_set("except but excluding besides")
+_ALL = word_set("all every everything each others other")
+_SIDES = frozenset({"left", "right"})
+_DONE = (Show, Edit, Remove, Chat)  # what changes the page asks nothing
 _YES = word_set("yes yeah yep sure ok okay please exactly right correct do that")
 _KNOWN = (
     _POINT | set(_ORDER) | set(_MOST) | set(_MORE) | _FAR | _WIDE | _SIZE | _HU | _GO | _HIDE | _PLACE
     | cues.FUNCTION_WORDS
     | word_set("and so then now just also all both each how much many which what tell me again please ok was were")
 )  # fmt: skip
+
+
+def follows(message: str, state: State) -> tuple[Call, ...] | None:
+    """Calls of a message that goes on from the turns before it, or holds something against a value; else None."""
+    return answered(message, state) or pointed(message, state) or elliptic(message, state) or against(message, state)
+
+
+def elliptic(message: str, state: State) -> tuple[Call, ...] | None:
+    """The last question once more, about what is named now ("and in the gallbladder?", "and suprarenal?").
+
+    Of looks, relations, parts of the aorta and what is not known; what the rules carry on themselves is left to them.
+    """
+    said = [w for w in SPELLER.mend(words(message)) if w not in STOP]
+    asked = (call for turn in reversed(state.turns) for call in reversed(turn.calls) if not isinstance(call, _DONE))
+    last = next(asked, None)
+    asks = {"how", "what"} & set(said) and "about" not in said
+    if last is None or not said or asks:
+        return None
+    named = [m for m in find(said) if m.kind == "known"]
+    rest = [w for n, w in enumerate(said) if not any(m.start <= n < m.end for m in named)]
+    ids = tuple(dict.fromkeys(id for m in named for id in m.ids))
+    part = next((w for w in rest if w in get_args(Part)), "")
+    if part and last.of == ("aorta",) and set(rest) <= _ELLIPTIC | set(get_args(Part)) and ids in ((), ("aorta",)):
+        again = changed(last, part=part) if isinstance(last, Measure) else Measure(last.of, what="diameter", part=part)
+        return (again,) if told_width(last) else None
+    if isinstance(last, Probe) and last.where != "at":
+        sides = _SIDES & set(rest)
+        if not ids and (sides or "other" in rest) and len(last.structures) <= 2:
+            twins = tuple(id for id in map(counterpart, last.structures) if id)
+            ids = tuple(id for id in (*last.structures, *twins) if STRUCTURES[id].side in sides) or twins
+            rest = [w for w in rest if w not in _SIDES | {"other"}]
+        if ids and set(rest) <= _ELLIPTIC:
+            where = "inside" if last.where == "anywhere" else last.where
+            return (Probe(ids, what=last.what, where=where),)
+        what, own = sights.kind(set(said), bool(last.of)), sights.sought(said)
+        placed = own is not None and (own.of or own.region)  # "effusion?" says where it is itself
+        if not ids and what and last.of and not placed and set(rest) <= _ELLIPTIC | sights.MATTER:
+            return (changed(last, what=what),)
+    if not ids or not set(rest) <= _ELLIPTIC:
+        return None
+    if isinstance(last, Relate) and len(ids) == 2:
+        return (changed(last, of=ids, claim=""),)
+    if isinstance(last, Measure) and last.unknown and not last.structures:
+        return (changed(last, of=ids, unknown=(), nearest=()),)
+    return None
+
+
+def removed(message: str, state: State) -> tuple[Call, ...] | None:
+    """Masks to be deleted that only the list tells: "remove the second", "delete every mask except the liver"."""
+    said = [w for w in SPELLER.mend(words(message)) if w not in STOP]
+    if not said or said[0] not in _REMOVE or not state.masks:
+        return None
+    listed = [id for id in (*state.last.spots, *state.last.masks) if id in state.masks]
+    nth = next((_ORDER[w] for w in said if w in _ORDER), None)
+    if nth is not None and set(said) <= _REMOVE | set(_ORDER) | _POINT | {"the", "mask"}:
+        return (
+            (Remove(tuple(dict.fromkeys(listed))[nth : nth + 1 or None]),) if -1 <= nth < len(listed) else (Clarify(),)
+        )
+    named = {id for m in find(said) if m.kind == "known" for id in m.ids}
+    if not named or not _EXCEPT & set(said) or not _ALL & set(said):
+        return None
+    kept = {id for id, mask in state.masks.items() if set(of_name(mask.name)) & named}
+    return (Remove(tuple(id for id in state.masks if id not in kept)),) if kept else None
 
 
 def pointed(message: str, state: State) -> tuple[Call, ...] | None:
@@ -77,6 +157,9 @@ def pointed(message: str, state: State) -> tuple[Call, ...] | None:
     if "axis" in here or {"longest", "diameter"} <= here:
         about = next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
         return (Measure(about, what="diameter"),) if about else None
+    seen = next((call for call in state.last.calls if isinstance(call, Probe | Finding)), None)
+    if {"how", "many"} <= here and seen is not None and not here & (_SIZE | _WIDE | _HU):
+        return (seen,)
     spots = next((tuple(i for i in t.spots if i in state.masks) for t in reversed(state.turns) if t.calls), ())
     return _of_spots(said, here, spots) if spots else _none_seen(said, here, state)
 
@@ -90,7 +173,9 @@ def _none_seen(said: list[str], here: set[str], state: State) -> tuple[Call, ...
 
 def _here(said: set[str], state: State) -> tuple[Call, ...] | None:
     """A look at what is pointed at, of a message that says no more than that something is."""
-    pointing = bool(said & {"this", "here", "crosshair"}) and bool(said & {"what", "identify", "name"})
+    pointing = bool(said & {"this", "here", "crosshair", "pointing", "looking"}) and bool(
+        said & {"what", "identify", "name"}
+    )
     if not pointing or not said <= _LOOKING or said & {"called", "program"}:
         return None
     if state.clicked is not None:
@@ -140,7 +225,7 @@ def left_open(message: str, state: State) -> tuple[Call, ...] | None:
 def _told_beside(state: State) -> tuple[str, ...]:
     """What was asked about last and what was told to lie beside it, the first that was told."""
     asked = tuple(id for call in state.last.calls for id in call.structures)
-    shown = [id for mask in state.last.masks if mask in state.masks for id in named(state.masks[mask].name)]
+    shown = [id for mask in state.last.masks if mask in state.masks for id in of_name(state.masks[mask].name)]
     told = [id for fact in state.last.facts for id in fact.structures]
     beside = [id for id in (*told, *shown) if id not in asked]
     return (asked[0], beside[0]) if asked and beside else ()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import get_args
 
-from ...language import sights
+from ...language import cues, sights
 from ...language.calls import (
     Call,
     Chat,
@@ -24,10 +24,13 @@ from ...language.calls import (
     Segment,
 )
 from ...language.calls.base import Part
+from ...language.clauses import split
 from ...language.foreign import english
+from ...language.mentions import find
 from ...language.normalise import words
 from ...language.parse import SPELLER, parse
-from ..state import State
+from ..references import structures_of
+from ..state import State, Turn
 from . import following
 
 Parse = Callable[[str, Sequence[Sequence[Call]]], tuple[Call, ...]]
@@ -38,6 +41,7 @@ _JUDGED = frozenset(
     {"malignant", "malignancy", "benign", "cancer", "cancerous", "dangerous", "harmless", "serious", "stage", "bad"}
 )
 """Words that ask what something is, which no look tells."""
+_THERE = frozenset({"it", "its", "them", "there", "one"})
 _WIDER = frozenset({"wider", "larger", "bigger", "narrower", "smaller", "thicker"})
 
 
@@ -63,9 +67,36 @@ class RulesPlanner:
     def plan(self, message: str, state: State, cancel: threading.Event | None = None) -> tuple[Call, ...] | None:
         """Calls for one message; see ``planning.Planner``."""
         message = english(message)
-        before = following.answered(message, state) or following.pointed(message, state)
+        before = following.follows(message, state)
         if before is not None:
             return before
+        parts = _looks_apart(SPELLER.mend(words(message)))
+        return (self._one_by_one(parts, state) if len(parts) > 1 else None) or self._whole_message(message, state)
+
+    def _one_by_one(self, parts: Sequence[Sequence[str]], state: State) -> tuple[Call, ...] | None:
+        """The calls of each part by itself, read after those before it.
+
+        None where a part is not understood, or only names what another one asks about ("the liver, any spots?").
+        """
+        done: list[Call] = []
+        for part in parts:
+            text = " ".join(part)
+            calls = self.plan(text, replace(state, turns=[*state.turns, Turn(text, tuple(done))]) if done else state)
+            if not calls or any(call.unanswered or isinstance(call, Refuse) for call in calls):
+                return None
+            if any(call.unknown and not call.structures for call in calls):
+                return None
+            if all(isinstance(call, Segment) for call in calls) and not cues.SEGMENT_STRONG.search(text):
+                return None
+            if done and sights.sought(part) is not None and all(isinstance(call, Measure) for call in calls):
+                continue  # "how much fluid?" after an effusion was asked: the look tells it
+            named = next((call.structures for call in reversed(done) if call.structures), ())
+            if _THERE & set(part):
+                calls = tuple(_placed(call, named) for call in calls)
+            done += [call for call in calls if call not in done]
+        return tuple(done)
+
+    def _whole_message(self, message: str, state: State) -> tuple[Call, ...] | None:
         calls = self._read(message, state)
         if not any(getattr(call, "description", "") for call in calls):  # "the organ that makes bile" is another
             calls = self._read(sights.holder_said(message), state)
@@ -78,10 +109,10 @@ class RulesPlanner:
     def _read(self, message: str, state: State) -> tuple[Call, ...]:
         handled = self._with_handles(message) if self._with_handles is not None else message
         if handled != message:
-            calls = self._parse(handled, state.history)
+            calls = self._parse(handled, _history(state))
             if any(isinstance(call, Edit | Remove) for call in calls):
                 return calls
-        return self._parse(message, state.history)
+        return self._parse(message, _history(state))
 
     def _looked_at(self, message: str, calls: tuple[Call, ...], state: State) -> tuple[Call, ...]:
         """The calls with a look in the place of what is refused, unknown, or said of something else."""
@@ -91,11 +122,15 @@ class RulesPlanner:
         if parts:
             return parts
         if any(isinstance(call, Finding) and not call.unknown for call in calls):
+            first = next(n for n, call in enumerate(calls) if isinstance(call, Finding))
             told = {id for call in calls if isinstance(call, Finding) for id in call.of}
-            # what is measured beside a sign, "how many and where", is of the sign
-            return tuple(c for c in calls if not (isinstance(c, Measure) and c.structures and set(c.of) <= told))
+            # what is measured behind a sign, "how many and where", is of the sign
+            rest = (c for c in calls[first:] if not (isinstance(c, Measure) and c.structures and set(c.of) <= told))
+            return (*calls[:first], *rest)
         judged = any(isinstance(call, Refuse) and call.reason == "diagnosis" for call in calls) and _JUDGED & set(said)
         probes = () if judged else sights.every(said)
+        if state.turns and _THERE & set(said):
+            probes = tuple(_placed(probe, structures_of(state.last)) for probe in probes)
         if not probes:
             return tuple(_whole(_here(call, set(said), state), said) for call in calls)
         open_ = [call for call in calls if any(_is_open(call, probe) for probe in probes)]
@@ -112,6 +147,47 @@ class RulesPlanner:
         left = [" ".join(part) for part in parts if len(parts) > 1 and sights.sought(part) is None]
         named = [one for one in left if all(map(_of_disease, self._parse(one, state.history)))]
         return (Refuse(words=tuple(named)),) if named else ()
+
+
+def _history(state: State) -> list[tuple[Call, ...]]:
+    """Calls of each turn; where a place was asked about, besides of the structure that it was told to lie in."""
+    found = []
+    for turn in state.turns:
+        told = structures_of(turn)
+        at = any(isinstance(call, Probe) and call.where == "at" for call in turn.calls)
+        found.append((*turn.calls, Measure(told[:1])) if at and told else turn.calls)
+    return found
+
+
+def _placed(call: Call, named: tuple[str, ...]) -> Call:
+    """A look that says only "in it", with what the part before it named."""
+    if not isinstance(call, Probe) or call.of or call.region or call.unknown:
+        return call
+    return replace(call, of=named, where="inside" if call.where == "anywhere" else call.where)
+
+
+def _looks_apart(said: Sequence[str]) -> list[list[str]]:
+    """The clauses of a message of which some ask to look for something; one part where none does."""
+    found: list[list[str]] = []
+    for clause in split(list(said)):
+        pieces = sights.parts(clause)
+        looks = [sights.sought(piece) for piece in pieces]
+        kinds = {look.what for look in looks if look is not None}
+        placed = all(look is not None and (look.of or look.region) for look in looks)
+        apart = len(pieces) > 1 and all(looks) and (len(kinds) > 1 or (placed and kinds <= {"fluid", "gas"}))
+        # "width of the aorta, any calcium": what is measured has a name and an attribute of its own
+        mixed = len(pieces) > 1 and "or" not in clause and any(looks) and not all(looks)
+        apart |= mixed and all(look or _is_measured(piece) for look, piece in zip(looks, pieces, strict=True))
+        found += pieces if apart else [clause]
+    return found if len(found) > 1 and any(sights.sought(part) is not None for part in found) else [list(said)]
+
+
+def _is_measured(piece: Sequence[str]) -> bool:
+    """Whether a part of a message names a structure and a quality of it."""
+    text = " ".join(piece)
+    return any(mention.kind == "known" for mention in find(list(piece))) and any(
+        cue.search(text) for cue in cues.ATTRIBUTES.values()
+    )
 
 
 def _parts_of_aorta(said: Sequence[str], calls: tuple[Call, ...]) -> tuple[Call, ...]:

@@ -29,6 +29,8 @@ def sides_hold(message: str, calls: Sequence[Call], before: Sequence[Call] = ())
     mentioned = [mention.ids for mention in find(said_words)]
     named = {id for ids in mentioned for id in ids if counterpart(id) not in ids}  # "kidneys" names neither side
     earlier = {id for call in before for id in call.structures}
+    alone = {mention.side for mention in find(said_words) if mention.kind == "side"}  # "..., the right one green"
+    used = {id for call in calls for id in call.structures}
     planned: set[str] = set()
     for call in calls:
         ids = {id for field in ("of", "against", "whole", "ends") for id in getattr(call, field, ())} & set(STRUCTURES)
@@ -41,6 +43,7 @@ def sides_hold(message: str, calls: Sequence[Call], before: Sequence[Call] = ())
             if twin in ids or id in named:
                 continue
             other = twin in (named | earlier) and _OTHER & set(said_words)
-            if not (other or (side in said and twin not in named) or (id in earlier and not said)):
+            after = side in alone and twin in named & used  # of what the message itself named with the other side
+            if not (other or after or (side in said and twin not in named) or (id in earlier and not said)):
                 return False
     return said <= planned or all(isinstance(call, _TELL) for call in calls)

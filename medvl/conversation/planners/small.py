@@ -10,20 +10,23 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from ...errors import WeightsError
+from ...language import cues
 from ...language.calls import (
+    IT,
     TOOLS,
     Call,
     Chat,
     Clarify,
+    Compare,
     Edit,
     Finding,
     Lookup,
     Measure,
+    Measuring,
     Neighbours,
     Probe,
     Rank,
@@ -33,6 +36,7 @@ from ...language.calls import (
     Remove,
     Segment,
     Show,
+    changed,
 )
 from ...language.encoding import HEADS, JOINTS, ROLES, TAGS, Prepared, call_from, counted, prepare
 from ...language.foreign import english
@@ -41,12 +45,10 @@ from ...language.normalise import words
 from ...language.parse import KNOWN_WORDS, SPELLER
 from ...networks.message_encoder import MessageEncoder, Said, WordPieces
 from ...weights.hub import BUNDLED
+from ..state import State, Turn
 from . import following
 from .rules import RulesPlanner
 from .sides import sides_hold
-
-if TYPE_CHECKING:
-    from ..state import State
 
 _LOG = logging.getLogger(__name__)
 FOLDER = BUNDLED / "planner"
@@ -70,7 +72,8 @@ class Sure:
         later: of a message after others.
         negated: where something is not wanted, or what is wanted came after the training; the rules tell these apart.
         open: where the rules leave the message unanswered.
-        cut: the logit above which a further call begins at a word.
+        cut: the logit above which a further call begins at a word; chosen on ``held_a`` to
+            ``held_e``, which were spent.
     """
 
     known: float = 0.8
@@ -78,19 +81,30 @@ class Sure:
     later: float = 0.6
     negated: float = 1.1
     open: float = 0.4
-    cut: float = 2.0
+    cut: float = 0.5
 
 
 SEQUENCE = frozenset({"then", ";"})  # what comes next is said to be a request of its own
+_EVERY = frozenset({"all", "every", "everything", "masks", "them", "clear"})  # without one, not all is deleted
 NEGATIONS = frozenset({"not", "without", "except", "excluding", "neither", "nor", "never", "but"})
 
 
 @dataclass(frozen=True)
+class Part:
+    """One request of a message: its words, the call, None where none was spelt, and how sure that is (0 to 1)."""
+
+    text: str
+    call: Call | None
+    sureness: float
+
+
+@dataclass(frozen=True)
 class Planned:
-    """Calls of a message, and how sure the least sure choice in them is (0 to 1)."""
+    """Calls of a message, and how sure the least sure choice in them is (0 to 1); and its requests one by one."""
 
     calls: tuple[Call, ...]
     sureness: float
+    parts: tuple[Part, ...] = ()
 
 
 class SmallPlanner:
@@ -117,30 +131,69 @@ class SmallPlanner:
 
     def plan(self, message: str, state: State, cancel: threading.Event | None = None) -> tuple[Call, ...] | None:
         """Calls for one message; see ``planning.Planner``."""
-        if following.answered(message, state) or following.pointed(message, state) or _names_a_mask(message, state):
+        if following.follows(message, state) or _names_a_mask(message, state):
             return None
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
         untaught = tuple(TOOLS.values())[self.net.sizes["heads"]["tool"] :]  # tools that came after its training
-        if any(isinstance(call, untaught) for call in self._rules.plan(message, state) or ()):
+        by_rules = self._rules.plan(message, state) or ()
+        if any(isinstance(call, untaught) for call in by_rules):
             return None
         planned = self.read(message, before)
-        if (
-            planned is None
-            or planned.sureness < self._needed(message, state, planned.calls)
-            or not sides_hold(message, planned.calls, before)
-        ):
+        if planned is None:
             return None
-        said = find(SPELLER.mend(words(english(message))))
-        if _forgets(said, planned.calls) or _strays(said, planned.calls, state) or not _can_point(planned.calls, state):
-            return None
+        ruled = _understood(message, by_rules)
+        if ruled > len(planned.calls) or not self._holds(message, planned.calls, planned.sureness, state, by_rules):
+            return self._one_by_one(message, planned.parts, state, ruled)
         if len(planned.calls) == 1 and isinstance(
             planned.calls[0], ReadImage
         ):  # who reads the image gets the very words
             return (replace(planned.calls[0], question=message.strip()),)
         return planned.calls
 
-    def _needed(self, message: str, state: State, planned: Sequence[Call]) -> float:
-        calls = self._rules.plan(message, state) or ()
+    def _holds(
+        self, message: str, calls: Sequence[Call], sureness: float, state: State, by_rules: Sequence[Call]
+    ) -> bool:
+        """Whether calls are sure enough for a message, and about what it names."""
+        before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
+        if sureness < self._needed(message, state, calls, by_rules) or not sides_hold(message, calls, before):
+            return False
+        said = find(SPELLER.mend(words(english(message))))
+        numbers = any(word.lstrip("-").isdigit() for word in words(message))
+        windows = {call.window.split()[0].lower() for call in calls if isinstance(call, Show) and call.window}
+        if numbers and not windows <= set(words(message)):
+            return False  # "window -600 / 1500" names none
+        all_said = _EVERY & set(SPELLER.mend(words(english(message))))
+        if any(isinstance(call, Remove) and not call.of for call in calls) and not all_said:
+            return False
+        return not (_forgets(said, calls) or _strays(said, calls, state) or not _can_point(calls, state))
+
+    def _one_by_one(self, message: str, parts: Sequence[Part], state: State, ruled: int) -> tuple[Call, ...] | None:
+        """Each request by itself, read by the network where it is sure and by the rules where not.
+
+        Each is read after those before it, as if these were a turn of their own. None where one is understood by
+        neither or all by the rules, or where that gives fewer requests than the ``ruled`` of the whole message.
+        """
+        if len(parts) < 2:
+            return None
+        done: list[Call] = []
+        read = False
+        for part in parts:
+            here = replace(state, turns=[*state.turns, Turn(message, tuple(done))]) if done else state
+            calls = self._rules.plan(part.text, here) or ()
+            known = _understood(part.text, calls)
+            sure = part.call is not None and self._holds(part.text, (part.call,), part.sureness, here, calls)
+            if sure and known < 2 and not (known and isinstance(part.call, ReadImage)):
+                calls, read = (part.call,), True
+            if any(isinstance(call, Refuse) and call.reason == "off_topic" for call in calls):
+                return None  # of a message about the scan, no part is: it was cut at the wrong place
+            if all(call.unanswered for call in calls) and not isinstance(part.call, Clarify):
+                return None
+            done = _joined(done, [call for call in calls if call not in done and not isinstance(call, Clarify)])
+        before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
+        return tuple(done) if read and len(done) >= ruled and sides_hold(message, done, before) else None
+
+    def _needed(self, message: str, state: State, planned: Sequence[Call], calls: Sequence[Call]) -> float:
+        """How sure a plan must be where the rules have made ``calls`` of the message."""
         said = SPELLER.mend(words(english(message)))
         understood = [call for call in calls if not call.unanswered]
         acts = {call.tool for call in understood if isinstance(call, _ACTING)} - {call.tool for call in planned}
@@ -184,6 +237,7 @@ class SmallPlanner:
         whole = prepare(said, before)
         heard = self._said(whole)
         calls: list[Call] = []
+        parts: list[Part] = []
         sureness = self._surely_cut(whole, *heard)
         for span in self._spans(whole, *heard):
             if len(span) == len(said):
@@ -191,12 +245,12 @@ class SmallPlanner:
             else:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
-            if call is None:
-                return None
-            if call not in calls:  # one request that was cut in two is asked once
+            call = _on_the_same(call, calls)
+            parts.append(Part(_trimmed(said[span.start : span.stop]), call, sure if call is not None else 0.0))
+            if call is not None and call not in calls:  # one request that was cut in two is asked once
                 calls.append(call)
-            sureness = min(sureness, sure)
-        return Planned(tuple(calls), sureness) if calls else None
+            sureness = min(sureness, parts[-1].sureness)
+        return Planned(tuple(calls), sureness, tuple(parts)) if calls else None
 
     @torch.inference_mode()
     def _said(self, prepared: Prepared) -> tuple[Said, dict[int, int]]:
@@ -267,6 +321,50 @@ def _read_once(folder: Path) -> SmallPlanner | None:
         return None
 
 
+def _understood(message: str, calls: Sequence[Call]) -> int:
+    """How many requests the rules find in a message; 0 where they leave a part of it open.
+
+    A mask that no verb orders is what they make of a name that they know nothing else of; both kinds of stones are one.
+    """
+    if any(call.unanswered or isinstance(call, Refuse) for call in calls):
+        return 0
+    ordered = cues.SEGMENT_STRONG.search(message.lower()) is not None
+    asked = [call for call in calls if ordered or not isinstance(call, Segment)]
+    asked = [call for call in asked if not (isinstance(call, Lookup) and call.topic == "reference_ranges")]
+    stones = sum(isinstance(call, Finding) and call.id in ("gallstones", "renal_stones") for call in asked)
+    return len(asked) - max(0, stones - 1)
+
+
+def _joined(done: Sequence[Call], new: Sequence[Call]) -> list[Call]:
+    """Requests with further ones; where the same is measured of something else, as one of both."""
+    found = list(done)
+    for call in new:
+        last = found[-1] if found else None
+        same = isinstance(call, Measuring) and last is not None and changed(call, of=last.of) == last
+        if same and not call.part and not call.description:
+            found[-1] = changed(call, of=tuple(dict.fromkeys((*last.of, *call.of))))
+        else:
+            found.append(call)
+    return found
+
+
+def _on_the_same(call: Call | None, before: Sequence[Call]) -> Call | None:
+    """A request that names nothing, on what the one before it in the same message is used on ("..., and its HU")."""
+    named = next((one.of for one in reversed(before) if one.of), ())
+    coloured = isinstance(call, Show) and call.action in ("colour", "centre", "largest_slice")
+    if not named or not (coloured or isinstance(call, Measuring | Compare)) or call.of or call.unknown:
+        return call
+    return changed(call, of=named)
+
+
+def _trimmed(said: Sequence[str]) -> str:
+    """Words of a part as a message of their own, without what joins it to the others; a question mark stays."""
+    said = list(said)
+    while said and (said[0] in JOINTS or said[-1] in JOINTS - {"?"}):
+        said = said[1:] if said[0] in JOINTS else said[:-1]
+    return " ".join(said)
+
+
 def _names_a_mask(message: str, state: State) -> bool:
     """Whether a message names a mask of the list that is no structure ("Object 2"): which one, others know."""
     said = f" {' '.join(words(message))} "
@@ -275,7 +373,11 @@ def _names_a_mask(message: str, state: State) -> bool:
 
 
 def _forgets(said: Sequence[Mention], calls: Sequence[Call]) -> bool:
-    """Whether a name that no structure stands for is dropped by calls that would be answered without it."""
+    """Whether a name is dropped by calls that would be answered without it: of no structure, or where to look."""
+    used = {id for call in calls for id in call.of}
+    placed = any(mention.lesion and mention.nearest and not used & {*mention.nearest, IT} for mention in said)
+    if placed and any(isinstance(call, Probe) for call in calls):
+        return True  # "any focal liver lesions" is about the liver
     strange = any(mention.kind == "unknown" and not mention.lesion for mention in said)
     return strange and not any(call.unknown or isinstance(call, _TELLING) for call in calls)
 

@@ -209,6 +209,19 @@ def sources(looks: Sequence[Look]) -> list[Sentence]:
 # ---- masks that are no structure's
 
 
+def apart(own: Sequence[Mask], found: Sequence[Fact]) -> list[Sentence]:
+    """How far the first of some masks is from the others, or from a structure."""
+    names = [f'"{mask.name}"' for mask in own]
+    called = tuple(Fact("name", mask.name, source="program") for mask in own)
+    told = []
+    for number, fact in enumerate((fact for fact in found if fact.key == "distance_mm"), start=1):
+        other = the(fact.structures[0]) if fact.structures else names[number]
+        lie = f"are {shown(fact)} apart at the nearest" if fact.value else "overlap"
+        text = sentence(f"{names[0]} and {other} {lie}.")
+        told.append(Sentence(text, "measured", tuple(mask.id for mask in own), (fact, *called)))
+    return told
+
+
 def measured(masks: Sequence[Mask], facts: Sequence[Fact]) -> list[Sentence]:
     """Volume, HU, length and slice of masks that have only a name of their own."""
     sentences = []

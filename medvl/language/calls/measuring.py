@@ -52,6 +52,9 @@ class Measure(Measuring):
         "is the liver on the left?" {"tool": "measure", "what": "position", "of": ["liver"], "claim": "left"}
         "diameter of the infrarenal aorta"
             {"tool": "measure", "what": "diameter", "of": ["aorta"], "part": "infrarenal"}
+        "is the spleen more than half a litre"
+            {"tool": "measure", "of": ["spleen"], "than": 500, "than_is": "more"}
+        "how much of the liver is below 40 HU" {"tool": "measure", "of": ["liver"], "high_hu": 40}
 
     Attributes:
         what: the attribute. ``volume``: mL ("how big", of an organ); ``mean_hu``: density, attenuation, brightness;
@@ -61,12 +64,20 @@ class Measure(Measuring):
             ``count``: how many there are; ``voxels``: of its mask; ``weight``: which no CT tells (the volume is told).
         claim: of ``position``, the side that the person supposes.
         part: the part of the aorta that is meant, where one is named.
+        than: the value in mL, mm or HU that a person holds it against.
+        than_is: whether they ask if it is ``more`` or ``less``.
+        low_hu: of ``volume``, the lowest HU of what is counted, where only a range of HU is asked for.
+        high_hu: the highest.
     """
 
     tool = "measure"
     what: Attribute = "volume"
     claim: Side = ""
     part: Part = ""
+    than: float | None = None
+    than_is: Literal["", "more", "less"] = ""
+    low_hu: float | None = None
+    high_hu: float | None = None
 
     @property
     def attribute(self) -> str:

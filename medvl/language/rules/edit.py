@@ -123,7 +123,8 @@ def _tabled(clause: Clause) -> str:
     """The change that the tables of ``cues`` read from an order, "" for none."""
     said = clause.masked[len(re.match(_LEAD, clause.masked)[0]) :].split()
     verb, behind = (said[0], said[1:]) if said else ("", [])
-    ranged = {"hu", "hounsfield"} & set(clause.words) or cues.HU_KEPT & {verb}
+    below_water = any(word.startswith("-") for word in clause.words)  # a number that only HU have
+    ranged = {"hu", "hounsfield"} & set(clause.words) or cues.HU_KEPT & {verb} or below_water
     if verb in cues.HU_KEPT | cues.HU_TAKEN and ranged and hu_range(clause.words) != (None, None):
         return "threshold"
     if clause.has(_NOT_OF_A_MASK):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +51,7 @@ class Finding:
         evaluate: the rule. It is called with a scene in which everything of ``needs`` was looked for and at least one
             of it was found.
         by_hu: whether the rule reads Hounsfield units; a rule on sizes alone does not.
+        by_side: whether the rule is called with the organs that are asked about besides, and looks at no other.
     """
 
     id: str
@@ -58,17 +59,20 @@ class Finding:
     needs: tuple[str, ...]
     helps: tuple[str, ...]
     reference: str
-    evaluate: Callable[[Scene], Outcome]
+    evaluate: Callable[..., Outcome]
     by_hu: bool = True
+    by_side: bool = False
 
-    def of(self, scene: Scene) -> Outcome:
-        """Apply the rule to a scene."""
-        if not any(scene.mask(id) is not None for id in self.needs):
-            were = "were" if len(self.needs) > 1 else "was"
-            return Outcome("not assessable", limits=(f"{all_the(self.needs)} {were} not found in this scan",))
+    def of(self, scene: Scene, asked: Sequence[str] = ()) -> Outcome:
+        """Apply the rule to a scene; ``asked``: of a pair of organs those that it is asked of, none for both."""
+        needs = tuple(id for id in self.needs if id in asked) if self.by_side else ()
+        needs = needs or self.needs
+        if not any(scene.mask(id) is not None for id in needs):
+            were = "were" if len(needs) > 1 else "was"
+            return Outcome("not assessable", limits=(f"{all_the(needs)} {were} not found in this scan",))
         if self.by_hu and not scene.ct.hu_trusted:
             return Outcome("not assessable", limits=(NO_HU,))
-        return self.evaluate(scene)
+        return self.evaluate(scene, needs) if self.by_side else self.evaluate(scene)
 
 
 NO_HU = "the values of this scan are no Hounsfield units, which this rule reads"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...vocabulary.spoken import all_the, listing, the
 from ..contrast import STRUCTURES as CONTRAST
 from ..fact import Fact, shown
@@ -25,9 +27,9 @@ def gallstones(scene: Scene) -> Outcome:
     return seen_as(look, "bright spots in the gallbladder, candidates for stones", "borderline")
 
 
-def renal_stones(scene: Scene) -> Outcome:
-    """Bright spots in the kidneys without contrast: candidates for stones; see ``looks.bright``."""
-    look = stones(scene, organs=tuple(id for id in KIDNEYS if scene.mask(id) is not None))
+def renal_stones(scene: Scene, kidneys: Sequence[str] = KIDNEYS) -> Outcome:
+    """Bright spots in kidneys without contrast: candidates for stones; see ``looks.bright``."""
+    look = stones(scene, organs=tuple(id for id in kidneys if scene.mask(id) is not None))
     return seen_as(look, "bright spots in a kidney, candidates for stones", "borderline")
 
 
@@ -75,6 +77,6 @@ def kidney_asymmetry(scene: Scene) -> Outcome:
 
 FINDINGS = (
     Finding("gallstones", "Gallstones", ("gallbladder",), CONTRAST, _GALL_RULE, gallstones),
-    Finding("renal_stones", "Renal stones", KIDNEYS, CONTRAST, ELTON, renal_stones),
+    Finding("renal_stones", "Renal stones", KIDNEYS, CONTRAST, ELTON, renal_stones, by_side=True),
     Finding("kidney_asymmetry", "Symmetry of the kidneys", KIDNEYS, (), _HIRSCH, kidney_asymmetry, by_hu=False),
 )

@@ -15,7 +15,7 @@ from medvl.conversation.state import Question, State, Turn
 from medvl.ct.mask_list import MaskList
 from medvl.ct.masks import Mask
 from medvl.errors import CallError
-from medvl.language.calls import Clarify, Compare, Finding, Measure, Probe, Rank, Refuse, Segment, Show
+from medvl.language.calls import Clarify, Compare, Finding, Measure, Probe, Rank, ReadImage, Refuse, Segment, Show
 from medvl.tools.fact import Fact
 
 from ..scenes import sample
@@ -236,3 +236,12 @@ def test_the_guard_lets_every_true_answer_through(message):
     assert not any(
         sentence.text.startswith(("Seen", "Found", "Touching", "Volume of")) for sentence in answer.sentences
     )
+
+
+def test_having_the_image_read_is_the_last_resort_where_nothing_reads_it():
+    asks = Planned("reads", lambda: (ReadImage("is it bad?"),))
+    knows, not_ = Planned("knows", lambda: (Measure(("liver",)),)), Planned("not", lambda: (Refuse(),))
+    assert planning.plan((asks, knows), "x", State())[1] == "reads"
+    assert planning.plan((asks, knows), "x", State(), reads=False)[1] == "knows"
+    assert planning.plan((asks, not_), "x", State(), reads=False)[1] == "reads"
+    assert planning.plan((asks,), "x", State(), reads=False)[1] == "reads"

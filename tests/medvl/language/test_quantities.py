@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medvl.language.normalise import words
-from medvl.language.quantities import hu_range, length_mm
+from medvl.language.quantities import hu_range, length_mm, measures
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from medvl.language.quantities import hu_range, length_mm
     [
         ("by 5 mm", 5), ("by 5mm", 5), ("a 3-mm shell", 3), ("1.5 cm", 15), ("half a centimetre", 5),
         ("by a centimetre", 10), ("two millimeters", 2), ("150 HU", None), ("slice 5", None), ("", None), ("mm", None),
-        ("between 100 and 200 HU by 4 mm", 4),
+        ("between 100 and 200 HU by 4 mm", 4), ("two and a half centimetres", 25), ("fifteen mm", 15),
     ],
 )  # fmt: skip
 def test_length(text, mm):
@@ -29,9 +29,24 @@ def test_length(text, mm):
         ("no more than 90 HU", (None, 90)), ("at most 40", (None, 40)), ("-20 or less", (None, -20)),
         ("between -100 and 200 HU", (-100, 200)), ("200 to -100", (-100, 200)), ("100-200 HU", (100, 200)),
         ("remove everything below 100 HU", (100, None)), ("delete all above 300 HU", (None, 300)),
-        ("remove what is between 0 and 20 HU", (None, None)),
+        ("remove what is between 0 and 20 HU", (None, None)), ("cut everything under -20", (-20, None)),
+        ("remove all below minus 20 HU and above 200 HU", (-20, 200)),
         ("grow by 5 mm", (None, None)), ("grow by 5 mm above 200", (200, None)), ("", (None, None)),
     ],
 )  # fmt: skip
 def test_range(text, ends):
     assert hu_range(words(text)) == ends
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a quarter litre", [(250, "mL")]), ("one and a half litres", [(1500, "mL")]), ("0.3 L", [(300, "mL")]),
+        ("three quarters of a liter", [(750, "mL")]), ("two hundred HU", [(200, "HU")]),
+        ("2 cm or 5 mL", [(20, "mm"), (5, "mL")]),
+        ("minus fifty HU", [(-50, "HU")]), ("one hundred and fifty ml", [(150, "mL")]), ("how many HU", []),
+        ("the liver and the spleen in ml", []), ("half of the liver", []),
+    ],
+)  # fmt: skip
+def test_numbers_with_a_unit_in_digits_and_in_words(text, found):
+    assert measures(words(text)) == found

@@ -74,6 +74,16 @@ def test_stones_are_candidates_counted_one_by_one():
     assert FINDINGS["renal_stones"].of(scene(edge)).verdict == "not met"
 
 
+def test_of_a_kidney_that_is_asked_about_alone_the_other_is_not_told():
+    spots = [((slice(41, 43), slice(5, 8), slice(4, 6)), 500)]  # on one side
+    both = FINDINGS["renal_stones"].of(scene(spots))
+    with_it, without = (FINDINGS["renal_stones"].of(scene(spots), (id,)) for id in ("right_kidney", "left_kidney"))
+    assert {with_it.verdict, without.verdict} == {"borderline", "not met"}
+    assert both.verdict == "borderline"
+    for outcome, id in ((with_it, "right_kidney"), (without, "left_kidney")):
+        assert {one for fact in outcome.facts for one in fact.structures if one.endswith("kidney")} == {id}
+
+
 @pytest.mark.parametrize(("half", "verdict"), [(6, "not met"), (9, "met")])
 def test_abdominal_aneurysm_by_the_width_of_a_tube(half, verdict):
     i, j, _ = np.indices(SHAPE)

@@ -102,3 +102,14 @@ def test_real_organs_lie_where_anatomy_puts_them():
         assert note == way, (a, b)
     some = [np.argwhere(scene.mask(id).array)[::7] * 3.0 for id in ("spleen", "gallbladder")]
     assert 0 < relations.gap(scene, "spleen", "gallbladder").mm <= cdist(*some).min()
+
+
+def test_a_mask_of_its_own_is_as_far_as_its_nearest_voxel():
+    where = (slice(2, 6), slice(4, 10), slice(4, 8))
+    finder = finder_of({"liver": where, "spleen": (slice(20, 26), slice(4, 10), slice(4, 8))})
+    scene = scene_of(finder)
+    own = Mask.from_array(scene.mask("liver").array, id="m7", name="Spot")
+    fact = relations.apart(scene, own, "spleen")
+    assert fact.value == relations.distance(scene, "liver", "spleen")[0].value
+    assert (fact.structures, fact.mask_id) == (("spleen",), "m7")
+    assert relations.apart(scene, own, scene.mask("spleen")).value == fact.value

@@ -47,3 +47,31 @@ def test_a_message_that_names_something_is_no_pointer_at_what_was_not_seen():
     state = State([Turn("any?", (Probe(("liver",), where="inside"),))])
     (call,) = RulesPlanner().plan("show me the spleen", state)
     assert (call.tool, call.of) == ("segment", ("spleen",))
+
+
+LUNGS = ("right_lung", "left_lung")
+
+
+@pytest.mark.parametrize(
+    ("text", "tools"),
+    [
+        ("Liver volume, spleen volume, and is there any ascites?", ["measure", "probe"]),
+        ("Any pulmonary nodules? Effusion? Pneumothorax?", ["probe", "finding", "probe"]),
+        ("is there pleural effusion or ascites", ["finding", "probe"]),
+        ("volume of the liver and any lesions in it", ["measure", "probe"]),
+        ("ascending aorta diameter, descending aorta diameter and calcifications", ["measure", "measure", "finding"]),
+        ("how big is the heart and is it too big", ["measure", "finding"]),
+        ("segment the left kidney, then grow it by half a centimetre", ["segment", "edit"]),
+        ("lung bases, any nodules", ["probe"]),
+        ("does it spot tumors? check the liver", ["probe"]),
+        ("Is the stomach full of food or air?", ["probe"]),
+        ("Pleural effusion? How much fluid?", ["finding"]),
+    ],
+)
+def test_each_request_of_a_message_is_one(text, tools):
+    assert [call.tool for call in RulesPlanner().plan(text, State())] == tools
+
+
+def test_a_look_in_it_is_where_the_part_before_named():
+    calls = RulesPlanner().plan("volume of the liver, any lesions in it?", State())
+    assert calls[-1] == Probe(("liver",), where="inside")

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from medvl.conversation import planning
 from medvl.conversation.planners import small
+from medvl.conversation.planners.rules import RulesPlanner
 from medvl.conversation.planners.sides import sides_hold
 from medvl.conversation.planners.small import BundledPlanner, SmallPlanner, Sure
 from medvl.conversation.planning import checked
 from medvl.conversation.state import State, Turn
-from medvl.language.calls import TOOLS, Measure, Probe, Show
+from medvl.language.calls import TOOLS, Finding, ListStructures, Measure, Probe, Refuse, Remove, Segment, Show
 from medvl.language.encoding import prepare
 from medvl.language.mentions import find
 from medvl.training.talk.corpus import generated
@@ -58,15 +60,16 @@ def test_what_came_after_its_training_is_left_to_the_rules():
     made = planner(sure=Sure(0, 0, 0, 1.1, 0))
     made.net.sizes["heads"]["edit.op"] = 9  # as a planner that was saved before there was more to do
     assert made.plan("grow the liver by 5 mm", State()) is None
-    assert made._needed("smooth the liver by 5 mm", State(), ()) < 1
+    smooth = "smooth the liver by 5 mm"
+    assert made._needed(smooth, State(), (), made._rules.plan(smooth, State())) < 1
 
 
 def test_a_request_that_the_rules_understand_is_not_read_over():
     made = planner(sure=Sure(0, 0, 0, 1.1, 0))
     for message in ("grow the spleen by 4 mm and hide the liver", "how big is the spleen and hide the liver"):
         whole = made._rules.plan(message, State())
-        assert made._needed(message, State(), whole) == 0
-        assert made._needed(message, State(), [c for c in whole if not isinstance(c, Show)]) > 1
+        assert made._needed(message, State(), whole, whole) == 0
+        assert made._needed(message, State(), [c for c in whole if not isinstance(c, Show)], whole) > 1
 
 
 @pytest.mark.parametrize(
@@ -146,3 +149,62 @@ def test_the_bundled_one_is_read_with_the_first_message_and_may_be_missing(tmp_p
     assert small._read_once.cache_info().currsize == read
     there.plan("how big is the liver", State())
     assert isinstance(small._read_once(tmp_path / "there"), SmallPlanner)
+
+
+def test_what_is_measured_of_one_after_the_other_is_one_request():
+    one, other = Measure(("liver",)), Measure(("spleen",))
+    assert small._joined([one], [other]) == [Measure(("liver", "spleen"))]
+    assert small._joined([one], [Measure(("spleen",), "mean_hu")]) == [one, Measure(("spleen",), "mean_hu")]
+    parts = [Measure(("aorta",), "diameter", part=part) for part in ("arch", "descending")]
+    assert small._joined(parts[:1], parts[1:]) == parts
+
+
+def test_a_request_that_names_nothing_is_on_what_the_one_before_it_named():
+    colour = Show(action="colour", colour="red")
+    assert small._on_the_same(colour, [Measure(("liver",))]) == Show(("liver",), action="colour", colour="red")
+    assert small._on_the_same(colour, []) == colour
+    hide_all = Show(action="hide")
+    assert small._on_the_same(hide_all, [Measure(("liver",))]) == hide_all
+    assert small._on_the_same(Measure(unknown=("prostate",)), [Measure(("liver",))]) == Measure(unknown=("prostate",))
+
+
+def test_requests_of_the_rules_are_counted_by_what_was_asked():
+    stones = (Finding(("gallbladder",), "gallstones"), Finding(("left_kidney",), "renal_stones"))
+    assert small._understood("any stones", stones) == 1
+    assert small._understood("the liver, how big", (Segment(("liver",)), Measure(("liver",)))) == 1
+    assert small._understood("segment the liver, how big", (Segment(("liver",)), Measure(("liver",)))) == 2
+    assert small._understood("x", (Measure(("liver",)), Refuse())) == 0
+
+
+@pytest.fixture(scope="module")
+def bundled() -> SmallPlanner:
+    return SmallPlanner.load(small.FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("message", "tools"),
+    [
+        (
+            "Segment the liver and spleen, hide the spleen and go to the largest slice of the liver",
+            ["segment", "show", "show"],
+        ),
+        ("Liver volume, spleen volume, and is there any ascites?", ["measure", "probe"]),
+        ("paint the heart green and hide the lungs", ["show", "show"]),
+        ("Measure the spleen craniocaudally. Is it enlarged?", ["measure", "finding"]),
+        ("colour the right lung red, the left one blue", ["show", "show"]),
+    ],
+)
+def test_no_request_of_a_message_is_lost(bundled, message, tools):
+    state = State()
+    calls = planning.plan((bundled, RulesPlanner()), message, state)[0]
+    assert [call.tool for call in calls] == tools
+    hidden = {id for call in calls if isinstance(call, Show) and call.action == "hide" for id in call.of}
+    assert "liver" not in hidden
+    assert sides_hold(message, calls)
+
+
+@pytest.mark.parametrize("message", ["list again", "any focal liver lesions?", "remove the second"])
+def test_nothing_is_deleted_and_no_place_dropped_that_was_not_said(bundled, message):
+    for call in bundled.plan(message, State([Turn("list all masks", (ListStructures("made"),))])) or ():
+        assert not (isinstance(call, Remove) and not call.of)
+        assert not (isinstance(call, Probe) and not call.of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from medvl.conversation import guard
@@ -11,7 +12,7 @@ from medvl.tools.executor import Executor
 from medvl.tools.looks import LOOKS
 from medvl.tools.probing import tasks
 
-from ...scenes import sample, scene_of, shared
+from ...scenes import finder_of, sample, scene_of, shared
 
 
 @pytest.mark.parametrize("case", ["ts_abdomen", "crlm_1006", "platipy_chest"])
@@ -45,3 +46,32 @@ def test_a_part_of_the_aorta_that_is_not_in_view_is_not_given_another_ones_width
 def test_what_is_unknown_besides_is_no_reason_to_look_elsewhere():
     assert tasks(Probe(unknown=("adrenal",))) == []
     assert [task.id for task in tasks(Probe(("lungs",), what="gas", where="around"))] != []
+
+
+def test_what_lies_around_a_structure_and_near_another_is_told_in_a_sentence():
+    hu = np.zeros((40, 36, 30), np.int16)
+    hu[17:19, 10:12, 10:13] = 400  # nearer to the spleen
+    blocks = {
+        "liver": (slice(4, 12), slice(5, 20), slice(5, 20)),
+        "spleen": (slice(20, 28), slice(5, 20), slice(5, 20)),
+    }
+    finder = finder_of(blocks, hu=hu)
+    executor = Executor(scene_of(finder), finder)
+    result = executor.run(Probe(("liver",), what="bright", where="around"))
+    told = told_looks.told(result.seen)
+    assert "around the liver" in told[0].text
+    assert {"liver", "spleen"} == {id for fact in told[0].facts for id in fact.structures}
+    assert all(map(guard.holds, told))
+
+
+def test_contrast_in_the_heart_is_no_calcium():
+    heart = (slice(10, 25), slice(8, 24), slice(5, 25))
+    hu = np.zeros((40, 36, 30), np.int16)
+    hu[heart] = 400
+    for level, seen in ((400, False), (40, True)):
+        hu[heart] = level
+        hu[16:19, 14:17, 12:15] = 900
+        finder = finder_of({"heart": heart}, hu=hu)
+        result = Executor(scene_of(finder), finder).run(Probe(("heart",), what="calcium", where="inside"))
+        assert (result.seen[0].look.seen is True) is seen
+        assert all(map(guard.holds, told_looks.told(result.seen)))
