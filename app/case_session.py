@@ -65,7 +65,7 @@ class CaseSession:
         sample_id: which of the bundled samples it is, if it is one.
         folder: temporary files; removed with the session.
         target: the object that prompts go to.
-        last_id: the mask that was changed last; undo and redo fall back on it.
+        following: the object that is being followed on after a stop, None while none is.
         tab: the tab of the page that is open.
         unasked: masks that an answer only measured against, listed with the eye closed.
         files: folder of the files it was read from, where they hold more scans to choose from; inside ``folder``.
@@ -82,7 +82,7 @@ class CaseSession:
         self.files: Path | None = None
         self.prior: PriorScan | None = None
         self.target = Target()
-        self.last_id: str | None = None
+        self.following: str | None = None
         self.tab = "chat"
         self.chat, self.report = Chat(), ReportState()
         self._revisions = itertools.count(1)
@@ -110,6 +110,11 @@ class CaseSession:
     def examples(self) -> list[str]:
         """Questions that fit the scan."""
         return examples(self.ct)
+
+    @property
+    def offers(self) -> list[Mask]:
+        """Objects that were stopped while they were followed, to go on with."""
+        return [mask for mask in list(self.case.masks.values()) if mask.stopped and mask.id != self.following]
 
     def next_revision(self) -> int:
         """Grows; the browser drops a value of the chat or the report that a newer one has overtaken."""
@@ -240,8 +245,6 @@ class CaseSession:
             if mask_id is None or mask_id != self.target.mask_id:
                 self.target = Target(mask_id)
             self.board.active = mask_id
-            if mask_id:
-                self.last_id = mask_id
 
     def measure(self, mask: Mask) -> Measurement:
         """The mask's measurements, computed once per version of it."""

@@ -188,6 +188,7 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
         chat.act(streamed(handlers.talk.act), None, outputs, **QUIET, **many)
         report.act(streamed(handlers.talk.report), None, outputs, **QUIET, **many)
         masks.edit(once(handlers.edit), None, outputs, **QUIET, **many)
+        masks.follow(streamed(handlers.follow), None, outputs, **QUIET, **many)
         facts.prior(streamed(handlers.priors.act), None, outputs, **QUIET, **many)
         facts.choose(streamed(handlers.open_series), None, outputs, **QUIET, **many)
         export.export(once(handlers.export), None, outputs, **QUIET, **many)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .case_file import snapshot, take_over
+from .conversation import onward
 from .conversation.contract import Done, Piece
 from .conversation.conversation import Conversation
 from .conversation.image_reader import VlmReader
@@ -271,7 +272,17 @@ class Case:
             at: the voxel of the crosshair, canonical, from 0: "what is this?" asks for it.
             clicked: id of the mask that is meant by "this"; the one that was clicked last, if not given.
         """
-        return self._locked(self.conversation.ask(text, cancel, at, clicked))
+        return self._locked(self._answered(text, cancel, at, clicked))
+
+    def _answered(
+        self, text: str, cancel: threading.Event | None, at: tuple[int, int, int] | None, clicked: str | None
+    ) -> Iterator[Piece]:
+        talk = self.conversation
+        stopped = onward.wanted(text, self.masks, talk.state.question is not None)
+        if stopped is None:
+            yield from talk.ask(text, cancel, at, clicked)
+        else:
+            yield from onward.answer(stopped, talk, self.masks, self._prompted.follow, text, cancel)
 
     def run(self, call: Call, cancel: threading.Event | None = None) -> Result:
         """Run one call of a tool (``language.calls``), with no sentence: facts, and the masks that it is about.

@@ -100,6 +100,8 @@ function showDetail() {
   Object.entries(facts).forEach(([key, text]) => { $(`[data-fact="${key}"]`).textContent = text; });
   $('.mp-limits').textContent = remarks(mask).join(' ');
   $('.mp-limits').hidden = !(mask.limits || mask.doubt);
+  $('.mp-onward').hidden = !mask.stopped;
+  $('.mp-stopped').textContent = mask.stopped ? `It was ${mask.stopped}.` : '';
   const others = model.masks.filter((m) => m.id !== mask.id && !m.running);
   const chosen = other.value;
   other.replaceChildren(...others.map((m) => {
@@ -151,6 +153,9 @@ element.addEventListener('click', (event) => {
   } else if (button && button.dataset.op === 'delete' && !sure) { // one more click: Undo does not bring it back
     sure = setTimeout(unsure, ASK_MS);
     button.textContent = 'Really?';
+  } else if (button && button.dataset.op === 'follow') {
+    button.disabled = true;
+    trigger('follow', { id: model.active });
   } else if (button) {
     if (button.dataset.op === 'delete') unsure();
     const [mm, low, high] = ['.mp-mm', '.mp-low', '.mp-high'].map((name) => Number($(name).value));

@@ -90,13 +90,12 @@ def masks_value(session: CaseSession, running: Mask | None = None) -> dict[str, 
     masks = dict(case.masks)
     if running is not None:
         masks[running.id] = running
-    handle = session.target.mask_id or session.last_id
     rows = [_row(session, mask, running is not None and mask.id == running.id) for mask in masks.values()]
     return {
         "masks": rows,
         "active": session.target.mask_id,
-        "undo": bool(handle and case.can_undo(handle)),
-        "redo": bool(handle and case.can_redo(handle)),
+        "undo": case.masks.can_undo_last,
+        "redo": case.masks.can_redo_last,
         "scan": session.token[:8],
         "told": "",
     }
@@ -118,6 +117,7 @@ def _row(session: CaseSession, mask: Mask, running: bool) -> dict[str, Any]:
     measured = session.measure(mask)
     return row | {
         "limits": mask.limits,
+        "stopped": mask.where_stopped,
         "doubt": mask.doubt,
         "mean_hu": measured.mean_hu,
         "sd_hu": measured.sd_hu,

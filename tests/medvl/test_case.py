@@ -181,9 +181,11 @@ def test_stopped_again_it_goes_on_from_there(case):
     whole = case.segment(box=slice_of("liver"))
     mask = stopped_after(case, 2, box=slice_of("liver"))
     stop = threading.Event()
+    updates = []
     for update in case.follow_stream(mask.id, stop):
+        updates.append(update)
         stop.set()
-    assert update.stopped
+    assert updates[-1].stopped
     assert case.masks[mask.id].stopped
     assert np.array_equal(case.follow(mask).array, whole.array)
 
@@ -197,6 +199,16 @@ def test_what_was_stopped_and_then_painted_is_followed_on_with_what_was_painted(
     assert again.array[spot.slices].all()
     assert again.voxels > painted.voxels
     assert not again.stopped
+
+
+def test_by_words_too(case):
+    mask = stopped_after(case, 2, box=slice_of("liver"))
+    pieces = list(case.ask("go on"))
+    done = pieces[-1]
+    assert isinstance(done, Done)
+    assert "was followed on from where it was stopped at axial slices" in done.answer.text
+    assert not case.masks[mask.id].stopped
+    assert any(isinstance(piece, Step) and piece.share for piece in pieces)
 
 
 def test_what_was_not_stopped_has_nothing_to_go_on_with(case):
