@@ -23,6 +23,7 @@ from medvl.ct.prompts import Box, Point
 from medvl.ct.volume import CTVolume
 from medvl.ct.windows import BODY_HU
 from medvl.errors import MedVLError
+from medvl.readers.case_zip import SavedPrior
 
 from .chat import Chat
 from .examples import examples
@@ -72,6 +73,7 @@ class CaseSession:
         chat: the conversation about this scan.
         report: its report, as far as it has come.
         prior: the earlier scan that stands beside it, None where none is open.
+        awaited: that of a saved case whose file does not hold it, and what the visitor called it; None where none is.
     """
 
     def __init__(self, ct: CTVolume, case: Case, title: str, sample_id: str | None = None) -> None:
@@ -81,6 +83,7 @@ class CaseSession:
         self.folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
         self.files: Path | None = None
         self.prior: PriorScan | None = None
+        self.awaited: tuple[SavedPrior, str] | None = None
         self.target = Target()
         self.following: str | None = None
         self.tab = "chat"
@@ -131,13 +134,13 @@ class CaseSession:
 
     def stand_beside(self, prior: PriorScan) -> None:
         """Show an earlier scan beside the open one, whose case holds it already."""
-        self.prior = prior
+        self.prior, self.awaited = prior, None
         self.board.beside = Beside(prior.board, prior.title)
 
     def drop_prior(self) -> None:
         """Close the earlier scan, if there is one."""
         self.case.drop_prior()
-        self.prior = self.board.beside = None
+        self.prior = self.board.beside = self.awaited = None
 
     def touch(self) -> None:
         """The visitor is there."""

@@ -197,6 +197,7 @@ class Handlers:
                 if opened.case is not None:
                     session.case.restore(opened.case)
                     from_page(session, opened.case.page)
+                    self.priors.of_case(session, opened, before)
             if files is not None:
                 session.keep(files)
             session.tab = before.tab if before else session.tab

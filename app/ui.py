@@ -127,6 +127,7 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
                             )
                             resample = gr.Checkbox(label="Resample masks of another grid", elem_id="resample")
                     with gr.Tab("3-D", id="surface", elem_id="tab-surface"):
+                        panel.panel_html("mip", {})
                         large = gr.Button("Large", size="sm", elem_id="surface-large")
                         surface = gr.Plot(show_label=False, container=False, elem_id="surface")
                     with gr.Tab("Report", id="report", elem_id="tab-report"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import Any
@@ -33,7 +34,7 @@ from .prompting.prompted_objects import PromptedObjects, SegmentUpdate
 from .prompting.segmenter import Segmenter
 from .prompting.slice_encoder import SliceEncoder
 from .prompting.structure_prior import StructurePrior
-from .readers.case_zip import SavedCase
+from .readers.case_zip import SavedCase, SavedPrior
 from .report.build import build_report
 from .report.report import Report
 from .report.slice_png import slice_png
@@ -109,7 +110,9 @@ class Case:
         Raises:
             RegistrationError: they show different bodies or regions; what there was stays.
         """
-        found = register(self.ct, prior.ct)
+        return self._stand(prior, register(self.ct, prior.ct))
+
+    def _stand(self, prior: Case, found: Registration) -> Registration:
         with self._job:
             self.drop_prior()
             self.prior = prior
@@ -327,15 +330,24 @@ class Case:
 
         Args:
             path: of the file; appears only when complete.
-            scan: put the scan into the file, too; without it the file knows the scan by its voxels.
+            scan: put the scan into the file, too, and the earlier one that stands beside; without it the file knows
+                them by their voxels.
             page: what a page keeps beside (view, lengths, words of a chat), JSON values; see ``SavedCase.page``.
 
         Raises:
             ExportError: it cannot be written there.
         """
         with self._job:
-            saved = snapshot(self.ct, self.masks, self.finder, self.conversation, page)
-        write_case(path, saved, self.ct if scan else None)
+            saved = self._snapshot(page)
+            prior = self.prior
+            if prior is not None:
+                found = self.conversation.scene.earlier.found
+                saved = replace(saved, prior=SavedPrior(prior._snapshot(None), found))
+        scans = (self.ct, prior.ct if prior else None) if scan else (None, None)
+        write_case(path, saved, *scans)
+
+    def _snapshot(self, page: dict[str, Any] | None) -> SavedCase:
+        return snapshot(self.ct, self.masks, self.finder, self.conversation, page)
 
     def restore(self, saved: SavedCase) -> None:
         """Take over a saved case of this scan: its masks with their history, what was found and said, the report.
@@ -344,6 +356,19 @@ class Case:
             CaseFileError: it belongs to another scan, or this case has masks already.
         """
         take_over(saved, self.ct, self.masks, self.finder, self.conversation)
+
+    def restore_prior(self, saved: SavedPrior, prior: Case) -> Registration:
+        """Stand the earlier scan of a saved case beside this one again, with its masks, as it was laid over it.
+
+        Args:
+            saved: what was saved of it.
+            prior: a fresh case of that scan, which is closed with this one.
+
+        Raises:
+            CaseFileError: it is another scan, or has masks already.
+        """
+        prior.restore(saved.case)
+        return self._stand(prior, saved.found)
 
     # ---- list of masks and history, see ``MaskList``
 

@@ -149,8 +149,18 @@ def facts_value(session: CaseSession, about: str = "") -> dict[str, Any]:
         "series": [_series_row(choice) for choice in ct.series] if session.files else [],
         "rows": [list(r) for r in rows],
         "notes": [note for note in ct.notes if note != ct.hu_note],
-        "prior": {"title": session.prior.title, "about": session.prior.about} if session.prior else None,
+        "prior": _prior(session),
     }
+
+
+def _prior(session: CaseSession) -> dict[str, str] | None:
+    """The earlier scan: how it was laid over the open one, or that it has to be opened again."""
+    if session.prior is not None:
+        return {"title": session.prior.title, "about": session.prior.about}
+    if session.awaited is not None:
+        missing = "It stood beside this scan when the case was saved, and is not in its file: open it here once more."
+        return {"title": session.awaited[1], "about": missing}
+    return None
 
 
 def _series_row(choice: SeriesChoice) -> dict[str, Any]:
