@@ -1,11 +1,11 @@
-// The scan in 3-D: a maximum intensity projection on a WebGL2 canvas, from the coarse copy that the viewer has already.
+// The scan in 3-D: a maximum intensity projection on a WebGL2 canvas, from the voxels that the viewer has already.
 // Nothing is asked of the server. Directions are RAS: x to the patient's right, y to the front, z to the head.
 const $ = (selector) => element.querySelector(selector);
 const canvas = $('.vp-canvas'), none = $('.vp-none'), low = $('.vp-low'), turnButton = $('.vp-turn');
-const LONGEST = 192; // voxels of the texture along its longest side
+const LONGEST = 256; // voxels of the texture along its longest side
 const LOWEST = -300, HIGHEST = 1500; // HU of the texture's 0 and 255
-const WIDTH = 600; // HU from black to white
-const MOST_PIXELS = 640; // along a side of the canvas: more shows no more of 192 voxels
+const WIDTH = 500; // HU from black to white
+const MOST_PIXELS = 640; // along a side of the canvas: more shows no more of so many voxels
 const VERTEX = `#version 300 es
 in vec2 at; out vec2 uv;
 void main() { uv = at; gl_Position = vec4(at, 0.0, 1.0); }`;
@@ -29,7 +29,7 @@ void main() {
   float shade = clamp((most - window.x) / window.y, 0.0, 1.0);
   color = vec4(mix(vec3(0.078, 0.09, 0.11), vec3(1.0, 0.97, 0.92), shade), 1.0);
 }`;
-let gl = null, program = null, built = null, size = [1, 1, 1], steps = 1;
+let gl = null, program = null, built = null, fine = false, size = [1, 1, 1], steps = 1;
 let azimuth = 0, elevation = 0.12, zoom = 1, turning = null, watching = null, asked = false;
 
 function compile() {
@@ -53,28 +53,30 @@ function compile() {
   return true;
 }
 
-/** The coarse copy with the brightest voxel of each block, as 8 bits. */
+/** The voxels with the brightest of each block, as 8 bits; blocks are about as long on each side in mm. */
 function shrunk(volume) {
-  const { shape, depth, data } = volume.coarse, [nx, ny, nz] = shape;
-  const step = Math.max(1, Math.ceil(Math.max(nx, ny, nz) / LONGEST));
-  const [mx, my, mz] = shape.map((n) => Math.ceil(n / step));
+  const level = volume.fine.have === volume.fine.slabs ? volume.fine : volume.coarse;
+  const { shape, depth, data } = level, [nx, ny, nz] = shape;
+  const sizes = volume.shape.map((n, a) => n * volume.spacing[a]), mm = Math.max(...sizes) / LONGEST;
+  const [sx, sy, sz] = shape.map((n, a) => Math.max(1, Math.round(mm / (sizes[a] / n))));
+  const [mx, my, mz] = [[nx, sx], [ny, sy], [nz, sz]].map(([n, step]) => Math.ceil(n / step));
   const out = new Uint8Array(mx * my * mz), scale = 255 / (HIGHEST - LOWEST);
   for (let k = 0; k < nz; k++) {
     const slab = data[Math.floor(k / depth)], from = (k % depth) * nx * ny;
     for (let j = 0; j < ny; j++) {
-      const row = (((k / step) | 0) * my + ((j / step) | 0)) * mx;
+      const row = (((k / sz) | 0) * my + ((j / sy) | 0)) * mx;
       for (let i = 0; i < nx; i++) {
         const value = (slab[from + j * nx + i] - LOWEST) * scale;
-        const at = row + ((i / step) | 0);
+        const at = row + ((i / sx) | 0);
         if (value > out[at]) out[at] = value > 255 ? 255 : value;
       }
     }
   }
-  return { out, dims: [mx, my, mz] };
+  return { out, dims: [mx, my, mz], level };
 }
 
 function build(volume) {
-  const { out, dims } = shrunk(volume);
+  const { out, dims, level } = shrunk(volume);
   gl.bindTexture(gl.TEXTURE_3D, gl.createTexture());
   gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
   gl.texImage3D(gl.TEXTURE_3D, 0, gl.R8, ...dims, 0, gl.RED, gl.UNSIGNED_BYTE, out);
@@ -84,6 +86,7 @@ function build(volume) {
   size = volume.shape.map((n, a) => n * volume.spacing[a]);
   steps = Math.ceil(1.5 * Math.max(...dims));
   built = volume;
+  fine = level === volume.fine;
 }
 
 const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
@@ -97,6 +100,9 @@ function letter(direction) {
   return ['LR', 'PA', 'IS'][axis][direction[axis] > 0 ? 1 : 0];
 }
 
+/** Whether what is drawn is another scan, or a coarse copy of one whose voxels have come since. */
+const stale = (volume) => volume !== built || (!fine && volume.fine.have === volume.fine.slabs);
+
 function draw() {
   asked = false;
   if ($('.vp-stage').hidden || !canvas.clientWidth) return;
@@ -107,7 +113,7 @@ function draw() {
   none.hidden = !why;
   none.textContent = why;
   if (why) return;
-  if (built !== volume) build(volume);
+  if (stale(volume)) build(volume);
   const share = Math.min(window.devicePixelRatio || 1, MOST_PIXELS / Math.max(canvas.clientWidth, canvas.clientHeight));
   canvas.width = Math.round(canvas.clientWidth * share);
   canvas.height = Math.round(canvas.clientHeight * share);
@@ -166,7 +172,7 @@ function show(kind) {
   if (mip) {
     watching = setInterval(() => { // another scan was opened, or its voxels have come
       const volume = window.medvlViewer && window.medvlViewer.volume;
-      if (canvas.clientWidth && volume !== built) ask();
+      if (canvas.clientWidth && volume && stale(volume)) ask();
     }, 500);
     ask();
   }
