@@ -119,7 +119,7 @@ function draw() {
   canvas.height = Math.round(canvas.clientHeight * share);
   gl.viewport(0, 0, canvas.width, canvas.height);
   const { eye, right, up } = camera(), aspect = canvas.width / canvas.height;
-  const wide = Math.hypot(size[0], size[1]) / 2, high = Math.hypot(size[2], 0.35 * size[1]) / 2;
+  const wide = 0.54 * Math.max(size[0], size[1]), high = Math.hypot(size[2], 0.35 * size[1]) / 2;
   const reach = Math.max(high, wide / aspect) / zoom;
   const set = (kind, name, ...values) => gl['uniform' + kind](gl.getUniformLocation(program, name), ...values);
   set('3f', 'eye', ...eye);

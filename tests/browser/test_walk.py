@@ -118,8 +118,10 @@ def test_a_stop_is_said_and_gone_on_with(visit, server, bladder, pictures):
     open_tab(page, "Chat")
     page.locator(".cp-input").fill("liver")  # asked meanwhile
     page.keyboard.press("Enter")
-    page.wait_for_selector(".cp-offer >> text=/was stopped at axial slice .* Go on\\?/", timeout=30_000)
-    page.wait_for_selector(".cp-turn[data-state=done]")
+    page.wait_for_selector(".cp-turn[data-state=done]", state="attached", timeout=30_000)
+    page.wait_for_function(IDLE)
+    open_tab(page, "Chat")  # the first mask may have opened the tab of masks
+    page.wait_for_selector(".cp-offer >> text=/was stopped at axial slice .* Go on\\?/", timeout=10_000)
     stopped = voxels(page)
     page.screenshot(path=pictures / "stopped_offer.png")
     server[1].model.slice_s = 0.0
