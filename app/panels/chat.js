@@ -221,7 +221,7 @@ function fillOffers() {
   if (offerBar.dataset.shape === shape) return;
   offerBar.dataset.shape = shape;
   offerBar.replaceChildren(...offers.map((offer) => {
-    const line = make('p', 'cp-offer'), button = make('button', 'mp-btn mp-primary', 'Go on');
+    const line = make('div', 'cp-offer'), button = make('button', 'mp-btn mp-primary', 'Go on');
     button.type = 'button';
     button.dataset.follow = offer.id;
     line.append(make('span', '', offer.text), button);

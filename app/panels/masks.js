@@ -101,8 +101,7 @@ function showDetail() {
   $('.mp-limits').textContent = remarks(mask).join(' ');
   $('.mp-limits').hidden = !(mask.limits || mask.doubt);
   $('.mp-onward').hidden = !mask.stopped;
-  $('.mp-stopped').textContent = mask.stopped ? `It was ${mask.stopped}.` : '';
-  const others = model.masks.filter((m) => m.id !== mask.id && !m.running);
+    const others = model.masks.filter((m) => m.id !== mask.id && !m.running);
   const chosen = other.value;
   other.replaceChildren(...others.map((m) => {
     const option = document.createElement('option');

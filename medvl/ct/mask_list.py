@@ -279,6 +279,19 @@ class MaskList(Mapping[str, Mask]):
         """True if there is a change to do again."""
         return bool(self._line.undone)
 
+    @property
+    def order(self) -> tuple[tuple[str, ...], ...]:
+        """Of each change that can be taken back, oldest first, the objects that got a step; for a file."""
+        groups = (tuple(e.mask_id for e in group if e.kind == "step") for group in self._line.done)
+        return tuple(group for group in groups if group)
+
+    def restore_order(self, order: Sequence[Sequence[str]]) -> None:
+        """The order of a saved list, whose masks are restored already; what does not fit them changes nothing."""
+        steps = [mask_id for group in order for mask_id in group]
+        if all(steps.count(mask_id) <= len(self._past.get(mask_id, ())) for mask_id in steps):
+            self._cut.update(mask_id for mask_id in self if steps.count(mask_id) < len(self._past[mask_id]))
+            self._line.done = [[Event(mask_id) for mask_id in group] for group in order if group]
+
     def undo_last(self) -> tuple[str, ...]:
         """Take back the last change, whatever it was: a step of an object, a new one, a deleted one, a name.
 

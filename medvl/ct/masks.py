@@ -58,6 +58,9 @@ _PLANES = ("sagittal", "coronal", "axial")
 _SIDES = {"L": "left", "R": "right", "P": "back", "A": "front", "I": "lower", "S": "upper"}
 
 
+STOPPED = "stopped"
+
+
 @dataclass(frozen=True)
 class End:
     """A slice at which a propagation was ended, although the object may go on.
@@ -74,11 +77,10 @@ class End:
 
     def __str__(self) -> str:
         """For a person; slices are counted from 1, as in the viewer."""
+        if self.reason == STOPPED:
+            return f"was stopped at {_PLANES[self.axis]} slice {self.index + 1}"
         why = f" ({self.reason})" if self.reason else ""
         return f"was ended at {_PLANES[self.axis]} slice {self.index + 1}{why}"
-
-
-STOPPED = "stopped"
 
 
 def with_stops(ends: tuple[End, ...], axis: int, indices: Iterable[int]) -> tuple[End, ...]:

@@ -96,6 +96,7 @@ class SavedCase:
         made_with: version that wrote it.
         has_scan: the scan is in the file.
         prior: the earlier scan that stood beside, None where none did.
+        order: of each change that can be taken back, oldest first, ids of the masks that got a step.
     """
 
     scan: ScanPrint
@@ -108,6 +109,7 @@ class SavedCase:
     made_with: str = ""
     has_scan: bool = False
     prior: SavedPrior | None = None
+    order: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -346,6 +348,7 @@ def _case(
         page if isinstance(page, dict) else {},
         _text(index.get("made_with"), 40),
         scan_name in members,
+        order=tuple(tuple(i for i in group if i in ids) for group in index.get("order", ())),
     )
 
 

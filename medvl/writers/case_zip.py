@@ -110,6 +110,7 @@ def _part(case: SavedCase, members: _Members) -> dict[str, Any]:
             "file_format": scan.file_format,
         },
         "masks": _masks(case, members),
+        "order": [list(group) for group in case.order],
         "clicked": case.clicked,
         "found": list(case.found),
         "turns": list(case.turns),

@@ -147,7 +147,7 @@ def test_stopped_on_the_way_it_says_so_until_it_is_followed_on(case):
     assert updates[-1].stopped
     slices = np.flatnonzero(mask.array.any(axis=(0, 1)))
     assert {end.index for end in mask.ends if end.reason == "stopped"} == {slices[0], slices[-1]}
-    assert f"slice {slices[-1] + 1} (stopped)" in mask.limits  # what list, CSV and report tell
+    assert f"was stopped at axial slice {slices[-1] + 1}" in mask.limits  # what list, CSV and report tell
     centre = tuple(int(v) for v in np.argwhere(mask.array).mean(axis=0).round())
     again = case.refine(mask, [Point(centre)])
     assert again.voxels > mask.voxels

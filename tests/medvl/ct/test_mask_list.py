@@ -230,6 +230,26 @@ class TestOneLine:
         masks.undo_last()
         assert len(masks) == 0
 
+    def test_its_order_comes_back_with_the_masks_of_a_file(self):
+        masks = MaskList()
+        a, b = added(masks), added(masks, 2)
+        masks.put(b.with_array(mask_of(4).array))
+        masks.put(a.with_array(mask_of(3).array))
+        again = MaskList()
+        for mask in masks.values():
+            again.restore(mask, masks.steps(mask.id))
+        again.restore_order(masks.order)
+        assert [again.undo_last() for _ in range(5)] == [(a.id,), (b.id,), (b.id,), (a.id,), ()]
+        assert len(again) == 0
+
+    @pytest.mark.parametrize("order", [[["m1"], ["m1"], ["m1"]], [["m7"]]])
+    def test_an_order_that_does_not_fit_changes_nothing(self, order):
+        masks = MaskList()
+        mask = added(masks)
+        masks.restore_order(order)
+        assert masks.undo_last() == (mask.id,)
+        assert len(masks) == 0
+
     def test_memory_is_bounded_and_masks_stay(self, monkeypatch):
         monkeypatch.setattr(mask_list, "HISTORY_BYTES", 5 * mask_of(8).block.nbytes)
         masks = MaskList()
