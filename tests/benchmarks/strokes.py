@@ -13,6 +13,7 @@ import json
 import secrets
 from typing import Any
 
+import gradio as gr
 import numpy as np
 from scroll import add_masks, stretched
 
@@ -52,7 +53,6 @@ def main() -> None:
     parser.add_argument("--ball", action="store_true", help="a ball through the slices, not a disc")
     options = parser.parse_args()
 
-    import gradio as gr
     from playwright.sync_api import sync_playwright
 
     from app.viewer import Board, add_routes, viewer_html, viewer_value
