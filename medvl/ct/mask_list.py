@@ -78,10 +78,12 @@ class MaskList(Mapping[str, Mask]):
         return self._masks[mask_id]
 
     def steps(self, mask_id: str | None = None) -> list[Step]:
-        """Steps of one object, oldest first; without an id all that is kept, also what can be done again."""
+        """Steps of one object, oldest first; without an id all that is kept, also what was taken back or deleted."""
         if mask_id is not None:
             return list(self._past.get(mask_id, ()))
-        return [s for line in (*self._past.values(), *self._future.values()) for s in line]
+        events = [event for group in (*self._line.done, *self._line.undone) for event in group]
+        gone = [line for e in events if e.kind == "removed" for line in (e.kept.past, e.kept.future)]
+        return [s for line in (*self._past.values(), *self._future.values(), *gone) for s in line]
 
     def undone(self, mask_id: str) -> list[Step]:
         """Steps of one object that were taken back, the one that comes again next last."""
@@ -186,9 +188,7 @@ class MaskList(Mapping[str, Mask]):
         self._cut.add(mask_id)
 
     def _nbytes(self) -> int:
-        gone = [e.kept for group in (*self._line.done, *self._line.undone) for e in group if e.kind == "removed"]
-        steps = [*self.steps(), *(step for kept in gone for step in (*kept.past, *kept.future))]
-        return sum({id(step.mask.block): step.mask.block.nbytes for step in steps}.values())
+        return sum({id(step.mask.block): step.mask.block.nbytes for step in self.steps()}.values())
 
     def next_color(self) -> str:
         """The first colour of the palette that no mask of the list has; all taken: the one used least."""
