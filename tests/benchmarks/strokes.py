@@ -3,7 +3,8 @@
     python tests/benchmarks/strokes.py [--browser /usr/bin/chromium] [--shape 512 512 300] [--strokes 12] [--ball]
 
 The scan is that of ``scroll.py``. ``pointer_ms`` is the time from the time stamp of a ``pointermove`` to the message
-that follows the paint of the next frame, in which the viewer draws it; ``interval_ms`` that from one frame to the next.
+that follows the paint of the next frame, in which the viewer draws it; ``interval_ms`` that from one frame to the next,
+``frame_ms`` from the start of a frame's script to the message after its paint.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def main() -> None:
         if options.ball:
             page.get_by_role("button", name="3-D ball").click()
         page.evaluate(WATCH)
+        page.evaluate("medvlViewer.resetFrames()")
         box = page.locator(".mv-plane[data-plane=axial]").bounding_box()
         for n in range(options.strokes):
             y = box["y"] + box["height"] * (0.3 + 0.4 * n / options.strokes)
@@ -94,10 +96,12 @@ def main() -> None:
             page.mouse.up()
             page.wait_for_function("!medvlViewer.state().brush.waiting", timeout=30_000)
         late, intervals = page.evaluate("[window.late, window.intervals]")
+        frames = {key: round(value, 1) for key, value in page.evaluate("medvlViewer.state().frames").items()}
         browser.close()
     demo.close()
     result = {"shape": list(shape), "masks": 10, "moves": len(late)}
-    print(json.dumps(result | {"pointer_ms": spread(late), "interval_ms": spread(intervals)}, indent=1))
+    result |= {"pointer_ms": spread(late), "interval_ms": spread(intervals), "frame_ms": frames}
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
