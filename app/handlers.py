@@ -266,13 +266,17 @@ class Handlers:
         """An object that was stopped is to be followed on: ``{"id"}``."""
         session = self.store.get(key)
         mask_id = read_word(data, "id")
-        with session.job() as cancel:
+        with session.job() as cancel, self.store.turns.turn(cancel) as turn:
             session.activate(session.case.masks.known(mask_id).id)
             stream = session.case.follow_stream(mask_id, cancel)
             session.following = mask_id
             try:
                 yield {"chat": chat_value(session)}
+                for ahead in turn.wait():
+                    yield {"viewer": viewer_value(session.board, busy=True, status=words_of(ahead))}
                 yield from self._streamed(session, session.target, stream, [], cancel)
+            except Cancelled:  # stopped while it waited for its turn
+                yield page(session, status="Stopped")
             except (MedVLError, ArithmeticError, ValueError, RuntimeError) as error:
                 session.following = None
                 self._after_failure(session, session.target)
@@ -291,7 +295,7 @@ class Handlers:
         self, session: CaseSession, target: Any, stream: Iterator[SegmentUpdate], prompts: list, cancel: Any
     ) -> Iterator[Updates]:
         """What a run of the model has, onto the board, and a few times a second onto the page."""
-        earlier = _prompts(session, target.mask_id)
+        earlier = session.case.prompts(target.mask_id) if target.mask_id in session.case.masks else []
         new = target.mask_id is None
         drawn, last = False, 0.0
         yield {"viewer": viewer_value(session.board, busy=True, status="Segmenting")}
@@ -448,7 +452,7 @@ class Handlers:
         if VOXEL_KINDS.intersection(include):
             session.board.mark_saved(chosen)
         return {
-            "export": panel.export_value(session, path, _left_out(there, chosen)),
+            "export": panel.export_value(session, path, panel.left_out(there, chosen)),
             "viewer": viewer_value(session.board, busy=session.busy),
         }
 
@@ -487,14 +491,6 @@ def _case_path(session: CaseSession) -> Path:
     return session.folder / f"{scan_stem(session.ct)}{SUFFIX}"
 
 
-def _left_out(there: list[Mask], chosen: list[Mask]) -> str:
-    """What to say of masks that are not in an export."""
-    if not chosen:
-        return "No masks: only the lengths were written."
-    count = len(there) - len(chosen)
-    return f"{count} hidden mask{'s' * (count > 1)} left out." if count else ""
-
-
 def status_line(update: SegmentUpdate) -> str:
     """For instance ``Slice 12 of about 40, 6 s left``."""
     if update.stage == "slice":
@@ -502,7 +498,3 @@ def status_line(update: SegmentUpdate) -> str:
     expected = max(update.slices_expected, update.slices_done)
     left = "" if update.eta_s is None else f", {max(1, round(update.eta_s))} s left"
     return f"Slice {update.slices_done} of about {expected}{left}"
-
-
-def _prompts(session: CaseSession, mask_id: str | None) -> list[Point | Box]:
-    return session.case.prompts(mask_id) if mask_id in session.case.masks else []

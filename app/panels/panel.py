@@ -230,3 +230,11 @@ def _file(session: CaseSession, path: Path | None, route: str) -> dict[str, Any]
     stat = path.stat()
     href = f"/medvl/{session.token}/{route}?v={stat.st_mtime_ns}"
     return {"href": href, "name": path.name, "size_mb": round(stat.st_size / 1e6, 2)}
+
+
+def left_out(there: list[Mask], chosen: list[Mask]) -> str:
+    """What to say of masks that are not in an export."""
+    if not chosen:
+        return "No masks: only the lengths were written."
+    count = len(there) - len(chosen)
+    return f"{count} hidden mask{'s' * (count > 1)} left out." if count else ""
