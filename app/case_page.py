@@ -34,6 +34,7 @@ def to_page(session: CaseSession, view: Any, lengths: list[Length]) -> dict[str,
     return {
         "title": session.title,
         "sample": session.sample_id,
+        "prior": session.prior.title if session.prior else "",
         "active": session.target.mask_id,
         "styles": {key: style for key, style in session.styles.items() if key in session.case.masks},
         "unasked": sorted(session.unasked),

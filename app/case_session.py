@@ -23,6 +23,7 @@ from medvl.ct.prompts import Box, Point
 from medvl.ct.volume import CTVolume
 from medvl.ct.windows import BODY_HU
 from medvl.errors import MedVLError
+from medvl.readers.case_zip import SavedPrior
 
 from .chat import Chat
 from .examples import examples
@@ -65,13 +66,14 @@ class CaseSession:
         sample_id: which of the bundled samples it is, if it is one.
         folder: temporary files; removed with the session.
         target: the object that prompts go to.
-        last_id: the mask that was changed last; undo and redo fall back on it.
+        following: the object that is being followed on after a stop, None while none is.
         tab: the tab of the page that is open.
         unasked: masks that an answer only measured against, listed with the eye closed.
         files: folder of the files it was read from, where they hold more scans to choose from; inside ``folder``.
         chat: the conversation about this scan.
         report: its report, as far as it has come.
         prior: the earlier scan that stands beside it, None where none is open.
+        awaited: that of a saved case whose file does not hold it, and what the visitor called it; None where none is.
     """
 
     def __init__(self, ct: CTVolume, case: Case, title: str, sample_id: str | None = None) -> None:
@@ -81,8 +83,9 @@ class CaseSession:
         self.folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX))
         self.files: Path | None = None
         self.prior: PriorScan | None = None
+        self.awaited: tuple[SavedPrior, str] | None = None
         self.target = Target()
-        self.last_id: str | None = None
+        self.following: str | None = None
         self.tab = "chat"
         self.chat, self.report = Chat(), ReportState()
         self._revisions = itertools.count(1)
@@ -111,6 +114,11 @@ class CaseSession:
         """Questions that fit the scan."""
         return examples(self.ct)
 
+    @property
+    def offers(self) -> list[Mask]:
+        """Objects that were stopped while they were followed, to go on with."""
+        return [mask for mask in list(self.case.masks.values()) if mask.stopped and mask.id != self.following]
+
     def next_revision(self) -> int:
         """Grows; the browser drops a value of the chat or the report that a newer one has overtaken."""
         return next(self._revisions)
@@ -126,13 +134,13 @@ class CaseSession:
 
     def stand_beside(self, prior: PriorScan) -> None:
         """Show an earlier scan beside the open one, whose case holds it already."""
-        self.prior = prior
+        self.prior, self.awaited = prior, None
         self.board.beside = Beside(prior.board, prior.title)
 
     def drop_prior(self) -> None:
         """Close the earlier scan, if there is one."""
         self.case.drop_prior()
-        self.prior = self.board.beside = None
+        self.prior = self.board.beside = self.awaited = None
 
     def touch(self) -> None:
         """The visitor is there."""
@@ -240,8 +248,6 @@ class CaseSession:
             if mask_id is None or mask_id != self.target.mask_id:
                 self.target = Target(mask_id)
             self.board.active = mask_id
-            if mask_id:
-                self.last_id = mask_id
 
     def measure(self, mask: Mask) -> Measurement:
         """The mask's measurements, computed once per version of it."""

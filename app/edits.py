@@ -16,29 +16,47 @@ from .inputs import clean_name
 Edit = Callable[[CaseSession, str, dict], "str | None"]
 
 
-def _undo(session: CaseSession) -> None:
-    mask_id = session.target.mask_id or session.last_id
-    if mask_id and session.case.can_undo(mask_id):
-        _refresh(session, mask_id, session.case.undo(mask_id))
+def _undo(session: CaseSession) -> str:
+    """Take back the last change of the list, whatever it was."""
+    return _settled(session, session.case.masks.undo_last, "Taken back")
 
 
-def _redo(session: CaseSession) -> None:
-    mask_id = session.target.mask_id or session.last_id
-    if mask_id and session.case.can_redo(mask_id):
-        _refresh(session, mask_id, session.case.redo(mask_id))
+def _redo(session: CaseSession) -> str:
+    return _settled(session, session.case.masks.redo_last, "Done again")
 
 
-def _clear(session: CaseSession) -> None:
+def _settled(session: CaseSession, turn: Callable[[], tuple[str, ...]], lead: str) -> str:
+    """Turn the list back or forth by one change, and show it as it is then; says of which masks."""
+    before = dict(session.case.masks)
+    ids = turn()
+    now = session.case.masks
+    for mask_id in session.board.mask_ids - set(now):
+        forget(session, mask_id)
+    for mask_id, mask in now.items():
+        if mask_id in ids or mask_id not in session.board.mask_ids:
+            session.show(mask)
+            session.board.style(mask_id, name=mask.name, color=mask.color, **session.styles.get(mask_id, {}))
+    there = [mask_id for mask_id in ids if mask_id in now]
+    if ids:
+        session.activate(there[-1] if there else None)
+    names = list(dict.fromkeys((before.get(i) or now[i]).name for i in ids if i in before or i in now))
+    what = names[0] if len(names) == 1 else f"{len(names)} masks"
+    return f"{lead}: {what}" if names else ""
+
+
+def _clear(session: CaseSession) -> str:
     """Take every prompt of the active object back; Redo brings them again, one by one."""
     mask_id = session.target.mask_id
     while mask_id and session.case.can_undo(mask_id):
         session.case.undo(mask_id)
     if mask_id:
         _refresh(session, mask_id, session.case.masks.get(mask_id))
+    return ""
 
 
-def _new(session: CaseSession) -> None:
+def _new(session: CaseSession) -> str:
     session.activate(None)
+    return ""
 
 
 def _refresh(session: CaseSession, mask_id: str, mask: Mask | None) -> None:
@@ -46,7 +64,6 @@ def _refresh(session: CaseSession, mask_id: str, mask: Mask | None) -> None:
     if mask is None:
         session.board.remove_mask(mask_id)
         session.activate(None)
-        session.last_id = mask_id  # Redo finds it
         return
     for other in session.board.mask_ids - set(session.case.masks):
         forget(session, other)  # pieces go with the step that made them
@@ -215,13 +232,11 @@ def forget(session: CaseSession, mask_id: str) -> None:
     """Take a mask that is gone from the case off the board."""
     session.board.remove_mask(mask_id)
     session.styles.pop(mask_id, None)
-    if session.last_id == mask_id:
-        session.last_id = None
     if session.target.mask_id == mask_id:
         session.activate(None)
 
 
-STEPS: dict[str, Callable[[CaseSession], None]] = {"undo": _undo, "redo": _redo, "clear": _clear, "new": _new}
+STEPS: dict[str, Callable[[CaseSession], str]] = {"undo": _undo, "redo": _redo, "clear": _clear, "new": _new}
 LOOKS: dict[str, Edit] = {
     "select": _select,
     "jump": _jump,

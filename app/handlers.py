@@ -60,7 +60,7 @@ class Handlers:
 
     def __init__(self, model: MedVLSAM2, store: SessionStore, shelf: SampleShelf) -> None:
         self.model, self.store, self.shelf = model, store, shelf
-        self.talk = Talk(store)
+        self.talk = Talk(store, self.follow)
         self.many = ManyScans(model, store)
         self.priors = Priors(model, store, self._facts)
         self._opening: set[tuple[str, str]] = set()  # visitor and sample
@@ -197,6 +197,7 @@ class Handlers:
                 if opened.case is not None:
                     session.case.restore(opened.case)
                     from_page(session, opened.case.page)
+                    self.priors.of_case(session, opened, before)
             if files is not None:
                 session.keep(files)
             session.tab = before.tab if before else session.tab
@@ -261,14 +262,42 @@ class Handlers:
                     yield page(session) | {"toast": words(error)}
                 work = None if cancel.is_set() else session.take()
 
+    def follow(self, key: str, data: Any) -> Iterator[Updates]:
+        """An object that was stopped is to be followed on: ``{"id"}``."""
+        session = self.store.get(key)
+        mask_id = read_word(data, "id")
+        with session.job() as cancel, self.store.turns.turn(cancel) as turn:
+            session.activate(session.case.masks.known(mask_id).id)
+            stream = session.case.follow_stream(mask_id, cancel)
+            session.following = mask_id
+            try:
+                yield {"chat": chat_value(session)}
+                for ahead in turn.wait():
+                    yield {"viewer": viewer_value(session.board, busy=True, status=words_of(ahead))}
+                yield from self._streamed(session, session.target, stream, [], cancel)
+            except Cancelled:  # stopped while it waited for its turn
+                yield page(session, status="Stopped")
+            except (MedVLError, ArithmeticError, ValueError, RuntimeError) as error:
+                session.following = None
+                self._after_failure(session, session.target)
+                yield page(session) | {"toast": words(error)}
+            finally:
+                session.following = None
+
     def _run(self, session: CaseSession, target: Any, taken: list, cancel: Any) -> Iterator[Updates]:
-        """One run of the model: stream what it has onto the board, a few times a second onto the page."""
+        """One run of the model on prompts."""
         points = [p.prompt for p in taken if isinstance(p.prompt, Point)]
         box = next((p.prompt for p in taken if isinstance(p.prompt, Box)), None)
-        earlier = _prompts(session, target.mask_id)
+        stream = session.case.segment_stream(points=points, box=box, mask_id=target.mask_id, cancel=cancel)
+        yield from self._streamed(session, target, stream, [*points, *([box] if box else [])], cancel)
+
+    def _streamed(
+        self, session: CaseSession, target: Any, stream: Iterator[SegmentUpdate], prompts: list, cancel: Any
+    ) -> Iterator[Updates]:
+        """What a run of the model has, onto the board, and a few times a second onto the page."""
+        earlier = session.case.prompts(target.mask_id) if target.mask_id in session.case.masks else []
         new = target.mask_id is None
         drawn, last = False, 0.0
-        stream = session.case.segment_stream(points=points, box=box, mask_id=target.mask_id, cancel=cancel)
         yield {"viewer": viewer_value(session.board, busy=True, status="Segmenting")}
         with closing(stream):
             for update in stream:
@@ -280,12 +309,12 @@ class Handlers:
                     session.board.set_mask(update.mask, update.changed)
                     if session.target is target:
                         session.activate(update.mask.id)
-                    session.last_id = update.mask.id
-                    session.board.set_prompts(update.mask.id, [*earlier, *points, *([box] if box else [])])
+                    session.board.set_prompts(update.mask.id, [*earlier, *prompts])
                 elif update.changed is not None:
                     session.board.set_mask(update.mask, update.changed)
                 now = time.monotonic()
                 if update.stage == "done":
+                    session.following = None
                     self._finish(session, update)
                 elif update.stage == "slice" or now - last >= UPDATE_EVERY_S:
                     last = now
@@ -296,7 +325,9 @@ class Handlers:
         if not session.closed:
             # Another prompt may be waiting for this one to end: then the page stays busy, without a flicker.
             more = session.has_pending
-            yield page(session, status="Segmenting" if more else "Stopped" if cancel.is_set() else "", busy=more)
+            mask = session.case.masks.get(target.mask_id or "")
+            stopped = f"{mask.where_stopped.capitalize()}. Go on?" if mask is not None and mask.stopped else "Stopped"
+            yield page(session, status="Segmenting" if more else stopped if cancel.is_set() else "", busy=more)
 
     def _finish(self, session: CaseSession, update: SegmentUpdate) -> None:
         """The run has ended, or was stopped: name, colour and prompts as the case keeps them."""
@@ -342,9 +373,8 @@ class Handlers:
         if name not in edits.STEPS:
             return {}
         with session.job():
-            if name != "undo" or not session.drop_pending():
-                edits.STEPS[name](session)
-            return page(session)
+            waited = name == "undo" and session.drop_pending()
+            return page(session, status="" if waited else edits.STEPS[name](session))
 
     # ---- the masks panel
 
@@ -422,7 +452,7 @@ class Handlers:
         if VOXEL_KINDS.intersection(include):
             session.board.mark_saved(chosen)
         return {
-            "export": panel.export_value(session, path, _left_out(there, chosen)),
+            "export": panel.export_value(session, path, panel.left_out(there, chosen)),
             "viewer": viewer_value(session.board, busy=session.busy),
         }
 
@@ -461,14 +491,6 @@ def _case_path(session: CaseSession) -> Path:
     return session.folder / f"{scan_stem(session.ct)}{SUFFIX}"
 
 
-def _left_out(there: list[Mask], chosen: list[Mask]) -> str:
-    """What to say of masks that are not in an export."""
-    if not chosen:
-        return "No masks: only the lengths were written."
-    count = len(there) - len(chosen)
-    return f"{count} hidden mask{'s' * (count > 1)} left out." if count else ""
-
-
 def status_line(update: SegmentUpdate) -> str:
     """For instance ``Slice 12 of about 40, 6 s left``."""
     if update.stage == "slice":
@@ -476,7 +498,3 @@ def status_line(update: SegmentUpdate) -> str:
     expected = max(update.slices_expected, update.slices_done)
     left = "" if update.eta_s is None else f", {max(1, round(update.eta_s))} s left"
     return f"Slice {update.slices_done} of about {expected}{left}"
-
-
-def _prompts(session: CaseSession, mask_id: str | None) -> list[Point | Box]:
-    return session.case.prompts(mask_id) if mask_id in session.case.masks else []

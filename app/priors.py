@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from medvl.ct.fingerprint import fingerprint
+from medvl.ct.volume import CTVolume
 from medvl.errors import CTReadError
 from medvl.model import MedVLSAM2
+from medvl.readers.case_zip import SavedPrior
 
 from .case_session import CaseSession
-from .inputs import read_word
+from .inputs import clean_sentence, read_word
 from .prior import PriorScan
 from .scans import Opened, read_series, read_upload
 from .sessions import SessionStore
@@ -33,6 +36,41 @@ class Priors:
     def open(self, key: str, paths: Sequence[str] | None) -> Iterator[Updates]:
         """Files of an earlier scan were uploaded, perhaps with a saved case of it."""
         yield from self._open(key, lambda claim: read_upload(list(paths or []), claim))
+
+    def of_case(self, session: CaseSession, opened: Opened, before: CaseSession | None) -> None:
+        """The earlier scan of a case that was opened: from its file, or the one that stood beside on the page.
+
+        Args:
+            session: of the case.
+            opened: what was opened.
+            before: the visitor's session until now.
+        """
+        saved = opened.case.prior
+        if saved is None:
+            return
+        ct = opened.prior
+        if ct is None and before is not None and before.prior is not None:
+            ct = before.prior.ct if fingerprint(before.prior.ct) == saved.case.scan.digest else None
+        title = opened.case.page.get("prior")
+        name = clean_sentence(title)[:60] if isinstance(title, str) else ""
+        self.take_saved(session, saved, ct, name or saved.case.scan.file_name or "The prior")
+
+    def take_saved(self, session: CaseSession, saved: SavedPrior, ct: CTVolume | None, title: str) -> None:
+        """Stand the earlier scan of a saved case beside the open one again; without its scan it is waited for.
+
+        Raises:
+            CaseFileError: it is another scan.
+        """
+        if ct is None:
+            session.awaited = saved, title
+            return
+        case = self.model.open(ct)
+        try:
+            found = session.case.restore_prior(saved, case)
+        except Exception:
+            case.close()
+            raise
+        session.stand_beside(PriorScan(ct, case, title, found, session.ct, session.token))
 
     def act(self, key: str, data: Any) -> Iterator[Updates]:
         """A button of the facts panel: ``close``, or ``prior`` with the ``id`` of another scan of the open files."""
@@ -64,6 +102,12 @@ class Priors:
             with self.store.room() as room:
                 # Its copy on the present grid counts, too.
                 opened = read(lambda nbytes: room.claim(nbytes + session.ct.hu.nbytes))
+                awaited = session.awaited
+                if awaited is not None and fingerprint(opened.ct) == awaited[0].case.scan.digest:
+                    with session.job():
+                        self.take_saved(session, awaited[0], opened.ct, opened.title)
+                    yield page(session) | {"facts": self._facts(session)}
+                    return
                 case = self.model.open(opened.ct)
                 if opened.case is not None:
                     case.restore(opened.case)

@@ -17,7 +17,7 @@ from medvl.ct.masks import Mask
 from medvl.ct.volume import CTVolume
 from medvl.errors import CaseFileError, CTReadError
 from medvl.readers import read_ct
-from medvl.readers.case_zip import SavedCase, is_case, read_case, take_scan
+from medvl.readers.case_zip import PRIOR, SavedCase, is_case, read_case, take_scan
 from medvl.readers.faults import explain
 from medvl.readers.isolated import masks_isolated, read_isolated
 from medvl.readers.masks import holds_masks
@@ -126,6 +126,7 @@ class Opened:
         files: folder of the files that are kept because they hold more scans, which is the caller's now.
         case: a saved case of this scan.
         sample: which of the samples it is.
+        prior: the earlier scan that stood beside it, where the case holds it.
     """
 
     ct: CTVolume
@@ -133,6 +134,7 @@ class Opened:
     files: Path | None = None
     case: SavedCase | None = None
     sample: Sample | None = None
+    prior: CTVolume | None = None
 
 
 def read_upload(
@@ -181,7 +183,13 @@ def read_upload(
                     "both files together."
                 )
             claim(held[0])
-        return replace(opened, case=case)
+        prior = None
+        if case.prior is not None and case.prior.case.has_scan:
+            file = take_scan(cases[0], cases[0].parent, PRIOR)
+            first = held[0] + 2 * opened.ct.hu.nbytes  # the prior's copy on the present grid, too
+            prior = read_isolated(file, claim=lambda nbytes: claim(first + nbytes))
+            prior = replace(prior, info=replace(prior.info, file_name=case.prior.case.scan.file_name))
+        return replace(opened, case=case, prior=prior)
 
 
 MASK_NAMES = (".json", ".txt", ".label")  # files beside a label map that name its labels

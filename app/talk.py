@@ -34,10 +34,11 @@ class Talk:
 
     Args:
         store: the visitors' sessions.
+        follow: goes on with an object that was stopped; see ``Handlers.follow``.
     """
 
-    def __init__(self, store: SessionStore) -> None:
-        self.store = store
+    def __init__(self, store: SessionStore, follow: Callable[[str, Any], Iterator[Updates]]) -> None:
+        self.store, self._follow = store, follow
 
     # ---- conversation
 
@@ -53,7 +54,9 @@ class Talk:
         yield from self._turn(session, session.chat.begin(question, str(data.get("nonce", ""))[:40], at))
 
     def act(self, key: str, data: Any) -> Iterator[Updates]:
-        """A button of the chat: ``retry``, ``clear``, ``report``, ``open`` (the report's tab), ``jump`` (to ``id``)."""
+        """A button of the chat: ``retry``, ``clear``, ``report``, ``open`` (the report's tab), ``jump`` (to ``id``),
+        ``follow`` (on with ``id``).
+        """
         session = self.store.get(key)
         data = data if isinstance(data, dict) else {}
         op = read_word(data, "op")
@@ -74,6 +77,8 @@ class Talk:
             yield {"tab": "report"}
         elif op == "jump":
             yield self.jump(key, data)
+        elif op == "follow":
+            yield from self._follow(key, data)
         else:
             yield {}
 
@@ -121,7 +126,8 @@ class Talk:
 
     def _answer(self, session: CaseSession, turn: Turn, cancel: threading.Event) -> Iterator[Updates]:
         """Pieces of the answer onto the page: news at once, growing words some times a second."""
-        with closing(_paced(session, session.case.ask(turn.question, cancel, turn.at), turn.take)) as pieces:
+        answer = _paced(session, session.case.ask(turn.question, cancel, turn.at), turn.take)
+        with session.case.masks.together(), closing(answer) as pieces:  # one change: Undo takes all of it back
             for piece, _ in pieces:
                 status, shown = _status(turn.steps.running), {}
                 if isinstance(piece, MaskRef):
@@ -167,7 +173,8 @@ class Talk:
             with self.store.turns.turn(cancel) as place:
                 for ahead in place.wait():
                     yield {"viewer": viewer_value(session.board, busy=True, status=words_of(ahead))}
-                with closing(_paced(session, session.case.report_stream(cancel), state.take)) as pieces:
+                report = _paced(session, session.case.report_stream(cancel), state.take)
+                with session.case.masks.together(), closing(report) as pieces:
                     for _, news in pieces:
                         new_masks = news and _reconcile(session)
                         shown = viewer_value(session.board, busy=True, status=_status(state.steps.running))

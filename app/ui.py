@@ -127,6 +127,7 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
                             )
                             resample = gr.Checkbox(label="Resample masks of another grid", elem_id="resample")
                     with gr.Tab("3-D", id="surface", elem_id="tab-surface"):
+                        panel.panel_html("mip", {})
                         large = gr.Button("Large", size="sm", elem_id="surface-large")
                         surface = gr.Plot(show_label=False, container=False, elem_id="surface")
                     with gr.Tab("Report", id="report", elem_id="tab-report"):
@@ -188,6 +189,7 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
         chat.act(streamed(handlers.talk.act), None, outputs, **QUIET, **many)
         report.act(streamed(handlers.talk.report), None, outputs, **QUIET, **many)
         masks.edit(once(handlers.edit), None, outputs, **QUIET, **many)
+        masks.follow(streamed(handlers.follow), None, outputs, **QUIET, **many)
         facts.prior(streamed(handlers.priors.act), None, outputs, **QUIET, **many)
         facts.choose(streamed(handlers.open_series), None, outputs, **QUIET, **many)
         export.export(once(handlers.export), None, outputs, **QUIET, **many)

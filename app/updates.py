@@ -29,9 +29,11 @@ def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
         return {}
     if session.prior is not None:
         session.prior.sync()
-    updates = {"viewer": viewer_value(session.board, busy=busy, status=status), "masks": panel.masks_value(session)}
-    if session.chat.turns:
-        updates["chat"] = chat_value(session)
+    updates = {
+        "viewer": viewer_value(session.board, busy=busy, status=status),
+        "masks": panel.masks_value(session),
+        "chat": chat_value(session),
+    }
     if session.report.written is not None:
         updates["report"] = report_value(session)
     if session.tab == "surface":

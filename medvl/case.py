@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from .case_file import snapshot, take_over
+from .conversation import onward
 from .conversation.contract import Done, Piece
 from .conversation.conversation import Conversation
 from .conversation.image_reader import VlmReader
 from .conversation.picture_reader import PictureReader
 from .conversation.planners.instruct import InstructPlanner
 from .conversation.planners.small import BundledPlanner
-from .ct import mask_operations, masks
+from .ct import mask_operations
 from .ct.mask_list import MaskList
 from .ct.masks import Mask
 from .ct.prompts import Box, Point
@@ -29,11 +30,11 @@ from .errors import Cancelled, PromptError
 from .language.calls import Call, Finding, Probe, Refuse
 from .networks.networks import Networks
 from .networks.vlm import ImageConversation
-from .prompting.end_evidence import End
-from .prompting.segmenter import ObjectState, Progress, Segmenter
+from .prompting.prompted_objects import PromptedObjects, SegmentUpdate
+from .prompting.segmenter import Segmenter
 from .prompting.slice_encoder import SliceEncoder
 from .prompting.structure_prior import StructurePrior
-from .readers.case_zip import SavedCase
+from .readers.case_zip import SavedCase, SavedPrior
 from .report.build import build_report
 from .report.report import Report
 from .report.slice_png import slice_png
@@ -42,31 +43,6 @@ from .tools.executor import Result
 from .tools.pieces import Step as Work
 from .tools.scene import Earlier
 from .writers.case_zip import write_case
-
-
-@dataclass(frozen=True)
-class SegmentUpdate:
-    """What a person should see after one more slice.
-
-    Attributes:
-        mask: the whole object now (may be empty).
-        changed: half-open voxel box that holds every voxel changed since the last update; None if nothing did.
-        slices_done: slices predicted in this run.
-        slices_expected: estimate of how many there will be.
-        stage: ``"slice"`` (a prompted slice is ready), ``"propagating"`` or ``"done"``.
-        stopped: True if ``cancel`` ended it.
-        eta_s: estimated seconds left, None before there is a figure.
-        ends: where evidence ended the object along its axis; also ``mask.ends``. Known when it is done.
-    """
-
-    mask: Mask
-    changed: Box | None
-    slices_done: int
-    slices_expected: int
-    stage: str
-    stopped: bool
-    eta_s: float | None
-    ends: tuple[End, ...] = ()
 
 
 class Case:
@@ -100,6 +76,7 @@ class Case:
             reader=self.reader,
             write_report=partial(build_report, self.finder, listed=self.masks),
         )
+        self._prompted = PromptedObjects(ct, self.segmenter, self.masks)
         self._pointing = networks.seg_head is not None
         self._job = threading.Lock()
 
@@ -133,7 +110,9 @@ class Case:
         Raises:
             RegistrationError: they show different bodies or regions; what there was stays.
         """
-        found = register(self.ct, prior.ct)
+        return self._stand(prior, register(self.ct, prior.ct))
+
+    def _stand(self, prior: Case, found: Registration) -> Registration:
         with self._job:
             self.drop_prior()
             self.prior = prior
@@ -182,92 +161,29 @@ class Case:
         if not points and box is None:
             raise PromptError("Nothing was prompted. Click a point or draw a box.")
         with self._job:
-            yield from self._stream(points, box, mask_id, name, color, cancel or threading.Event())
+            yield from self._prompted.stream(points, box, mask_id, name, color, cancel or threading.Event())
 
-    def _stream(
+    def follow_stream(self, mask_id: str, cancel: threading.Event | None = None) -> Iterator[SegmentUpdate]:
+        """Follow an object that was stopped onward from where it ended, and yield after each slice.
+
+        Args:
+            mask_id: of the object.
+            cancel: set it to stop again before the next slice; what is done is kept.
+
+        Raises:
+            PromptError: ``mask_id`` is unknown, or the object was not stopped.
+        """
+        with self._job:
+            yield from self._prompted.follow(mask_id, cancel or threading.Event())
+
+    def follow(
         self,
-        points: list[Point],
-        box: Box | None,
-        mask_id: str | None,
-        name: str | None,
-        color: str | None,
-        cancel: threading.Event,
-    ) -> Iterator[SegmentUpdate]:
-        if mask_id is None:
-            state = self.segmenter.start(points, box)
-            mask = Mask.from_array(np.zeros(self.ct.shape, dtype=bool), id="")
-        else:
-            mask = self.masks.known(mask_id)
-            state = self._state_of(mask_id, points, box)
-        for point in points:
-            point.check(self.ct.shape)
-        if box is not None:
-            box.check(self.ct.shape)
-        array = mask.array
-        progress: Progress | None = None
-        try:
-            for progress in self.segmenter.run(state, points, box, cancel):
-                if not mask.id and not progress.stopped:  # a run stopped before its first slice takes no number
-                    mask = self.masks.begin(mask, name, color)
-                changed = self._apply(array, progress)
-                mask = mask.with_array(array)
-                if progress.stage == "done":
-                    break
-                yield SegmentUpdate(
-                    mask, changed, progress.done, progress.expected, progress.stage, False, progress.eta_s
-                )
-        finally:
-            # Reached too when the consumer goes away in the middle: what is done is kept and can be undone.
-            if progress is not None and progress.state.slices:
-                axis = progress.state.axis
-                ends = tuple(masks.End(axis, end.index, end.reason) for end in progress.state.ends)
-                if progress.stopped or progress.stage != "done":
-                    ends = masks.with_stops(ends, axis, progress.state.slices)
-                mask = replace(self.masks.with_labels(mask), ends=ends)
-                self.masks.remember(mask, progress.state)
-                self.masks.clicked = mask.id
-            elif progress is not None and mask_id is not None:
-                self.masks.remember(mask, progress.state)
-        if not progress.state.slices and mask_id is None:
-            if progress.stopped:
-                raise Cancelled("Stopped before the first slice was ready.")
-            raise PromptError(
-                "Nothing was found there. Click on another spot of the structure, or draw a box round it."
-            )
-        yield SegmentUpdate(
-            mask, changed, progress.done, progress.done, "done", progress.stopped, 0.0, progress.state.ends
-        )
-
-    def _apply(self, array: np.ndarray, progress: Progress) -> Box | None:
-        """Write the changed slices into the volume; returns the box that holds them."""
-        if not progress.changed:
-            return None
-        state = progress.state
-        view = np.moveaxis(array, state.axis, 0)
-        frame = self.segmenter.frame(state.axis)
-        box = None
-        for index in progress.changed:
-            patch = state.slices.get(index)
-            before = view[index].copy()
-            view[index] = False if patch is None else frame.to_volume_slice(patch.full_mask(frame.shape))
-            rows, cols = np.nonzero(before | view[index])
-            if rows.size:
-                low, high = [int(rows.min()), int(cols.min())], [int(rows.max()) + 1, int(cols.max()) + 1]
-                low.insert(state.axis, index)
-                high.insert(state.axis, index + 1)
-                part = Box(tuple(low), tuple(high))
-                box = part if box is None else box.union(part)
-        return box
-
-    def _state_of(self, mask_id: str, points: list[Point], box: Box | None) -> ObjectState:
-        """The prompt state to go on from. A mask made by an operation becomes slices of a new state."""
-        past = self.masks.steps(mask_id)
-        state = past[-1].state if past else None
-        if isinstance(state, ObjectState):
-            return state
-        axis = box.plane_axis if box is not None and box.plane_axis is not None else (points[0].axis if points else 2)
-        earlier = next((s.state.prompts for s in reversed(past) if s.state), ())
-        return self.segmenter.adopt(self.masks[mask_id].array, axis, earlier)
+        mask: Mask,
+        progress: Callable[[SegmentUpdate], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Mask:
+        """Follow an object that was stopped onward; see ``follow_stream``."""
+        return self._run(self.follow_stream(mask.id, cancel), progress)
 
     def segment(
         self,
@@ -359,7 +275,17 @@ class Case:
             at: the voxel of the crosshair, canonical, from 0: "what is this?" asks for it.
             clicked: id of the mask that is meant by "this"; the one that was clicked last, if not given.
         """
-        return self._locked(self.conversation.ask(text, cancel, at, clicked))
+        return self._locked(self._answered(text, cancel, at, clicked))
+
+    def _answered(
+        self, text: str, cancel: threading.Event | None, at: tuple[int, int, int] | None, clicked: str | None
+    ) -> Iterator[Piece]:
+        talk = self.conversation
+        stopped = onward.wanted(text, self.masks, talk.state.question is not None)
+        if stopped is None:
+            yield from talk.ask(text, cancel, at, clicked)
+        else:
+            yield from onward.answer(stopped, talk, self.masks, self._prompted.follow, text, cancel)
 
     def run(self, call: Call, cancel: threading.Event | None = None) -> Result:
         """Run one call of a tool (``language.calls``), with no sentence: facts, and the masks that it is about.
@@ -404,15 +330,24 @@ class Case:
 
         Args:
             path: of the file; appears only when complete.
-            scan: put the scan into the file, too; without it the file knows the scan by its voxels.
+            scan: put the scan into the file, too, and the earlier one that stands beside; without it the file knows
+                them by their voxels.
             page: what a page keeps beside (view, lengths, words of a chat), JSON values; see ``SavedCase.page``.
 
         Raises:
             ExportError: it cannot be written there.
         """
         with self._job:
-            saved = snapshot(self.ct, self.masks, self.finder, self.conversation, page)
-        write_case(path, saved, self.ct if scan else None)
+            saved = self._snapshot(page)
+            prior = self.prior
+            if prior is not None:
+                found = self.conversation.scene.earlier.found
+                saved = replace(saved, prior=SavedPrior(prior._snapshot(None), found))
+        scans = (self.ct, prior.ct if prior else None) if scan else (None, None)
+        write_case(path, saved, *scans)
+
+    def _snapshot(self, page: dict[str, Any] | None) -> SavedCase:
+        return snapshot(self.ct, self.masks, self.finder, self.conversation, page)
 
     def restore(self, saved: SavedCase) -> None:
         """Take over a saved case of this scan: its masks with their history, what was found and said, the report.
@@ -421,6 +356,19 @@ class Case:
             CaseFileError: it belongs to another scan, or this case has masks already.
         """
         take_over(saved, self.ct, self.masks, self.finder, self.conversation)
+
+    def restore_prior(self, saved: SavedPrior, prior: Case) -> Registration:
+        """Stand the earlier scan of a saved case beside this one again, with its masks, as it was laid over it.
+
+        Args:
+            saved: what was saved of it.
+            prior: a fresh case of that scan, which is closed with this one.
+
+        Raises:
+            CaseFileError: it is another scan, or has masks already.
+        """
+        prior.restore(saved.case)
+        return self._stand(prior, saved.found)
 
     # ---- list of masks and history, see ``MaskList``
 

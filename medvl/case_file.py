@@ -61,6 +61,7 @@ def snapshot(
         tuple(_told(turn) for turn in conversation.state.turns),
         to_saved(report) if report is not None else None,
         page or {},
+        order=masks.order,
     )
 
 
@@ -86,6 +87,8 @@ def take_over(
             for line in (one.past, one.future)
         )
         masks.restore(one.mask, past, future)
+    if saved.order:  # none in files of a version before
+        masks.restore_order(saved.order)
     masks.clicked = saved.clicked
     found = [
         Found(f["structure"], masks[f["mask"]] if f["mask"] else None, f["status"], note=f["note"]) for f in saved.found

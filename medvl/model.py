@@ -21,7 +21,7 @@ from .networks.sam2 import MEMORY_MODULES, SegmenterConfig
 from .networks.vlm import VisionLanguageModel
 from .networks.zero_gpu import on_zero_gpu
 from .readers import read_ct
-from .readers.case_zip import read_case, take_scan
+from .readers.case_zip import PRIOR, SCAN, SavedCase, read_case, take_scan
 from .weights import checkpoints as checkpoints_of
 from .weights import checksums, hub
 from .weights.devices import described, network_precision, pick_device
@@ -128,19 +128,33 @@ def sam2_source(
     return SegmenterConfig(checkpoint.sam2_config, stem, checkpoint.image_size), folder
 
 
-def open_case(path: str | Path, ct: CTVolume | None = None, *, model: MedVLSAM2 | None = None) -> Case:
+def open_case(
+    path: str | Path,
+    ct: CTVolume | None = None,
+    *,
+    prior: CTVolume | None = None,
+    model: MedVLSAM2 | None = None,
+) -> Case:
     """Go on with a case that ``Case.save`` wrote, perhaps in another version.
 
     Args:
         path: the ``.medvl.zip``.
         ct: its scan; None where the file holds it.
+        prior: the earlier scan that stood beside; None where the file holds it, or it is to be left out.
         model: loaded before; None loads the bundled one.
 
     Raises:
         CaseFileError: the file is damaged, unsafe or of a later version; it holds no scan and ``ct`` is None; or ``ct``
             is another scan.
     """
-    return (model or load()).open_case(path, ct)
+    return (model or load()).open_case(path, ct, prior)
+
+
+def _scan_of(path: str | Path, saved: SavedCase, name: str = SCAN) -> CTVolume:
+    """A scan that is in the file of a case, under the name that it had."""
+    with tempfile.TemporaryDirectory(prefix="medvl-case-") as folder:
+        ct = read_ct(take_scan(path, folder, name))
+    return replace(ct, info=replace(ct.info, file_name=saved.scan.file_name))
 
 
 class MedVLSAM2(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "segmentation"]):
@@ -226,15 +240,14 @@ class MedVLSAM2(ModelHubMixin, library_name="medvl", tags=["medical", "ct", "seg
         """Start working on a CT."""
         return Case(self.networks, ct)
 
-    def open_case(self, path: str | Path, ct: CTVolume | None = None) -> Case:
+    def open_case(self, path: str | Path, ct: CTVolume | None = None, prior: CTVolume | None = None) -> Case:
         """Go on with a saved case; see ``open_case``."""
         saved = read_case(path)
-        if ct is None:
-            with tempfile.TemporaryDirectory(prefix="medvl-case-") as folder:
-                ct = read_ct(take_scan(path, folder))
-            ct = replace(ct, info=replace(ct.info, file_name=saved.scan.file_name))
-        case = self.open(ct)
+        case = self.open(_scan_of(path, saved) if ct is None else ct)
         case.restore(saved)
+        if saved.prior is not None and (prior is not None or saved.prior.case.has_scan):
+            earlier = _scan_of(path, saved.prior.case, PRIOR) if prior is None else prior
+            case.restore_prior(saved.prior, self.open(earlier))
         return case
 
     # ---- folders of the hub

@@ -2,7 +2,7 @@
 const $ = (selector) => element.querySelector(selector);
 const log = $('.cp-log'), turns = $('.cp-turns'), start = $('.cp-start'), examples = $('.cp-examples');
 const form = $('.cp-form'), input = $('.cp-input'), sendButton = $('.cp-send'), stopButton = $('.cp-stop');
-const saveLink = $('.cp-save');
+const saveLink = $('.cp-save'), offerBar = $('.cp-offers');
 const clearButton = $('.cp-clear'), reportButton = $('.cp-report');
 const SOURCES = {
   measured: ['measured', 'Measured on a mask of this scan'],
@@ -215,6 +215,20 @@ function fillExamples() {
   }));
 }
 
+// An object that was stopped while it was followed: it goes on from there, by this button or by "go on".
+function fillOffers() {
+  const offers = model.busy ? [] : model.offers || [], shape = JSON.stringify(offers);
+  if (offerBar.dataset.shape === shape) return;
+  offerBar.dataset.shape = shape;
+  offerBar.replaceChildren(...offers.map((offer) => {
+    const line = make('div', 'cp-offer'), button = make('button', 'mp-btn mp-primary', 'Go on');
+    button.type = 'button';
+    button.dataset.follow = offer.id;
+    line.append(make('span', '', offer.text), button);
+    return line;
+  }));
+}
+
 function arrived() {
   // A message leaves the input only when the server has it: nothing that was typed is lost.
   if (!waiting || !model.turns.some((turn) => turn.nonce === waiting.nonce)) return;
@@ -242,6 +256,7 @@ function render() {
     fillTurn(node, model.turns[at], at === wanted.length - 1);
   });
   fillExamples();
+  fillOffers();
   refresh();
   if (atEnd || grown) log.scrollTop = log.scrollHeight;
 }
@@ -299,6 +314,10 @@ element.addEventListener('click', (event) => {
   const linked = event.target.closest('[data-mask]');
   if (linked && !linked.disabled) {
     if (window.getSelection().isCollapsed) trigger('act', { op: 'jump', id: linked.dataset.mask });
+  } else if (event.target.closest('[data-follow]')) {
+    const button = event.target.closest('[data-follow]');
+    button.disabled = true;
+    trigger('act', { op: 'follow', id: button.dataset.follow });
   } else if (event.target.closest('.cp-retry')) {
     trigger('act', { op: 'retry' });
   } else if (event.target.closest('.cp-open')) {

@@ -10,6 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from medvl.ct.masks import Mask
+
 from ..case_session import CaseSession
 from ..chat import Turn
 from .panel import panel_html
@@ -22,7 +24,16 @@ def chat_html() -> gr.HTML:
 
 def empty_chat() -> dict[str, Any]:
     """The panel before there is a scan."""
-    return {"scan": "", "revision": 0, "turns": [], "masks": {}, "examples": [], "busy": False, "file": ""}
+    return {
+        "scan": "",
+        "revision": 0,
+        "turns": [],
+        "masks": {},
+        "examples": [],
+        "busy": False,
+        "file": "",
+        "offers": [],
+    }
 
 
 def chat_value(session: CaseSession) -> dict[str, Any]:
@@ -37,6 +48,7 @@ def chat_value(session: CaseSession) -> dict[str, Any]:
             "examples": session.examples if not turns else [],
             "busy": session.chat.running is not None,
             "file": f"/medvl/{session.token}/chat.md" if turns else "",
+            "offers": [_offer(mask) for mask in session.offers],
         }
 
 
@@ -52,6 +64,10 @@ def mask_labels(session: CaseSession, known: dict[str, tuple[str, str]]) -> dict
         mask_id: {"name": name, "color": color, "gone": mask_id not in now}
         for mask_id, (name, color) in {**known, **now}.items()
     }
+
+
+def _offer(mask: Mask) -> dict[str, str]:
+    return {"id": mask.id, "text": f"{mask.name} was {mask.where_stopped}. Go on?"}
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

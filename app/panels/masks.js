@@ -100,7 +100,8 @@ function showDetail() {
   Object.entries(facts).forEach(([key, text]) => { $(`[data-fact="${key}"]`).textContent = text; });
   $('.mp-limits').textContent = remarks(mask).join(' ');
   $('.mp-limits').hidden = !(mask.limits || mask.doubt);
-  const others = model.masks.filter((m) => m.id !== mask.id && !m.running);
+  $('.mp-onward').hidden = !mask.stopped;
+    const others = model.masks.filter((m) => m.id !== mask.id && !m.running);
   const chosen = other.value;
   other.replaceChildren(...others.map((m) => {
     const option = document.createElement('option');
@@ -151,6 +152,9 @@ element.addEventListener('click', (event) => {
   } else if (button && button.dataset.op === 'delete' && !sure) { // one more click: Undo does not bring it back
     sure = setTimeout(unsure, ASK_MS);
     button.textContent = 'Really?';
+  } else if (button && button.dataset.op === 'follow') {
+    button.disabled = true;
+    trigger('follow', { id: model.active });
   } else if (button) {
     if (button.dataset.op === 'delete') unsure();
     const [mm, low, high] = ['.mp-mm', '.mp-low', '.mp-high'].map((name) => Number($(name).value));

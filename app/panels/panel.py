@@ -90,13 +90,12 @@ def masks_value(session: CaseSession, running: Mask | None = None) -> dict[str, 
     masks = dict(case.masks)
     if running is not None:
         masks[running.id] = running
-    handle = session.target.mask_id or session.last_id
     rows = [_row(session, mask, running is not None and mask.id == running.id) for mask in masks.values()]
     return {
         "masks": rows,
         "active": session.target.mask_id,
-        "undo": bool(handle and case.can_undo(handle)),
-        "redo": bool(handle and case.can_redo(handle)),
+        "undo": case.masks.can_undo_last,
+        "redo": case.masks.can_redo_last,
         "scan": session.token[:8],
         "told": "",
     }
@@ -118,6 +117,7 @@ def _row(session: CaseSession, mask: Mask, running: bool) -> dict[str, Any]:
     measured = session.measure(mask)
     return row | {
         "limits": mask.limits,
+        "stopped": mask.where_stopped,
         "doubt": mask.doubt,
         "mean_hu": measured.mean_hu,
         "sd_hu": measured.sd_hu,
@@ -149,8 +149,18 @@ def facts_value(session: CaseSession, about: str = "") -> dict[str, Any]:
         "series": [_series_row(choice) for choice in ct.series] if session.files else [],
         "rows": [list(r) for r in rows],
         "notes": [note for note in ct.notes if note != ct.hu_note],
-        "prior": {"title": session.prior.title, "about": session.prior.about} if session.prior else None,
+        "prior": _prior(session),
     }
+
+
+def _prior(session: CaseSession) -> dict[str, str] | None:
+    """The earlier scan: how it was laid over the open one, or that it has to be opened again."""
+    if session.prior is not None:
+        return {"title": session.prior.title, "about": session.prior.about}
+    if session.awaited is not None:
+        missing = "It stood beside this scan when the case was saved, and is not in its file: open it here once more."
+        return {"title": session.awaited[1], "about": missing}
+    return None
 
 
 def _series_row(choice: SeriesChoice) -> dict[str, Any]:
@@ -220,3 +230,11 @@ def _file(session: CaseSession, path: Path | None, route: str) -> dict[str, Any]
     stat = path.stat()
     href = f"/medvl/{session.token}/{route}?v={stat.st_mtime_ns}"
     return {"href": href, "name": path.name, "size_mb": round(stat.st_size / 1e6, 2)}
+
+
+def left_out(there: list[Mask], chosen: list[Mask]) -> str:
+    """What to say of masks that are not in an export."""
+    if not chosen:
+        return "No masks: only the lengths were written."
+    count = len(there) - len(chosen)
+    return f"{count} hidden mask{'s' * (count > 1)} left out." if count else ""

@@ -21,6 +21,8 @@ window.medvlViewer = {
     asked = { chosen, answer, at: performance.now() };
     return answer;
   },
+  /** @returns {Volume|null} the scan, for the 3-D view; not to be changed */
+  get volume() { return viewer.volume; },
   /** @returns {object} what the viewer shows now */
   state() {
     const volume = viewer.volume;

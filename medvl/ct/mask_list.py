@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from ..errors import PromptError
 from .masks import PALETTE, Mask
+from .undo_line import Event, UndoLine
 
 NAME_LENGTH = 60
 HISTORY = 50  # undo steps kept for one object
+HISTORY_BYTES = 400_000_000  # of the voxels of all steps: beyond it the oldest are forgotten
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,19 @@ class Step:
     made: tuple[Mask, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Removed:
+    """A mask that was deleted, with its history and its place in the list."""
+
+    mask: Mask
+    past: tuple[Step, ...]
+    future: tuple[Step, ...]
+    place: int
+
+
 class MaskList(Mapping[str, Mask]):
-    """Masks by id in the order they were made; every change is a step that can be undone.
+    """Masks by id in the order they were made; every change is a step that can be undone, by its mask or in the order
+    of all changes (``undo_last``).
 
     Attributes:
         clicked: the mask that prompts went to since the last message of the conversation, None if to none.
@@ -40,6 +54,8 @@ class MaskList(Mapping[str, Mask]):
         self._masks: dict[str, Mask] = {}
         self._past: dict[str, list[Step]] = {}
         self._future: dict[str, list[Step]] = {}
+        self._cut: set[str] = set()  # objects whose first steps were forgotten: they do not vanish by undo
+        self._line = UndoLine()
         self._numbers = itertools.count(1)
 
     def __getitem__(self, mask_id: str) -> Mask:
@@ -62,10 +78,12 @@ class MaskList(Mapping[str, Mask]):
         return self._masks[mask_id]
 
     def steps(self, mask_id: str | None = None) -> list[Step]:
-        """Steps of one object, oldest first; without an id all that is kept, also what can be done again."""
+        """Steps of one object, oldest first; without an id all that is kept, also what was taken back or deleted."""
         if mask_id is not None:
             return list(self._past.get(mask_id, ()))
-        return [s for line in (*self._past.values(), *self._future.values()) for s in line]
+        events = [event for group in (*self._line.done, *self._line.undone) for event in group]
+        gone = [line for e in events if e.kind == "removed" for line in (e.kept.past, e.kept.future)]
+        return [s for line in (*self._past.values(), *self._future.values(), *gone) for s in line]
 
     def undone(self, mask_id: str) -> list[Step]:
         """Steps of one object that were taken back, the one that comes again next last."""
@@ -73,8 +91,12 @@ class MaskList(Mapping[str, Mask]):
 
     def clear(self) -> None:
         """Forget everything."""
-        for store in (self._masks, self._past, self._future):
+        for store in (self._masks, self._past, self._future, self._cut, self._line):
             store.clear()
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is done to the list inside is one change for ``undo_last``."""
+        return self._line.together()
 
     # ---- changes
 
@@ -89,6 +111,11 @@ class MaskList(Mapping[str, Mask]):
         Raises:
             PromptError: there is a mask of this id.
         """
+        self._restore(mask, past, future)
+        for _ in self._past[mask.id]:
+            self._line.note(Event(mask.id))
+
+    def _restore(self, mask: Mask, past: Sequence[Step] = (), future: Sequence[Step] = ()) -> None:
         if mask.id in self._past:
             raise PromptError("There is another mask of this name. Open the scan anew, then the saved case.")
         self._past[mask.id] = list(past) or [Step(mask)]
@@ -128,17 +155,40 @@ class MaskList(Mapping[str, Mask]):
         made = []
         for number, piece in enumerate(pieces, start=2):
             name = f"{rest.name[: NAME_LENGTH - 4]} {number}"
-            made.append(self.put(replace(piece, id="", name=name, color=self.next_color())))
+            piece = replace(piece, id=f"m{next(self._numbers)}", name=name, color=self.next_color())
+            self._remember(piece, Step(piece))
+            made.append(piece)
         self.remember(rest, made=tuple(made))
         return [rest, *made]
 
     def remember(self, mask: Mask, state: object | None = None, made: tuple[Mask, ...] = ()) -> None:
         """Make a mask the newest step of its object, with the prompt state that made it."""
-        past = self._past.setdefault(mask.id, [])
-        past.append(Step(mask, state, made))
-        del past[:-HISTORY]
+        self._remember(mask, Step(mask, state, made))
+        self._line.note(Event(mask.id))
+        if len(self._past[mask.id]) > HISTORY:
+            self._line.forget_first(mask.id)
+            self._forget_first(mask.id)
+        self._bound()
+
+    def _remember(self, mask: Mask, step: Step) -> None:
+        self._past.setdefault(mask.id, []).append(step)
         self._future[mask.id] = []
         self._masks[mask.id] = mask
+
+    def _bound(self) -> None:
+        """Forget the oldest changes while the steps hold more than ``HISTORY_BYTES``; masks stay as they are."""
+        while len(self._line.done) > 1 and self._nbytes() > HISTORY_BYTES:
+            for event in self._line.done.pop(0):
+                if event.kind == "step":
+                    self._forget_first(event.mask_id)
+
+    def _forget_first(self, mask_id: str) -> None:
+        past = self._past.get(mask_id, [])
+        del past[: len(past) > 1]
+        self._cut.add(mask_id)
+
+    def _nbytes(self) -> int:
+        return sum({id(step.mask.block): step.mask.block.nbytes for step in self.steps()}.values())
 
     def next_color(self) -> str:
         """The first colour of the palette that no mask of the list has; all taken: the one used least."""
@@ -148,6 +198,7 @@ class MaskList(Mapping[str, Mask]):
     def relabel(self, mask_id: str, name: str | None = None, color: str | None = None) -> Mask:
         """Rename or recolour an object; not a step of its history."""
         mask = self.known(mask_id)
+        self._line.note(Event(mask_id, "label", (mask.name, mask.color)))
         self._masks[mask_id] = replace(mask, name=name or mask.name, color=color or mask.color)
         return self._masks[mask_id]
 
@@ -157,16 +208,22 @@ class MaskList(Mapping[str, Mask]):
         return replace(mask, name=now.name, color=now.color) if now else mask
 
     def remove(self, mask_id: str) -> None:
-        """Delete an object and its history."""
-        self.known(mask_id)
+        """Delete an object; ``undo_last`` brings it back with its history."""
+        self._line.note(Event(mask_id, "removed", self._drop(mask_id)))
+        self._bound()
+
+    def _drop(self, mask_id: str) -> _Removed:
+        mask, place = self.known(mask_id), list(self._masks).index(mask_id)
+        kept = _Removed(mask, tuple(self._past.get(mask_id, ())), tuple(self._future.get(mask_id, ())), place)
         for store in (self._masks, self._past, self._future):
             store.pop(mask_id, None)
+        return kept
 
     # ---- history
 
     def can_undo(self, mask_id: str) -> bool:
         """True if there is a step to take back."""
-        return bool(self._past.get(mask_id))
+        return len(self._past.get(mask_id, ())) > (mask_id in self._cut)
 
     def can_redo(self, mask_id: str) -> bool:
         """True if there is a step to do again."""
@@ -178,32 +235,102 @@ class MaskList(Mapping[str, Mask]):
         Returns:
             The mask as it was, or None if the object is gone because its first prompt was taken back.
         """
-        past = self._past.get(mask_id) or []
-        if not past:
-            return self._masks.get(mask_id)
+        if self.can_undo(mask_id):
+            self._line.step_back(mask_id)
+            self._step_back(mask_id)
+        return self._masks.get(mask_id)
+
+    def _step_back(self, mask_id: str) -> None:
+        past = self._past[mask_id]
         step = past.pop()
         # a piece that was changed since is a person's own, and stays
         made = tuple(self._masks[m.id] for m in step.made if self._as_made(m))
         for piece in made:
-            self.remove(piece.id)
+            self._drop(piece.id)
         self._future.setdefault(mask_id, []).append(replace(step, mask=self.with_labels(step.mask), made=made))
         if not past:
             self._masks.pop(mask_id, None)
-            return None
-        self._masks[mask_id] = self.with_labels(past[-1].mask)
-        return self._masks[mask_id]
+        else:
+            self._masks[mask_id] = self.with_labels(past[-1].mask)
 
     def redo(self, mask_id: str) -> Mask | None:
         """Do again what ``undo`` took back."""
-        future = self._future.get(mask_id)
-        if not future:
-            return self._masks.get(mask_id)
-        step = future.pop()
+        if self.can_redo(mask_id):
+            self._line.step_again(mask_id)
+            self._step_again(mask_id)
+        return self._masks.get(mask_id)
+
+    def _step_again(self, mask_id: str) -> None:
+        step = self._future[mask_id].pop()
         for piece in step.made:
-            self.restore(piece)
+            self._restore(piece)
         self._past.setdefault(mask_id, []).append(step)
         self._masks[mask_id] = self.with_labels(step.mask)
-        return self._masks[mask_id]
+
+    # ---- one line over all objects
+
+    @property
+    def can_undo_last(self) -> bool:
+        """True if there is a change to take back."""
+        return bool(self._line.done)
+
+    @property
+    def can_redo_last(self) -> bool:
+        """True if there is a change to do again."""
+        return bool(self._line.undone)
+
+    @property
+    def order(self) -> tuple[tuple[str, ...], ...]:
+        """Of each change that can be taken back, oldest first, the objects that got a step; for a file."""
+        groups = (tuple(e.mask_id for e in group if e.kind == "step") for group in self._line.done)
+        return tuple(group for group in groups if group)
+
+    def restore_order(self, order: Sequence[Sequence[str]]) -> None:
+        """The order of a saved list, whose masks are restored already; what does not fit them changes nothing."""
+        steps = [mask_id for group in order for mask_id in group]
+        if all(steps.count(mask_id) <= len(self._past.get(mask_id, ())) for mask_id in steps):
+            self._cut.update(mask_id for mask_id in self if steps.count(mask_id) < len(self._past[mask_id]))
+            self._line.done = [[Event(mask_id) for mask_id in group] for group in order if group]
+
+    def undo_last(self) -> tuple[str, ...]:
+        """Take back the last change, whatever it was: a step of an object, a new one, a deleted one, a name.
+
+        Returns:
+            Ids of the masks that it was about, some of which may be gone now; none where there was no change.
+        """
+        if not self._line.done:
+            return ()
+        group = self._line.done.pop()
+        self._line.undone.append([self._reverted(event, True) for event in reversed(group)])
+        return tuple(dict.fromkeys(event.mask_id for event in group))
+
+    def redo_last(self) -> tuple[str, ...]:
+        """Do again what ``undo_last`` took back last; returns the ids as that does."""
+        if not self._line.undone:
+            return ()
+        group = self._line.undone.pop()
+        self._line.done.append([self._reverted(event, False) for event in reversed(group)])
+        return tuple(dict.fromkeys(event.mask_id for event in group))
+
+    def _reverted(self, event: Event, back: bool) -> Event:
+        """Turn one event round; the event that turns it again."""
+        mask_id, kept = event.mask_id, event.kept
+        if event.kind == "step" and back and self.can_undo(mask_id):
+            self._step_back(mask_id)
+        elif event.kind == "step" and not back and self.can_redo(mask_id):
+            self._step_again(mask_id)
+        elif event.kind == "label" and mask_id in self._masks:
+            mask = self._masks[mask_id]
+            self._masks[mask_id] = replace(mask, name=kept[0], color=kept[1])
+            return replace(event, kept=(mask.name, mask.color))
+        elif event.kind == "removed" and back:
+            self._restore(kept.mask, kept.past, kept.future)
+            order = [other for other in self._masks if other != mask_id]
+            order.insert(kept.place, mask_id)
+            self._masks = {other: self._masks[other] for other in order}
+        elif event.kind == "removed" and mask_id in self._masks:
+            return replace(event, kept=self._drop(mask_id))
+        return event
 
     def _as_made(self, mask: Mask) -> bool:
         now = self._masks.get(mask.id)

@@ -58,6 +58,9 @@ _PLANES = ("sagittal", "coronal", "axial")
 _SIDES = {"L": "left", "R": "right", "P": "back", "A": "front", "I": "lower", "S": "upper"}
 
 
+STOPPED = "stopped"
+
+
 @dataclass(frozen=True)
 class End:
     """A slice at which a propagation was ended, although the object may go on.
@@ -65,7 +68,7 @@ class End:
     Attributes:
         axis: along which it went: 0 (sagittal slices), 1 (coronal) or 2 (axial).
         index: the last slice that has voxels, canonical, from 0.
-        reason: why, a few words: ``"stopped"``, ``"the slices beyond it look unlike the object"``.
+        reason: why, a few words: ``STOPPED``, ``"the slices beyond it look unlike the object"``.
     """
 
     axis: int
@@ -74,15 +77,16 @@ class End:
 
     def __str__(self) -> str:
         """For a person; slices are counted from 1, as in the viewer."""
+        if self.reason == STOPPED:
+            return f"was stopped at {_PLANES[self.axis]} slice {self.index + 1}"
         why = f" ({self.reason})" if self.reason else ""
         return f"was ended at {_PLANES[self.axis]} slice {self.index + 1}{why}"
 
 
-def with_stops(ends: tuple[End, ...], axis: int, slices: Iterable[int]) -> tuple[End, ...]:
-    """Ends of an object that was stopped while it was followed: it may go on beyond its first and its last slice."""
+def with_stops(ends: tuple[End, ...], axis: int, indices: Iterable[int]) -> tuple[End, ...]:
+    """Ends of an object that was stopped at slices while it was followed: it may go on beyond them."""
     known = {end.index for end in ends}
-    outer = sorted({min(slices), max(slices)} - known)
-    return (*ends, *(End(axis, index, "stopped") for index in outer))
+    return (*ends, *(End(axis, index, STOPPED) for index in sorted(set(indices) - known)))
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,21 @@ class Mask:
         listed = " and ".join(filter(None, [", ".join(sides[:-1]), sides[-1]])) if sides else ""
         reaches = [f"reaches the {listed} border{'s' * (len(sides) > 1)} of the scan"] if sides else []
         return " and ".join([*reaches, *dict.fromkeys(map(str, self.ends))])
+
+    @property
+    def stopped(self) -> tuple[End, ...]:
+        """Where it was stopped while it was followed; none where it is whole, or evidence ended it."""
+        return tuple(end for end in self.ends if end.reason == STOPPED)
+
+    @property
+    def where_stopped(self) -> str:
+        """For a person: "stopped at axial slices 45 and 60 of 174"; "" where it was not."""
+        if not self.stopped:
+            return ""
+        axis = self.stopped[0].axis
+        numbers = sorted(end.index + 1 for end in self.stopped if end.axis == axis)
+        listed = " and ".join(filter(None, [", ".join(map(str, numbers[:-1])), str(numbers[-1])]))
+        return f"stopped at {_PLANES[axis]} slice{'s' * (len(numbers) > 1)} {listed} of {self.shape[axis]}"
 
     def region(self, box: Box) -> np.ndarray:
         """Bool voxels of any half-open box, ``box.size``; what lies outside the grid or the object is False."""

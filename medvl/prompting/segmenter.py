@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +29,7 @@ from .object_ends import one_piece, without_tails
 from .plane_masks import SlicePrompts, iou_of
 from .planes import Patch, PlaneFrame, to_plane
 from .slice_encoder import SliceEncoder
-from .slice_segmenter import Carried, ObjectState, SliceSegmenter
+from .slice_segmenter import Carried, ObjectState, OpenWalk, SliceSegmenter
 from .thresholds import THRESHOLDS
 
 
@@ -76,11 +76,11 @@ class Segmenter:
     def run(
         self, state: ObjectState, points: list[Point], box: Box | None, cancel: threading.Event | None = None
     ) -> Iterator[Progress]:
-        """Add prompts to an object and yield it after each slice.
+        """Add prompts to an object and yield it after each slice; an object that was stopped is followed on.
 
         Args:
             state: from ``start`` or an earlier run.
-            points: new points, any plane.
+            points: new points, any plane; none and no box: only what was stopped goes on.
             box: new box: in a plane, or 3-D.
             cancel: set it to stop before the next slice; what is done stays.
 
@@ -93,37 +93,50 @@ class Segmenter:
             box.check(self.ct.shape)
         cancel = cancel or threading.Event()
         begin = time.monotonic()
-        earlier = state.slices
-        new, changes = not earlier, {}
+        left, before = state.open, state.slices
+        new, changes = not before, {}
         state, touched = self._place(state, points, box)
+        ahead = [walk for walk in left if walk.at == walk.start and walk.start not in before]  # not even delineated
+        touched += [i for i in dict.fromkeys(walk.start for walk in ahead) if i not in touched]
+        left = tuple(walk for walk in left if walk not in ahead)
+
+        def opened(state: ObjectState) -> ObjectState:
+            starts = [i for i in touched if i in changes or i not in before]
+            return replace(state, open=_walks(left, starts, changes))
+
+        # What was stopped and then not changed goes on as if it had not been: of a changed object every slice stays.
+        plain = all(anchor.points or anchor.box for anchor in state.anchors.values())
+        plain = plain and not points and box is None and all(walk.change is None for walk in left)
+        earlier = {} if plain else before
         done = 0
         for index in touched:
             if cancel.is_set():
-                yield Progress(state, (), "done", done, done, stopped=True)
+                yield Progress(opened(state), (), "done", done, done, stopped=True)
                 return
             state = self._anchor(state, index)
             if not new:
-                change, state = self._change(state, earlier.get(index), index, points, box)
-                changes[index] = change
+                changes[index], state = self._change(state, before.get(index), index, points, box)
             done += 1
-            yield Progress(state, (index,), "slice", done, done)
+            yield Progress(opened(state), (index,), "slice", done, done)
         if new:
-            plain, state = state, self._recognise(state, touched, cancel)
-            moved = tuple(i for i in touched if state.slices.get(i) is not plain.slices.get(i))
+            seen, state = state, self._recognise(state, touched, cancel)
+            moved = tuple(i for i in touched if state.slices.get(i) is not seen.slices.get(i))
             if moved:
-                yield Progress(state, moved, "slice", done, done)
-        for index, moved in self._propagate(state, touched, cancel, changes):
+                yield Progress(opened(state), moved, "slice", done, done)
+        state = opened(state)
+        starts = [walk.start for walk in state.open]
+        for index, moved in self._propagate(state, cancel):
             state = moved
             done += 1
-            expected = max(done, self._expected(state, touched))
+            expected = max(done, self._expected(state, starts) - (0 if touched else len(before)))
             eta = (time.monotonic() - begin) / done * (expected - done)
             yield Progress(state, (index,), "propagating", done, expected, eta_s=eta)
-        before = state
-        if not cancel.is_set():
+        carried, stopped = state, cancel.is_set() and bool(state.open)
+        if not stopped:
             state = without_tails(one_piece(state, earlier), self.ct.spacing_mm[state.axis], earlier)
-            state = replace(state, ends=open_ends(state.ends, state.slices))
-        changed = tuple(i for i in before.slices if state.slices.get(i) is not before.slices[i])
-        yield Progress(state, changed, "done", done, done, stopped=cancel.is_set(), eta_s=0.0)
+            state = replace(state, ends=open_ends(state.ends, state.slices), open=())
+        changed = tuple(i for i in carried.slices if state.slices.get(i) is not carried.slices[i])
+        yield Progress(state, changed, "done", done, done, stopped=stopped, eta_s=0.0)
 
     def _place(self, state: ObjectState, points: list[Point], box: Box | None) -> tuple[ObjectState, list[int]]:
         """Sort new prompts to slices of the object's axis; returns the slices touched, the first prompt's first."""
@@ -263,26 +276,24 @@ class Segmenter:
         return change, replace(state, slices=slices)
 
     def _propagate(
-        self,
-        state: ObjectState,
-        touched: list[int],
-        cancel: threading.Event,
-        changes: dict[int, Change] | None = None,
-        near: Callable[[int], np.ndarray] | None = None,
+        self, state: ObjectState, cancel: threading.Event, near: Callable[[int], np.ndarray] | None = None
     ) -> Iterator[tuple[int, ObjectState]]:
-        """Carry the touched slices outwards, both directions in turn, yielding each slice that was predicted."""
+        """Go on with the open walks of an object in turn, yielding each slice that was predicted; those that are still
+        open are in the state.
+        """
         if self.memory and self.memory.suits(state):
-            yield from self.memory.propagate(state, cancel, near)
+            (key,) = state.anchors
+            for index, moved in self.memory.propagate(state, cancel, near):
+                ways = ((1, max(moved.slices)), (-1, min(moved.slices)))  # from there on slice by slice
+                yield index, replace(moved, open=tuple(OpenWalk(key, step, at) for step, at in ways))
             return
-        low, high = state.limits or (0, self.ct.shape[state.axis])
-        pending = deque(
-            (self._walk(i, step, low, high, state, (changes or {}).get(i)), True) for i in touched for step in (1, -1)
-        )
+        pending = deque((self._walk(walk, state), walk, True) for walk in state.open)
         while pending and not cancel.is_set():
-            walk, fresh = pending.popleft()
+            walk, way, fresh = pending.popleft()
             try:
-                index, patch, end = next(walk) if fresh else walk.send(state)
+                index, patch, end, change = next(walk) if fresh else walk.send(state)
             except StopIteration:
+                state = replace(state, open=tuple(other for _, other, _ in pending))
                 continue
             if end is not None:
                 others = tuple(e for e in state.ends if e.step != end.step)
@@ -294,16 +305,19 @@ class Segmenter:
                 slices.pop(index, None)
             else:
                 slices[index] = patch
-            state = replace(state, slices=slices)
-            pending.append((walk, False))
+            pending.append((walk, replace(way, at=index, change=change), False))
+            state = replace(state, slices=slices, open=tuple(other for _, other, _ in pending))
             yield index, state
 
     def _walk(
-        self, start: int, step: int, low: int, high: int, state: ObjectState, change: Change | None = None
-    ) -> Generator[tuple[int, Patch | None, End | None], ObjectState, None]:
-        """Slices from ``start`` on in one direction, up to the next anchor or the object's end; of a correction, as far
-        as its change goes on. With a slice that evidence ended the object before comes that end.
+        self, way: OpenWalk, state: ObjectState
+    ) -> Generator[tuple[int, Patch | None, End | None, Change | None], ObjectState, None]:
+        """Slices from where a walk is on in its direction, up to the next anchor or the object's end; of a correction,
+        as far as its change goes on, which comes with each slice. With a slice that evidence ended the object before
+        comes that end.
         """
+        start, step, change = way.start, way.step, way.change
+        low, high = state.limits or (0, self.ct.shape[state.axis])
         ahead = [a for a in state.anchors if (a - start) * step > 0]
         stop = min(ahead, key=lambda a: abs(a - start)) if ahead else None
         end = stop if stop is not None else (high if step > 0 else low - 1)
@@ -317,13 +331,13 @@ class Segmenter:
         # What a correction changed is a lump, too: it is about as long as it is wide.
         wide = np.inf if change is None else extent_mm(change.added | change.removed, frame)
         long = max(1.0, THRESHOLDS.reach * wide / self.ct.spacing_mm[state.axis])
-        for index in range(start + step, end, step):
+        for index in range(way.at + step, end, step):
             if less and abs(index - start) > far:
                 return
             previous = state.slices.get(index - step)
             if abs(index - start) > long:
                 if previous is not None and old.get(index) is None:  # it ends where it may go on
-                    yield index, None, End(index - step, step, TOO_LONG)
+                    yield index, None, End(index - step, step, TOO_LONG), change
                 return
             found = (
                 Carried() if previous is None or ended else self.slices.carry(state, index - step, index, start, less)
@@ -351,17 +365,17 @@ class Segmenter:
                 patch, change = change.carried(before, patch, frame, gone, previous is None)
                 if change.empty:
                     if end_here is not None and before is None:
-                        yield index, None, end_here
+                        yield index, None, end_here, change
                     return
             if patch is None and before is None:
                 if not positive_ahead:
                     if end_here is not None:
-                        yield index, None, end_here
+                        yield index, None, end_here, change
                     return
                 ended = True
             if change is not None:
                 calm = calm + 1 if change.slight(frame) else 0
-            state = yield index, patch, end_here  # the walks in turn change one state
+            state = yield index, patch, end_here, change  # the walks in turn change one state
             if calm >= 2:
                 return
 
@@ -384,20 +398,23 @@ class Segmenter:
             cancel: set it to stop before the next slice.
             near: of a slice: bool ``(row, column)`` where the object may be; None for everywhere.
         """
-        for _, moved in self._propagate(state, list(state.anchors), cancel, near=near):
+        for _, moved in self._propagate(replace(state, open=_walks((), state.anchors, {})), cancel, near=near):
             state = moved
             yield state
         if not cancel.is_set():
-            yield one_piece(state)
+            yield one_piece(replace(state, open=()))
 
     def frame(self, axis: int) -> PlaneFrame:
         """Bookkeeping of the planes with normal ``axis``."""
         return self.slices.frames[axis]
 
-    def adopt(self, array: np.ndarray, axis: int, prompts: tuple[Point | Box, ...] = ()) -> ObjectState:
+    def adopt(
+        self, array: np.ndarray, axis: int, prompts: tuple[Point | Box, ...] = (), stopped: Container[int] = ()
+    ) -> ObjectState:
         """State of a mask ``(i, j, k)`` that no prompt made (an operation, a text), so that clicks can refine it.
 
-        Its largest slice becomes an anchor: the object stays attached to it.
+        Its largest slice becomes an anchor: the object stays attached to it. Where its first or last slice is one of
+        ``stopped``, it goes on beyond with the next run.
         """
         view = np.moveaxis(array, axis, 0)
         areas = view.reshape(len(view), -1).sum(1)
@@ -408,6 +425,12 @@ class Segmenter:
                 slices[int(index)] = patch
         hu = np.moveaxis(self.ct.hu, axis, 0)[view]
         inside = np.ones(hu.shape, dtype=bool)
-        return ObjectState(
-            axis, window_for(hu), object_statistics(hu, inside), prompts, {largest: SlicePrompts()}, slices
-        )
+        outer = ((1, max(slices, default=0)), (-1, min(slices, default=0)))
+        walks = tuple(OpenWalk(largest, step, at) for step, at in outer if at in stopped)
+        anchors = {largest: SlicePrompts()}
+        return ObjectState(axis, window_for(hu), object_statistics(hu, inside), prompts, anchors, slices, open=walks)
+
+
+def _walks(left: tuple[OpenWalk, ...], starts: Iterable[int], changes: Mapping[int, Change]) -> tuple[OpenWalk, ...]:
+    """Walks that are left, and new ones both ways from slices, of corrections with what they changed there."""
+    return (*left, *(OpenWalk(start, step, start, changes.get(start)) for start in starts for step in (1, -1)))

@@ -34,6 +34,23 @@ from .two_parts import two_parts
 
 
 @dataclass(frozen=True)
+class OpenWalk:
+    """A way through the slices that was stopped before it came to its end.
+
+    Attributes:
+        start: the prompted slice that it began at.
+        step: 1 or -1.
+        at: the last slice that was done; ``start`` before the first.
+        change: of a correction, what of it goes on from there (``corrections.Change``).
+    """
+
+    start: int
+    step: int
+    at: int
+    change: object | None = None
+
+
+@dataclass(frozen=True)
 class ObjectState:
     """All that is known of one object; immutable, so that undo is a list of these.
 
@@ -47,6 +64,7 @@ class ObjectState:
         limits: half-open range of slices that the object may claim, from a 3-D box or a box across.
         structure: id that the localiser recognised the object as, "" for none.
         ends: where evidence ended it.
+        open: ways on which it was stopped; the next run goes on with them.
     """
 
     axis: int
@@ -58,6 +76,7 @@ class ObjectState:
     limits: tuple[int, int] | None = None
     structure: str = ""
     ends: tuple[End, ...] = ()
+    open: tuple[OpenWalk, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """A saved case: one ``.medvl.zip`` -> ``SavedCase``. What is in it is a stranger's until it was checked.
 
 Layout: ``case.json`` (format number, scan, masks with their steps, conversation, report, page), ``masks/N.runs`` (run
-lengths of one mask each, uint32, little-endian), and ``scan.nii.gz`` where the scan was asked for. Nothing is written
+lengths of one mask each, uint32, little-endian), and ``scan.nii.gz`` and ``prior.nii.gz`` where the scans were asked
+for. What is known of an earlier scan that stood beside is a part ``prior`` of ``case.json``. Nothing is written
 to a disk under a name of the zip, and no size that the zip declares is believed beyond the limits.
 """
 
@@ -14,7 +15,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ import numpy as np
 
 from ..ct.masks import End, Mask
 from ..ct.prompts import Box, Point
+from ..ct.registration import Registration
 from ..errors import CaseFileError, MedVLError, PromptError
 
-FORMAT = 1  # grows when an older version could not read what is written
+FORMAT = 2  # 2: the earlier scan is in the file; grows when an older version could not read what is written
 SUFFIX = ".medvl.zip"
 KIND = "medvl-case"
-INDEX, SCAN = "case.json", "scan.nii.gz"
+INDEX, SCAN, PRIOR = "case.json", "scan.nii.gz", "prior.nii.gz"
 MAX_MEMBERS = 20_000
 MAX_INDEX_BYTES = 64 << 20
 MAX_SCAN_BYTES = 2_000_000_000
@@ -94,6 +96,8 @@ class SavedCase:
         page: what the page keeps beside (view, looks, lengths, words of the chat); JSON values.
         made_with: version that wrote it.
         has_scan: the scan is in the file.
+        prior: the earlier scan that stood beside, None where none did.
+        order: of each change that can be taken back, oldest first, ids of the masks that got a step.
     """
 
     scan: ScanPrint
@@ -106,6 +110,21 @@ class SavedCase:
     page: dict[str, Any] = field(default_factory=dict)
     made_with: str = ""
     has_scan: bool = False
+    prior: SavedPrior | None = None
+    order: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class SavedPrior:
+    """An earlier scan that stood beside.
+
+    Attributes:
+        case: of that scan.
+        found: where a place of the present scan lies in it.
+    """
+
+    case: SavedCase
+    found: Registration
 
 
 def is_case(path: str | os.PathLike) -> bool:
@@ -142,22 +161,23 @@ def read_case(path: str | os.PathLike, claim: Callable[[int], None] | None = Non
             raise CaseFileError(_DAMAGED) from error
 
 
-def take_scan(path: str | os.PathLike, folder: str | os.PathLike) -> Path:
+def take_scan(path: str | os.PathLike, folder: str | os.PathLike, name: str = SCAN) -> Path:
     """Unpack the scan of a saved case.
 
     Args:
         path: the file.
-        folder: where ``scan.nii.gz`` is written.
+        folder: where it is written, as ``name``.
+        name: ``SCAN``, or ``PRIOR`` for the earlier one.
 
     Raises:
         CaseFileError: there is no scan in it, or it is damaged or too large.
     """
-    target = Path(folder) / SCAN
+    target = Path(folder) / name
     with _opened(path) as archive:
-        if SCAN not in _checked(archive):
+        if name not in _checked(archive):
             raise CaseFileError("The saved case holds no scan. Open its scan first, then the case.")
         try:
-            with archive.open(SCAN) as file, open(target, "wb") as out:
+            with archive.open(name) as file, open(target, "wb") as out:
                 shutil.copyfileobj(file, out, 1 << 20)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
             raise CaseFileError(_DAMAGED) from error
@@ -192,14 +212,16 @@ def _checked(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     if len(members) > MAX_MEMBERS or len(set(names)) < len(names):
         raise CaseFileError("The saved case holds too many parts, or one of them twice. It is not opened.")
     for member in members:
-        limit = {INDEX: MAX_INDEX_BYTES, SCAN: MAX_SCAN_BYTES}.get(member.filename, 4 * MAX_VOXELS)
-        if member.filename not in (INDEX, SCAN) and not _RUNS.fullmatch(member.filename):
+        limit = {INDEX: MAX_INDEX_BYTES, SCAN: MAX_SCAN_BYTES, PRIOR: MAX_SCAN_BYTES}.get(
+            member.filename, 4 * MAX_VOXELS
+        )
+        if member.filename not in (INDEX, SCAN, PRIOR) and not _RUNS.fullmatch(member.filename):
             raise CaseFileError("The saved case holds parts that do not belong in one. It is not safe to open.")
         if member.flag_bits & 1:
             raise CaseFileError("The saved case is protected by a password. Save it again without one.")
         if member.file_size > limit:
             raise CaseFileError("A part of the saved case is larger than it can be (a zip bomb?). It is not opened.")
-    if sum(m.file_size for m in members if m.filename != SCAN) > MAX_MASK_BYTES:
+    if sum(m.file_size for m in members if m.filename not in (SCAN, PRIOR)) > MAX_MASK_BYTES:
         raise CaseFileError("Unpacked, the saved case is larger than it can be (a zip bomb?). It is not opened.")
     return {member.filename: member for member in members}
 
@@ -238,22 +260,50 @@ def _parse(
     members: dict[str, zipfile.ZipInfo],
     claim: Callable[[int], None] | None,
 ) -> SavedCase:
-    scan = _scan(index["scan"])
-    listed = index["masks"]
-    if len(listed) > MAX_MASKS:
-        raise CaseFileError(f"The saved case holds {len(listed)} masks; at most {MAX_MASKS} can be.")
-    steps = [s for one in listed for s in (one["now"], *one["past"], *one["future"])]
-    boxes: dict[str, Box] = {}
-    for step in steps:
-        if step["runs"] is not None:
-            box = _box(step["box"], scan.shape)
-            if boxes.setdefault(step["runs"], box) != box:
-                raise CaseFileError(_DAMAGED)
-    nbytes = sum(int(np.prod(box.size)) for box in boxes.values())
+    earlier = index.get("prior")
+    boxes = [_boxes(part) for part in (index, *([earlier["case"]] if earlier else []))]
+    nbytes = sum(int(np.prod(box.size)) for known in boxes for box in known.values())
     if nbytes > MAX_MASK_BYTES:
         raise CaseFileError(f"The masks of this case would take {nbytes / 1e9:.0f} GB. It is not opened.")
     if claim is not None:
         claim(nbytes)
+    case = _case(index, archive, members, boxes[0], SCAN)
+    if not earlier:
+        return case
+    return replace(case, prior=SavedPrior(_case(earlier["case"], archive, members, boxes[1], PRIOR), _motion(earlier)))
+
+
+def _motion(value: dict[str, Any]) -> Registration:
+    matrix = np.array(value["matrix"], dtype=np.float64)
+    good = matrix.shape == (4, 4) and np.isfinite(matrix).all() and np.array_equal(matrix[3], (0, 0, 0, 1))
+    if not good or not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-3):
+        raise CaseFileError(_DAMAGED)
+    similarity, shared = float(value["similarity"]), float(value["shared_mm"])
+    return Registration(matrix, similarity, shared, value["same_frame"] is True)
+
+
+def _boxes(part: dict[str, Any]) -> dict[str, Box]:
+    """Boxes of the voxels of each member that masks and steps of a case refer to."""
+    shape, listed = _scan(part["scan"]).shape, part["masks"]
+    if len(listed) > MAX_MASKS:
+        raise CaseFileError(f"The saved case holds {len(listed)} masks; at most {MAX_MASKS} can be.")
+    boxes: dict[str, Box] = {}
+    for step in [s for one in listed for s in (one["now"], *one["past"], *one["future"])]:
+        if step["runs"] is not None:
+            box = _box(step["box"], shape)
+            if boxes.setdefault(step["runs"], box) != box:
+                raise CaseFileError(_DAMAGED)
+    return boxes
+
+
+def _case(
+    index: dict[str, Any],
+    archive: zipfile.ZipFile,
+    members: dict[str, zipfile.ZipInfo],
+    boxes: dict[str, Box],
+    scan_name: str,
+) -> SavedCase:
+    scan, listed = _scan(index["scan"]), index["masks"]
     blocks: dict[str, tuple[Box, np.ndarray]] = {}
 
     def mask(step: dict[str, Any], labels: dict[str, Any]) -> Mask:
@@ -300,7 +350,8 @@ def _parse(
         report if isinstance(report, dict) else None,
         page if isinstance(page, dict) else {},
         _text(index.get("made_with"), 40),
-        SCAN in members,
+        scan_name in members,
+        order=tuple(tuple(i for i in group if i in ids) for group in index.get("order", ())),
     )
 
 

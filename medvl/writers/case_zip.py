@@ -19,20 +19,23 @@ from ..ct.masks import Mask
 from ..ct.prompts import Box, Point
 from ..ct.volume import CTVolume
 from ..errors import ExportError
-from ..readers.case_zip import FORMAT, INDEX, KIND, SCAN, SavedCase, SavedStep
+from ..readers.case_zip import FORMAT, INDEX, KIND, PRIOR, SCAN, SavedCase, SavedStep
 from ..version import __version__
 from .nifti import check_grid, save_scan
 
 HISTORY_BYTES = 1_000_000_000  # of the boxes of all steps, one byte a voxel: the oldest beyond it are left out
 
 
-def write_case(path: str | PathLike, case: SavedCase, ct: CTVolume | None = None) -> None:
+def write_case(
+    path: str | PathLike, case: SavedCase, ct: CTVolume | None = None, prior: CTVolume | None = None
+) -> None:
     """Write a case.
 
     Args:
         path: zip to write; appears only when complete.
         case: what to write.
         ct: its scan, to go into the file; None leaves it out.
+        prior: the earlier scan that stands beside, in the same way.
 
     Raises:
         ExportError: it cannot be written there.
@@ -43,13 +46,15 @@ def write_case(path: str | PathLike, case: SavedCase, ct: CTVolume | None = None
             packed = Path(scratch) / "case.part"
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
                 members = _Members()
-                archive.writestr(INDEX, json.dumps(_index(case, members), ensure_ascii=False, allow_nan=False))
+                index = _index(case, members, FORMAT if prior is not None else 1)
+                archive.writestr(INDEX, json.dumps(index, ensure_ascii=False, allow_nan=False))
                 for name, mask in members.masks.items():
                     archive.writestr(name, mask.runs.astype("<u4").tobytes())
-                if ct is not None:
-                    scan = Path(scratch) / SCAN
-                    save_scan(_on_a_grid(ct), scan)
-                    archive.write(scan, SCAN, compress_type=zipfile.ZIP_STORED)
+                for name, volume in ((SCAN, ct), (PRIOR, prior)):
+                    if volume is not None:
+                        scan = Path(scratch) / name
+                        save_scan(_on_a_grid(volume), scan)
+                        archive.write(scan, name, compress_type=zipfile.ZIP_STORED)
             part = path.with_name(f".{path.name}.part")
             shutil.move(packed, part)  # perhaps onto another disk
             os.replace(part, path)
@@ -74,13 +79,29 @@ class _Members:
         return self._names[key]
 
 
-def _index(case: SavedCase, members: _Members) -> dict[str, Any]:
-    scan = case.scan
-    return {
+def _index(case: SavedCase, members: _Members, number: int) -> dict[str, Any]:
+    index = {
         "kind": KIND,  # first, so that the file is told by its first bytes
-        "format": FORMAT,
+        "format": number,
         "made_with": __version__,
         "notice": "Research use only, not for diagnosis.",
+        **_part(case, members),
+    }
+    if case.prior is not None:
+        found = case.prior.found
+        index["prior"] = {
+            "matrix": np.asarray(found.matrix).tolist(),
+            "similarity": float(found.similarity),
+            "shared_mm": float(found.shared_mm),
+            "same_frame": bool(found.same_frame),
+            "case": _part(case.prior.case, members),
+        }
+    return index
+
+
+def _part(case: SavedCase, members: _Members) -> dict[str, Any]:
+    scan = case.scan
+    return {
         "scan": {
             "shape": list(scan.shape),
             "affine": np.asarray(scan.affine).tolist(),
@@ -89,6 +110,7 @@ def _index(case: SavedCase, members: _Members) -> dict[str, Any]:
             "file_format": scan.file_format,
         },
         "masks": _masks(case, members),
+        "order": [list(group) for group in case.order],
         "clicked": case.clicked,
         "found": list(case.found),
         "turns": list(case.turns),

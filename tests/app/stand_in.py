@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from medvl.case import Case, SegmentUpdate
 from medvl.ct.mask_list import MaskList
-from medvl.ct.masks import Mask
+from medvl.ct.masks import Mask, with_stops
 from medvl.ct.prompts import Box, Point
 from medvl.errors import Cancelled, PromptError
 from medvl.tools.scene import Scene
@@ -75,9 +76,14 @@ class StandInCase(Case):
                 yield SegmentUpdate(
                     mask, changed, done, len(order), stage, False, self.model.slice_s * (len(order) - done)
                 )
-            mask = self.masks.with_labels(mask)
+            ends = with_stops((), 2, [k]) if stopped else ()
+            mask = replace(self.masks.with_labels(mask), ends=ends)
             self.masks.remember(mask, SimpleNamespace(prompts=tuple(prompts), slices={}))
             yield SegmentUpdate(mask, changed, done, done, "done", stopped, 0.0)
+
+    def follow_stream(self, mask_id, cancel=None):
+        prompts = self.prompts(mask_id)
+        yield from self.segment_stream([p for p in prompts if isinstance(p, Point)], mask_id=mask_id, cancel=cancel)
 
     def _goal(self, prompts) -> np.ndarray:
         """Voxels of like HU, connected to the prompts; negative points cut their own neighbourhood away."""

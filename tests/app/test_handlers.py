@@ -277,10 +277,31 @@ class TestStopping:
         page = rest[-1]
         slices = [u for u in rest if "viewer" in u and u["viewer"]["status"].startswith(("Slice", "Following"))]
         assert len(slices) <= 1, "a stop acts within one slice"
-        assert page["viewer"]["status"] == "Stopped"
+        assert page["viewer"]["status"].startswith("Stopped at axial slice")
+        assert page["viewer"]["status"].endswith("of 40. Go on?")
         assert not page["viewer"]["busy"]
         full = phantom.organ("spine").sum()
         assert 0 < opened.store.get("a").case.masks["m1"].voxels < full
+
+    def test_a_stopped_object_is_offered_to_go_on_with(self, opened, phantom):
+        opened.model.slice_s = 0.05
+        stream = opened.prompt("a", {"kind": "point", "ijk": list(phantom.centre("spine"))})
+        next(u for u in stream if u["viewer"]["status"].startswith("Slice"))
+        opened.stop("a")
+        page = list(stream)[-1]
+        assert page["chat"]["offers"][0]["id"] == "m1"
+        assert page["chat"]["offers"][0]["text"].endswith("of 40. Go on?")
+        assert page["masks"]["masks"][0]["stopped"].startswith("stopped at axial slice")
+        opened.model.slice_s = 0.0
+        pages = list(opened.talk.act("a", {"op": "follow", "id": "m1"}))
+        assert pages[0]["chat"]["offers"] == []
+        assert pages[-1]["chat"]["offers"] == []
+        assert pages[-1]["masks"]["masks"][0]["stopped"] == ""
+        assert opened.store.get("a").case.masks["m1"].voxels == phantom.organ("spine").sum()
+
+    def test_what_is_not_there_cannot_be_followed(self, opened):
+        with pytest.raises(PromptError, match="does not exist"):
+            list(opened.follow("a", {"id": "m9"}))
 
     def test_stop_without_a_job(self, opened):
         opened.stop("a")

@@ -142,3 +142,64 @@ def test_another_phase_of_the_same_study_is_a_layer(handlers, tmp_path):
     assert "one frame of reference" in updates["facts"]["prior"]["about"]
     np.testing.assert_array_equal(session.prior.board.ct.hu, ct.hu + 100)
     assert sorted(session.files.iterdir()) == kept  # the open scan's own
+
+
+def saved(opened, tmp_path, scan):
+    """The case of visitor ``a``, saved by the button."""
+    page = opened.export("a", {"op": "save", "scan": scan})
+    assert "toast" not in page
+    return shutil.copy(opened.saved_case(opened.store.get("a").token), tmp_path / "kept.medvl.zip")
+
+
+@pytest.fixture
+def compared(opened, prior, phantom):
+    """The phantom of visitor ``a`` with the prior beside it, which has a mask."""
+    last(opened.priors.open("a", prior()))
+    case = opened.store.get("a").case.prior
+    case.put(Mask.from_array(phantom.organ("liver"), id="", name="Liver then"))
+    return opened
+
+
+@pytest.mark.parametrize("scan", [True, False])
+def test_a_saved_case_has_it(compared, prior, tmp_path, monkeypatch, scan):
+    before = compared.store.get("a").prior
+    path = saved(compared, tmp_path, scan)
+    monkeypatch.setattr("medvl.case.register", None)  # where it lies is in the file
+    page = last(compared.open_upload("b", [str(path)]))
+    session = compared.store.get("b")
+    assert "toast" not in page
+    assert page["facts"]["prior"]["title"] == "last_year.nii.gz"
+    if not scan:
+        assert session.prior is None
+        assert "not in its file" in page["facts"]["prior"]["about"]
+        page = last(compared.priors.open("b", prior()))
+        assert "toast" not in page
+    assert [mask.name for mask in session.case.prior.masks.values()] == ["Liver then"]
+    np.testing.assert_allclose(session.prior.found.matrix, before.found.matrix)
+    np.testing.assert_array_equal(session.prior.board.ct.hu, before.board.ct.hu)
+    assert page["facts"]["prior"]["about"] == before.about
+
+
+def test_reopened_on_the_same_page_it_stays(compared, tmp_path):
+    path = saved(compared, tmp_path, False)
+    page = last(compared.open_upload("a", [str(path)]))
+    assert page["viewer"]["prior"]["title"] == "last_year.nii.gz"
+    assert len(compared.store.get("a").case.prior.masks) == 1
+
+
+def test_another_scan_than_the_saved_prior_is_laid_over_anew(compared, prior, tmp_path, phantom):
+    path = saved(compared, tmp_path, False)
+    last(compared.open_upload("b", [str(path)]))
+    tmp_path.mkdir(exist_ok=True)  # an upload's folder goes with it
+    phantoms.write_nifti(tmp_path / "other.nii.gz", phantom.hu, phantom.affine)
+    page = last(compared.priors.open("b", [str(tmp_path / "other.nii.gz")]))
+    assert page["facts"]["prior"]["title"] == "other.nii.gz"
+    assert not compared.store.get("b").case.prior.masks
+    assert compared.store.get("b").awaited is None
+
+
+def test_closed_while_it_is_waited_for_it_is_forgotten(compared, tmp_path):
+    path = saved(compared, tmp_path, False)
+    last(compared.open_upload("b", [str(path)]))
+    page = last(compared.priors.act("b", {"op": "close"}))
+    assert page["facts"]["prior"] is None

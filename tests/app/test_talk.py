@@ -205,6 +205,26 @@ class TestAsking:
         assert page["chat"]["masks"][mask_id]["gone"]
         assert talking.store.get("a").board.mask_ids == set()
 
+    def test_undo_takes_all_that_an_answer_made_back_and_redo_brings_it(self, talking):
+        ask(talking, "liver and spleen")
+        page = talking.action("a", {"name": "undo"})
+        assert page["masks"]["masks"] == []
+        assert page["viewer"]["status"] == "Taken back: 2 masks"
+        assert talking.store.get("a").board.mask_ids == set()
+        page = talking.action("a", {"name": "redo"})
+        assert [m["name"] for m in page["masks"]["masks"]] == ["Liver", "Spleen"]
+        assert not page["masks"]["redo"]
+
+    def test_undo_brings_a_deleted_mask_back_with_its_looks(self, talking):
+        (mask_id,) = turn(ask(talking, "liver"))["chips"]
+        talking.edit("a", {"op": "rename", "id": mask_id, "name": "Mine"})
+        talking.edit("a", {"op": "delete", "id": mask_id})
+        page = talking.action("a", {"name": "undo"})
+        assert [m["name"] for m in page["masks"]["masks"]] == ["Mine"]
+        assert page["masks"]["active"] == mask_id
+        page = talking.action("a", {"name": "undo"})
+        assert [m["name"] for m in page["masks"]["masks"]] == ["Liver"]
+
     def test_jump(self, talking, phantom):
         (liver,) = turn(ask(talking, "liver"))["chips"]
         ask(talking, "spleen")

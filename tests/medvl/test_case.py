@@ -147,11 +147,74 @@ def test_stopped_on_the_way_it_says_so_until_it_is_followed_on(case):
     assert updates[-1].stopped
     slices = np.flatnonzero(mask.array.any(axis=(0, 1)))
     assert {end.index for end in mask.ends if end.reason == "stopped"} == {slices[0], slices[-1]}
-    assert f"slice {slices[-1] + 1} (stopped)" in mask.limits  # what list, CSV and report tell
+    assert f"was stopped at axial slice {slices[-1] + 1}" in mask.limits  # what list, CSV and report tell
     centre = tuple(int(v) for v in np.argwhere(mask.array).mean(axis=0).round())
     again = case.refine(mask, [Point(centre)])
     assert again.voxels > mask.voxels
     assert not any(end.reason == "stopped" for end in case.masks[mask.id].ends)
+
+
+def stopped_after(case, slices, **prompts):
+    """A run stopped once it has done so many slices; its mask."""
+    stop = threading.Event()
+    for update in case.segment_stream(**prompts, cancel=stop):
+        if update.slices_done >= slices:
+            stop.set()
+    return case.masks[update.mask.id]
+
+
+@pytest.mark.parametrize("slices", [2, 7])
+def test_followed_on_it_becomes_what_it_would_have_been(case, slices):
+    whole = case.segment(box=slice_of("liver"))
+    mask = stopped_after(case, slices, box=slice_of("liver"))
+    steps = []
+    again = case.follow(mask, progress=steps.append)
+    assert again.voxels > mask.voxels
+    assert np.array_equal(again.array, whole.array)
+    assert (again.id, again.stopped, again.where_stopped) == (mask.id, (), "")
+    done = {k for step in steps[:-1] if step.changed for k in range(step.changed.lo[2], step.changed.hi[2])}
+    assert not done & set(np.flatnonzero(mask.array.any(axis=(0, 1))))  # onward, not anew
+    assert case.undo(mask.id).stopped  # one step of its history
+
+
+def test_stopped_again_it_goes_on_from_there(case):
+    whole = case.segment(box=slice_of("liver"))
+    mask = stopped_after(case, 2, box=slice_of("liver"))
+    stop = threading.Event()
+    updates = []
+    for update in case.follow_stream(mask.id, stop):
+        updates.append(update)
+        stop.set()
+    assert updates[-1].stopped
+    assert case.masks[mask.id].stopped
+    assert np.array_equal(case.follow(mask).array, whole.array)
+
+
+def test_what_was_stopped_and_then_painted_is_followed_on_with_what_was_painted(case):
+    mask = stopped_after(case, 3, box=slice_of("liver"))
+    spot = Box((34, 4, 14), (36, 6, 16))
+    painted = case.paint(mask.id, spot, np.ones(spot.size, bool))
+    assert painted.stopped == mask.stopped
+    again = case.follow(painted)
+    assert again.array[spot.slices].all()
+    assert again.voxels > painted.voxels
+    assert not again.stopped
+
+
+def test_by_words_too(case):
+    mask = stopped_after(case, 2, box=slice_of("liver"))
+    pieces = list(case.ask("go on"))
+    done = pieces[-1]
+    assert isinstance(done, Done)
+    assert "was followed on from where it was stopped at axial slices" in done.answer.text
+    assert not case.masks[mask.id].stopped
+    assert any(isinstance(piece, Step) and piece.share for piece in pieces)
+
+
+def test_what_was_not_stopped_has_nothing_to_go_on_with(case):
+    mask = case.segment(box=slice_of("left_kidney"))
+    with pytest.raises(PromptError, match="was not stopped"):
+        case.follow(mask)
 
 
 def test_memory_grows_with_work_and_is_given_back(case):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medvl.ct import mask_list
 from medvl.ct.mask_list import HISTORY, MaskList
 from medvl.ct.masks import PALETTE, Mask
 from medvl.errors import PromptError
@@ -149,3 +150,125 @@ def test_clear_forgets_everything():
     assert dict(masks) == {}
     assert masks.steps() == []
     assert not masks.can_undo(mask.id)
+
+
+class TestOneLine:
+    """Undo over all objects, in the order that things were done."""
+
+    def test_whatever_was_done_last_goes_first(self):
+        masks = MaskList()
+        a, b = added(masks), added(masks, 2)
+        masks.put(a.with_array(mask_of(3).array))
+        masks.relabel(b.id, name="Cyst", color="#123456")
+        masks.remove(a.id)
+        assert masks.undo_last() == (a.id,)
+        assert list(masks) == [a.id, b.id]  # where it was
+        assert masks[a.id].voxels == 3 * 42
+        assert masks.undo_last() == (b.id,)
+        assert (masks[b.id].name, masks[b.id].color) == (b.name, b.color)
+        assert masks.undo_last() == (a.id,)
+        assert masks[a.id].voxels == 42
+        assert masks.undo_last() == (b.id,)
+        assert list(masks) == [a.id]
+        assert masks.undo_last() == (a.id,)
+        assert (dict(masks), masks.undo_last(), masks.can_undo_last) == ({}, (), False)
+
+    def test_all_of_it_can_be_done_again(self):
+        masks = MaskList()
+        a, b = added(masks), added(masks, 2)
+        masks.put(a.with_array(mask_of(3).array))
+        masks.relabel(b.id, name="Cyst")
+        masks.remove(a.id)
+        after = dict(masks)
+        for _ in range(5):
+            assert masks.undo_last()
+        for _ in range(5):
+            assert masks.redo_last()
+        assert dict(masks) == after
+        assert not masks.can_redo_last
+        masks.undo_last()
+        assert masks[a.id].voxels == 3 * 42
+        assert masks.can_undo(a.id)  # with its history
+
+    def test_something_new_ends_what_could_be_done_again(self):
+        masks = MaskList()
+        added(masks), added(masks, 2)
+        masks.undo_last()
+        added(masks, 3)
+        assert masks.redo_last() == ()
+
+    def test_what_belongs_together_goes_together(self):
+        masks = MaskList()
+        kept = added(masks)
+        with masks.together():
+            made = [added(masks, n) for n in (2, 3)]
+            masks.remove(kept.id)
+        assert set(masks.undo_last()) == {kept.id, *(m.id for m in made)}
+        assert list(masks) == [kept.id]
+        masks.redo_last()
+        assert list(masks) == [m.id for m in made]
+
+    def test_a_split_is_one_change(self):
+        masks = MaskList()
+        whole = masks.put(mask_of(4))
+        rest = whole.with_array(mask_of(2).array)
+        masks.split(rest, [mask_of(1), mask_of(1)])
+        assert masks.undo_last() == (whole.id,)
+        assert list(masks) == [whole.id]
+        masks.redo_last()
+        assert len(masks) == 3
+
+    def test_an_objects_own_undo_keeps_the_line_true(self):
+        masks = MaskList()
+        a, b = added(masks), added(masks, 2)
+        masks.put(a.with_array(mask_of(3).array))
+        masks.put(b.with_array(mask_of(4).array))
+        masks.undo(a.id)
+        masks.undo_last()
+        assert (masks[a.id].voxels, masks[b.id].voxels) == (42, 84)
+        masks.undo_last()
+        masks.undo_last()
+        assert len(masks) == 0
+
+    def test_its_order_comes_back_with_the_masks_of_a_file(self):
+        masks = MaskList()
+        a, b = added(masks), added(masks, 2)
+        masks.put(b.with_array(mask_of(4).array))
+        masks.put(a.with_array(mask_of(3).array))
+        again = MaskList()
+        for mask in masks.values():
+            again.restore(mask, masks.steps(mask.id))
+        again.restore_order(masks.order)
+        assert [again.undo_last() for _ in range(5)] == [(a.id,), (b.id,), (b.id,), (a.id,), ()]
+        assert len(again) == 0
+
+    @pytest.mark.parametrize("order", [[["m1"], ["m1"], ["m1"]], [["m7"]]])
+    def test_an_order_that_does_not_fit_changes_nothing(self, order):
+        masks = MaskList()
+        mask = added(masks)
+        masks.restore_order(order)
+        assert masks.undo_last() == (mask.id,)
+        assert len(masks) == 0
+
+    def test_memory_is_bounded_and_masks_stay(self, monkeypatch):
+        monkeypatch.setattr(mask_list, "HISTORY_BYTES", 5 * mask_of(8).block.nbytes)
+        masks = MaskList()
+        a, b = added(masks, 8), added(masks, 8)
+        for n in range(20):
+            masks.put((a if n % 2 else b).with_array(mask_of(8).array))
+        blocks = {id(step.mask.block): step.mask.block.nbytes for step in masks.steps()}
+        assert sum(blocks.values()) <= mask_list.HISTORY_BYTES
+        while masks.can_undo_last:
+            masks.undo_last()
+        assert set(masks) == {a.id, b.id}  # the first steps are forgotten: nothing vanishes by undo
+        assert not masks.can_undo(a.id)
+
+
+def test_an_object_with_a_long_history_does_not_vanish_by_undo():
+    masks = MaskList()
+    mask = added(masks)
+    for n in range(HISTORY + 5):
+        masks.put(mask.with_array(mask_of(1 + n % 8).array))
+    while masks.can_undo(mask.id):
+        masks.undo(mask.id)
+    assert mask.id in masks

@@ -184,7 +184,7 @@ def test_why_a_mask_may_not_be_whole():
     assert mask.limits == "reaches the left and upper borders of the scan"
     ended = replace(mask, ends=(End(2, 4, "stopped"), End(0, 0)))
     assert ended.limits == (
-        "reaches the left and upper borders of the scan and was ended at axial slice 5 (stopped) and "
+        "reaches the left and upper borders of the scan and was stopped at axial slice 5 and "
         "was ended at sagittal slice 1"
     )
     inner = np.zeros((10, 10, 10), bool)

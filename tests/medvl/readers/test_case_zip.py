@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,10 +14,21 @@ from medvl.ct.fingerprint import fingerprint
 from medvl.ct.geometry import SourceGeometry
 from medvl.ct.masks import End, Mask
 from medvl.ct.prompts import Box, Point
+from medvl.ct.registration import Registration
 from medvl.ct.volume import CTVolume, ScanInfo
 from medvl.errors import CaseFileError, ExportError
 from medvl.readers import case_zip, read_ct
-from medvl.readers.case_zip import SavedCase, SavedMask, SavedStep, ScanPrint, is_case, read_case, take_scan
+from medvl.readers.case_zip import (
+    PRIOR,
+    SavedCase,
+    SavedMask,
+    SavedPrior,
+    SavedStep,
+    ScanPrint,
+    is_case,
+    read_case,
+    take_scan,
+)
 from medvl.writers.case_zip import write_case
 
 SHAPE = (20, 18, 12)
@@ -146,8 +158,8 @@ def test_nothing_stays_where_it_cannot_be_written(case, tmp_path):
 
 
 def test_a_later_version_says_so(written, tmp_path):
-    path = changed(written, tmp_path, lambda index: index.update(format=2, made_with="9.1"))
-    with pytest.raises(CaseFileError, match=r"later version \(9\.1, format 2"):
+    path = changed(written, tmp_path, lambda index: index.update(format=9, made_with="9.1"))
+    with pytest.raises(CaseFileError, match=r"later version \(9\.1, format 9"):
         read_case(path)
 
 
@@ -273,3 +285,49 @@ def test_other_files(tmp_path, written):
             read_case(path)
     with pytest.raises(CaseFileError, match="holds no scan"):
         take_scan(written, tmp_path)
+
+
+class TestPrior:
+    @pytest.fixture
+    def both(self, case):
+        ct = ct_of(7)
+        scan = ScanPrint(SHAPE, ct.affine, fingerprint(ct), "earlier.nii.gz", "NIfTI")
+        mask = mask_of(5, id="m1", name="Then", color="#123456")
+        matrix = np.eye(4)
+        matrix[:3, 3] = 4.0, -2.5, 31.0
+        found = Registration(matrix, 0.93, 210.0)
+        return replace(case, prior=SavedPrior(SavedCase(scan, (SavedMask(mask, (SavedStep(mask),)),)), found)), ct
+
+    def test_comes_back_with_its_motion_and_masks(self, both, tmp_path):
+        case, ct = both
+        path = tmp_path / "a.medvl.zip"
+        write_case(path, case, None, ct)
+        again = read_case(path).prior
+        np.testing.assert_array_equal(again.found.matrix, case.prior.found.matrix)
+        assert (again.found.similarity, again.found.shared_mm, again.found.same_frame) == (0.93, 210.0, False)
+        (mask,) = (one.mask for one in again.case.masks)
+        np.testing.assert_array_equal(mask.array, case.prior.case.masks[0].mask.array)
+        assert (mask.name, again.case.scan.digest, again.case.has_scan) == ("Then", fingerprint(ct), True)
+        np.testing.assert_array_equal(read_ct(take_scan(path, tmp_path, PRIOR)).hu, ct.hu)
+
+    def test_without_its_scan_an_older_version_reads_the_rest(self, both, tmp_path):
+        path = tmp_path / "a.medvl.zip"
+        write_case(path, both[0])
+        assert not read_case(path).prior.case.has_scan
+        with zipfile.ZipFile(path) as archive:
+            assert json.loads(archive.read("case.json"))["format"] == 1
+
+    @pytest.mark.parametrize("matrix", [np.zeros((4, 4)), np.eye(3), 2 * np.eye(4), [[1, 2]], "x"])
+    def test_a_motion_that_is_none_is_refused(self, both, tmp_path, matrix):
+        path = tmp_path / "a.medvl.zip"
+        write_case(path, both[0])
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        index = json.loads(parts["case.json"])
+        index["prior"]["matrix"] = np.asarray(matrix).tolist() if not isinstance(matrix, str | list) else matrix
+        parts["case.json"] = json.dumps(index)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in parts.items():
+                archive.writestr(name, data)
+        with pytest.raises(CaseFileError, match="damaged"):
+            read_case(path)

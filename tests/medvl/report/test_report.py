@@ -156,10 +156,10 @@ def test_contrast_of_the_header_stands_beside_what_was_measured(agent, words):
 
 def test_a_propagation_that_was_ended_is_said_with_its_slice():
     report = of(left_kidney=(End(2, 33, "stopped"),))
-    assert "was ended at axial slice 34 (stopped)" in report.markdown().split("## Measurements")[0]
+    assert "was stopped at axial slice 34" in report.markdown().split("## Measurements")[0]
     row = next(row for row in report.to_dict()["measurements"] if row["structure"] == "left_kidney")
     assert row["lower_bound"]
-    assert "was ended at axial slice 34 (stopped)" in row["limits"]
+    assert "was stopped at axial slice 34" in row["limits"]
     under = report.markdown().split("## Measurements")[1]
     assert "Left kidney: " in under
     assert "\u2265" in next(line for line in under.splitlines() if line.startswith("| Left kidney"))

@@ -157,7 +157,7 @@ def test_a_lower_bound_is_said_of_its_segment(tmp_path):
     masks = [Mask.from_array(array, ends=(End(2, 6, "stopped"),)), Mask.from_array(array, name="Whole")]
     export.save_dicom_seg(masks, ct, tmp_path / "s.dcm")
     first, second = pydicom.dcmread(tmp_path / "s.dcm").SegmentSequence
-    assert first.SegmentDescription == "At least: it was ended at axial slice 7 (stopped)"
+    assert first.SegmentDescription == "At least: it was stopped at axial slice 7"
     assert "SegmentDescription" not in second
 
 

@@ -72,7 +72,7 @@ def test_at_least_why_and_overlaps_travel_with_the_numbers(tmp_path):
     assert [row["at_least"] for row in rows] == ["yes", "yes", "no"]
     side = {"L": "left", "R": "right", "P": "back", "A": "front", "I": "lower", "S": "upper"}[masks[0].border[0]]
     assert [row["limits"] for row in rows] == [
-        f"reaches the {side} border of the scan", "was ended at axial slice 8 (stopped)", "",
+        f"reaches the {side} border of the scan", "was stopped at axial slice 8", "",
     ]  # fmt: skip
     assert [row["overlaps"] for row in rows] == ["6% also in =Cyst", "100% also in Liver", ""]
 
