@@ -15,6 +15,7 @@ import torch
 from scipy import ndimage
 
 from medvl.case import Case, SegmentUpdate
+from medvl.conversation.state import State
 from medvl.ct.mask_list import MaskList
 from medvl.ct.masks import Mask, with_stops
 from medvl.ct.prompts import Box, Point
@@ -41,7 +42,9 @@ class StandInCase(Case):
         self.masks = MaskList()
         self.encoder = SimpleNamespace(nbytes=0, clear=lambda: 0)
         self.finder = SimpleNamespace(nbytes=0, found=(), recall=lambda found: None)
-        self.conversation = SimpleNamespace(report=None, history=(), recall=lambda *given: None, scene=Scene(ct))
+        self.conversation = SimpleNamespace(
+            report=None, history=(), state=State(), recall=lambda *given: None, scene=Scene(ct)
+        )
         self.reader = None
         self._job = threading.Lock()
 

@@ -264,7 +264,10 @@ class SmallPlanner:
         for token, word in enumerate(prepared.begins, start=prepared.own):
             least = self.sure.cut if SEQUENCE.isdisjoint(said[max(0, word - 1) : word]) else 0.0
             if word > cuts[-1] and token in place and result.starts[0, place[token]] > least:
-                cuts[-1:] = [word] if JOINTS.issuperset(said[cuts[-1] : word]) and len(cuts) > 1 else [cuts[-1], word]
+                if not JOINTS.issuperset(said[cuts[-1] : word]):
+                    cuts.append(word)
+                elif len(cuts) > 1:  # what opens a message is none of its requests: "and what else ...?"
+                    cuts[-1] = word
         edges = [*cuts[:MOST_CALLS], len(said)]
         return [range(a, b) for a, b in pairwise(edges)]
 

