@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from app.scans import SAMPLES
+from medvl.conversation.state import State
 from medvl.tools.scene import Scene
 
 from ..app.talking import TalkingCase, TalkingModel, sample_structures
@@ -24,7 +25,7 @@ class WalkCase(TalkingCase):
 
     def __init__(self, model, ct) -> None:
         super().__init__(model, ct)
-        self.conversation.history, self.conversation.scene = (), Scene(ct)
+        self.conversation.history, self.conversation.state, self.conversation.scene = (), State(), Scene(ct)
         self.conversation.recall = lambda *given: None
 
 
