@@ -27,6 +27,7 @@ LETTER_ROOM = 0.06  # of the longest side, between surfaces and letters
 # From the front, a little above: the patient's right is on the viewer's left, as in the planes.
 TOWARDS_EYE = (0.16, 0.976, 0.146)
 HALF_VIEW = math.tan(math.pi / 8)  # Plotly's camera sees 45 degrees from top to bottom
+AROUND = 0.15  # opacity of what would hide all else
 NARROW = 0.62  # width by height of the narrowest column that shows the view: a phone's
 EMPTY_DISTANCE = 2.61  # distance of the eye where there is nothing to look at
 EDGE = 1.04  # a little room round it
@@ -55,12 +56,14 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
     """Surfaces of masks in RAS mm.
 
     Args:
-        masks: those to show; empty ones are left out.
+        masks: those to show; empty ones are left out. One that lies round all others (a body, a lung with its nodule)
+            is drawn as glass.
         ct: the scan; gives the geometry.
     """
     plot = go.Figure()
     shown = [mask for mask in masks if not mask.empty]
-    for mask in shown:
+    glass = {mask.id for mask in shown if _lies_round(mask, shown)}
+    for mask in sorted(shown, key=lambda mask: mask.id in glass):  # glass last: Plotly mixes colours in this order
         vertices, faces = _surface(_Key(mask, ct.affine))
         if not len(faces):
             continue
@@ -70,6 +73,7 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
                 **dict(zip("xyz", np.round(vertices, 1).T, strict=True)),
                 **dict(zip("ijk", faces.T, strict=True)),
                 color=mask.color,
+                opacity=AROUND if mask.id in glass else 1.0,
                 name=name,
                 hovertemplate=f"{name}<extra></extra>",
                 flatshading=False,
@@ -101,6 +105,13 @@ def figure(masks: Sequence[Mask], ct: CTVolume) -> go.Figure:
         plot.update_layout(annotations=[nothing], plot_bgcolor=BACKGROUND)
         plot.update_xaxes(visible=False).update_yaxes(visible=False)  # without a mesh, Plotly draws flat axes
     return plot
+
+
+def _lies_round(mask: Mask, shown: Sequence[Mask]) -> bool:
+    """Whether the box of a mask holds those of all others, of which there are some."""
+    others = [other.box for other in shown if other is not mask]
+    low, high = np.array(mask.box.lo), np.array(mask.box.hi)
+    return bool(others) and all((low <= other.lo).all() and (high >= other.hi).all() for other in others)
 
 
 def _scene(plot: go.Figure) -> dict:

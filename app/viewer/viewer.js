@@ -460,7 +460,7 @@ class Viewer {
   /** Fits the planes to the room they have. */
   resize() {
     const width = this.root.clientWidth;
-    this.root.dataset.size = width < 600 ? 'narrow' : width < 800 ? 'medium' : width < 940 ? 'wide' : 'full';
+    this.root.dataset.size = width < 600 ? 'narrow' : width < 800 ? 'medium' : width < 1160 ? 'wide' : 'full';
     this.views.forEach((view) => view.resize());
     // A resized canvas is blank; paint now rather than a frame later, so that nothing flickers.
     if (this.volume) this.views.forEach((view) => view.draw());
