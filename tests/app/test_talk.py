@@ -1,4 +1,7 @@
-"""What a visitor can do in the chat and the report, without a browser: real masks, a stand-in for the language."""
+"""What a visitor can do in the chat and the report, without a browser: real masks, a stand-in for the language.
+
+Longer than other files: its visitors and their stand-in are shared by every way in which an answer can end.
+"""
 
 from __future__ import annotations
 
