@@ -80,7 +80,7 @@ def _index(value: Any) -> tuple[int, int, int]:
 MAX_STROKE_SLICES, MAX_RUNS = 4096, 2_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stroke:
     """What was painted by hand.
 

@@ -42,7 +42,7 @@ LUNG_SHARE = 0.15  # of the middle of a slice: chests have more in lung, whateve
 _case_numbers = itertools.count(1)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Entry:
     """One mask on the board."""
 

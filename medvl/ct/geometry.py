@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ExportError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourceGeometry:
     """The voxel grid of the input file, before reorientation.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def with_stops(ends: tuple[End, ...], axis: int, indices: Iterable[int]) -> tupl
     return (*ends, *(End(axis, index, STOPPED) for index in sorted(set(indices) - known)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mask:
     """A 3-D object on a CT's canonical grid.
 
@@ -112,6 +112,15 @@ class Mask:
     color: str = PALETTE[0]
     ends: tuple[End, ...] = ()
     doubt: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        """The same voxels on the same grid, the same labels. (Generated, it would ask an array whether it is true.)"""
+        if not isinstance(other, Mask):
+            return NotImplemented
+        same = all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self) if f.name != "block")
+        return same and (self.block is other.block or np.array_equal(self.block, other.block))
+
+    __hash__ = None
 
     @classmethod
     def from_array(cls, array: np.ndarray, **labels: str | tuple[End, ...]) -> Mask:

@@ -33,7 +33,7 @@ _SIMILAR = 0.65  # correlation within the body; pairs of different people reache
 _LEAST_MM = 30.0  # along the body that both must show
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Registration:
     """Where a place of the present scan lies in an earlier one.
 

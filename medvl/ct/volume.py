@@ -80,7 +80,7 @@ class ScanInfo:
     contrast: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CTVolume:
     """A CT volume.
 

@@ -19,7 +19,7 @@ from ..vocabulary.names import STRUCTURES
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledCase:
     """A CT with reference labels.
 

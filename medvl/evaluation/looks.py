@@ -26,7 +26,7 @@ LESIONS = {"liver_tumour": "focal_liver", "lung_tumour": "lung_spots", "lung_nod
 VOLUMES = {"pleural_effusion": ("pleural_fluid", "fluid_ml")}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LookCase:
     """A CT with what is labelled in it that looks are judged on.
 

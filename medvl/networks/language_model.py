@@ -173,7 +173,7 @@ class LanguageModel:
         return None if token is None or token == self.tokenizer.unk_token_id else token
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prompt:
     """Tokens to read: ids, and embeddings where they are no words.
 
@@ -186,7 +186,7 @@ class Prompt:
     embeds: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Token:
     """One generated token.
 

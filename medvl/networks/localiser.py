@@ -190,7 +190,7 @@ def place_of(body: np.ndarray, spacing_mm: float) -> np.ndarray:
     return np.stack(maps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CoarseMap:
     """Probabilities of all structures over one CT.
 

@@ -27,7 +27,7 @@ WEIGHTS, CONFIG, VOCABULARY = "planner.safetensors", "config.json", "vocab.txt"
 LONGEST = 96  # word pieces; of a longer message the end is read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Said:
     """What the network says of a batch, before any choice is made; ``B`` messages of ``T`` word pieces.
 
@@ -44,7 +44,7 @@ class Said:
     starts: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pieces:
     """Word pieces of a batch of messages.
 

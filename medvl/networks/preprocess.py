@@ -19,7 +19,7 @@ from ..ct.volume import CTVolume
 from ..ct.windows import WINDOWS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EncoderInput:
     """What the encoder sees and where it lies in the CT.
 

@@ -31,7 +31,7 @@ MEMORY_MODULES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Half-precision SAM 2 features of one slice: ``[1, 256, s, s]`` and the two finer maps."""
 

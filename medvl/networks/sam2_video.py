@@ -37,7 +37,7 @@ def has_memory(names: object) -> bool:
     return all(any(n.startswith(key) for n in names) for key in MEMORY_KEYS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FramePrompt:
     """What was given on the key slice, in pixels of the square picture that SAM 2 sees.
 
@@ -99,7 +99,7 @@ class Frames:
         return picture(torch.from_numpy(shown).to(self.device), self.size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameMask:
     """The object on one slice: its index and mask logits ``[S/4, S/4]``."""
 

@@ -106,7 +106,7 @@ class SegHead(nn.Module):
         return self.prompt(states)[:, None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Localisation:
     """Where an object is, on the grid of a CT.
 

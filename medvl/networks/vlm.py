@@ -35,7 +35,7 @@ REPORT_REQUEST = "Describe the findings of the medical image you see."  # as in 
 RENAMED = (".gamma", ".scale")  # the encoder was published with both names for its layer scale
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
     """One CT as the encoder sees it.
 

@@ -23,7 +23,7 @@ from .thresholds import THRESHOLDS
 ABSENT_LOGIT = -4.0  # of a slice on which nothing was found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Change:
     """What a correction did to a slice, bool planes ``(row, column)``.
 

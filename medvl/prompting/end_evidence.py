@@ -38,7 +38,7 @@ class End:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Course:
     """How an object came to a slice: what the evidence is about.
 

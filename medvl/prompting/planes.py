@@ -17,7 +17,7 @@ from ..networks.propagator import PropagatorConfig
 LOGIT_SCALE = 16.0  # logits are kept as int8 in steps of 1/16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Patch:
     """Probability of an object on one slice: int8 logits (times ``LOGIT_SCALE``) in a window of the plane."""
 

@@ -40,7 +40,7 @@ _RUNS = re.compile(r"masks/\d{1,6}\.runs")
 _DAMAGED = "The saved case is damaged. Save it again where it was made, or use an earlier copy."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScanPrint:
     """Which scan a case belongs to; nothing that names a person.
 

@@ -55,7 +55,7 @@ class Job:
             self.progress(min(max(float(fraction), 0.0), 1.0), text)
 
 
-@dataclass
+@dataclass(eq=False)
 class Loaded:
     """A volume in the file's own axis order.
 

@@ -34,7 +34,7 @@ MAX_FILLED_SHARE = 0.1
 _MAX_LEAN = 0.5  # pixels that slices may be shifted against each other without being moved
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Grid:
     """Where each output slice comes from: between source slices ``low`` and ``low + 1``, by ``weight``.
 

@@ -46,7 +46,7 @@ class Part:
     unclear: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """Slices with their heights along the normal, sorted; ``lost``: at a seam."""
 

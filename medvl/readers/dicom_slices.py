@@ -126,7 +126,7 @@ class Pixels(NamedTuple):
     padding: tuple[int, int] | None
 
 
-@dataclass
+@dataclass(eq=False)
 class Slice:
     """One source slice.
 

@@ -34,7 +34,7 @@ SAME_MM = 0.05  # grids whose corners differ by less are the same
 NEAR_SLICE = 0.51  # slices; a contour farther than this from every slice of the CT lies between two of them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
     """One object in a file: its name and colour, bool voxels on a grid of its own, and that grid's affine (RAS)."""
 

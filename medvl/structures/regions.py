@@ -51,7 +51,7 @@ _BY_ID: dict[str, tuple[str, ...]] = {
 _SAID = {"head": "a head", "neck": "a neck", "chest": "a chest", "abdomen": "an abdomen", "pelvis": "a pelvis"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """What a scan shows of the body.
 

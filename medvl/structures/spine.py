@@ -26,7 +26,7 @@ GAPS_MM = tuple(range(4, 15))  # between the endplates of a disc
 HEIGHTS_MM = np.arange(13, 47)  # of a body with its disc: 13 mm in the neck, 46 mm of L5 of a tall person
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spine:
     """The centreline of the vertebral bodies, one point a mm, from below upward.
 
@@ -113,7 +113,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Discs:
     """A row of discs.
 

@@ -25,7 +25,7 @@ NO_DISCS = "the discs between the vertebrae could not be made out"
 OTHER, DISC = 0, -1  # column that belongs to no vertebra in view, and discs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vertebrae:
     """What could be told of the vertebrae of a scan.
 

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
+from inspect import cleandoc
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -24,7 +25,7 @@ _NAMED: dict[str, tuple[str, ...]] = {
     "colour": tuple(COLOURS),
     "topic": (*TOPICS, *MEANINGS, *GROUPS, *STRUCTURES),  # of ``lookup``: ``chat`` has a type of its own
 }
-_EXAMPLE = re.compile(r'^ {4}(?:  )*  "(?P<said>[^\n]*?)"(?P<note> \([^)]*\))?\s+(?P<call>\{"tool".*?\})$', re.M | re.S)
+_EXAMPLE = re.compile(r'^ {2}(?:  )*"(?P<said>[^\n]*?)"(?P<note> \([^)]*\))?\s+(?P<call>\{"tool".*?\})$', re.M | re.S)
 
 
 def schema(ids: bool = True) -> list[dict[str, Any]]:
@@ -81,14 +82,19 @@ def from_dict(value: Mapping[str, Any]) -> Call:
     return kind(**{name: _value(tool, name, hints[name], item) for name, item in given.items()})
 
 
+def _told(kind: type) -> str:
+    """A docstring with its margin taken off, as Python 3.13 keeps it and the versions before do not."""
+    return cleandoc(kind.__doc__ or "")
+
+
 def summary(call: type[Call]) -> str:
     """What a tool does, from its docstring, without examples and fields."""
-    return " ".join(re.split(r"\n\s*(?:Examples|Attributes):", call.__doc__)[0].split())
+    return " ".join(re.split(r"\n\s*(?:Examples|Attributes):", _told(call))[0].split())
 
 
 def examples(call: type[Call]) -> list[tuple[str, str]]:
     """Messages of a tool's docstring, each with its call as JSON."""
-    text = call.__doc__.partition("Examples:")[2].partition("Attributes:")[0]
+    text = _told(call).partition("Examples:")[2].partition("Attributes:")[0]
     return [(match["said"], match["call"]) for match in _EXAMPLE.finditer(text)]
 
 
@@ -125,8 +131,8 @@ def _property(call: type[Call], item: Field, ids: bool) -> dict[str, Any]:
 def _described(call: type[Call], name: str) -> str:
     """What a docstring says of a field: that of the class, else of what it is made from."""
     for kind in call.__mro__:
-        text = (kind.__doc__ or "").partition("Attributes:")[2]
-        match = re.search(rf"^ {{8}}{name}: (.*(?:\n {{12}}.*)*)", text, re.M)
+        text = _told(kind).partition("Attributes:")[2]
+        match = re.search(rf"^ {{4}}{name}: (.*(?:\n {{8}}.*)*)", text, re.M)
         if match:
             return " ".join(match[1].split())
     return ""

@@ -24,7 +24,7 @@ LEAST_ANGLES = 0.35  # of them a rib must be met in a slice that belongs to the 
 GAP = 0.4  # of the circle: a wider gap without a rib is no gap between costal arches but the end of the scan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cavity:
     """The inside of the rib cage on a grid.
 

@@ -21,7 +21,7 @@ HELPS = ("l3_vertebra", "l2_vertebra", "l4_vertebra", "body", "vertebral_column"
 """Structures that the look uses."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slice:
     """Tissues of one axial slice, bool ``(i, j)``.
 

@@ -23,7 +23,7 @@ NEAR_LUNG_MM = 10.0  # pleural fluid comes that near to the lung somewhere
 ABOVE_TIPS_MM = 60.0  # and does not go deeper below the lung of either side than its recess
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Fluid:
     """Blocks of fluid density outside organs, thick enough to be told from rims."""
 

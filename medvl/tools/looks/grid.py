@@ -14,7 +14,7 @@ from ...ct.volume import CTVolume
 LOW_HU, HIGH_HU = -1024, 3071
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """Blocks of whole voxels.
 

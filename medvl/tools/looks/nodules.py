@@ -21,7 +21,7 @@ from .thresholds import DEFAULT, Thresholds
 _TUBES = ("trachea", "esophagus", "aorta", "heart", "inferior_vena_cava")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solid:
     """A compact solid piece on a grid.
 

@@ -26,7 +26,7 @@ NEIGHBOURS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Area:
     """A focal area on the fine grid, before it is measured.
 

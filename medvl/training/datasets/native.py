@@ -30,7 +30,7 @@ UNIT = ""  # window of a scan that is published as 0..1
 Crop = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NativeSlice:
     """A structure on one slice.
 

@@ -78,7 +78,7 @@ class Grid(Protocol):
         """``(4, 4)``, voxel -> RAS mm."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VoxelGrid:
     """A grid without voxels.
 
@@ -91,7 +91,7 @@ class VoxelGrid:
     affine: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Image:
     """Voxels and where they lie.
 

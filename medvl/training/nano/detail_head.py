@@ -98,7 +98,7 @@ def allowed_of(entry: dict) -> Tensor:
     return table
 
 
-@dataclass
+@dataclass(eq=False)
 class Voxels:
     """Voxels drawn from augmented copies of the cases.
 

@@ -49,7 +49,7 @@ HEAD_NECK_SHARE = 0.25  # of the patches; the head and neck has 50 cases, the to
 STRUCTURE_WEIGHT = 0.3  # of the mean cross-entropy by structure
 
 
-@dataclass
+@dataclass(eq=False)
 class TrainingCase:
     """One case on the localiser's grid.
 

@@ -47,7 +47,7 @@ TOTAL_CORD, CORD = 79, 255  # values of the spinal cord in ``labels_total``, and
 RATE, BATCH, AVERAGE = 2e-3, 1, 0.997
 
 
-@dataclass
+@dataclass(eq=False)
 class TrainingScan:
     """One scan.
 

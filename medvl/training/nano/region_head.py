@@ -63,7 +63,7 @@ CUTS, CROPS, PHANTOMS = 5, 2, 18
 EPOCHS, RATE, DECAY = 400, 3e-3, 3e-2
 
 
-@dataclass
+@dataclass(eq=False)
 class Scan:
     """A map with what its slices show.
 

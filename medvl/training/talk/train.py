@@ -156,7 +156,7 @@ def _alike(id: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answers:
     """What the network should say of a batch (``IGNORED`` where nothing is to be learned)."""
 

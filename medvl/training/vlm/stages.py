@@ -162,7 +162,7 @@ class AlignEncoder(Stage):
         build.save(self.model, folder)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """A conversation as the language model reads it.
 

@@ -194,3 +194,14 @@ def test_why_a_mask_may_not_be_whole():
     for changed in (smooth(ended, (1, 1, 1)), union(ended, Mask.from_array(inner)), keep_largest(ended)):
         assert changed.ends == ended.ends
     assert union(Mask.from_array(inner), ended).ends == ended.ends
+
+
+def test_masks_are_equal_by_voxels_and_labels():
+    array = np.zeros((6, 5, 4), bool)
+    array[1:4, 1:3, 1:3] = True
+    mask, other = Mask.from_array(array), array.copy()
+    other[1, 1, 1] = False
+    assert mask == Mask.from_array(array)
+    assert mask != Mask.from_array(other)
+    assert mask != mask.renamed("Cyst")
+    assert mask != "m1"
