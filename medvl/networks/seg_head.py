@@ -98,7 +98,10 @@ class SegHead(nn.Module):
         Returns:
             ``[N, D', H', W']``.
         """
-        query = self.query(states)  # [N, E]
+        return self.compared(self.query(states), voxels)
+
+    def compared(self, query: Tensor, voxels: Tensor) -> Tensor:
+        """Coarse logits ``[N, D', H', W']`` of queries ``[N, voxel_dim]`` in one volume, see ``coarse_logits``."""
         return torch.einsum("ne,edhw->ndhw", query, voxels) * self.config.voxel_dim**-0.5 + self.bias
 
     def prompts(self, states: Tensor) -> Tensor:

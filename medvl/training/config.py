@@ -56,6 +56,8 @@ class ModelSettings:
         start: ``"nano"``, ``"7b"`` or a folder that an earlier stage wrote: whatever ``medvl.load`` takes.
         language_model: folder or hub id of a causal language model; used if the start has no vision-language model.
         encoder: size of a new encoder.
+        encoder_scale: of the residual branches of a new encoder's blocks. The published 1e-6 suits long runs; with 0.1
+            a short one need not first find out that the branches are there.
         encoder_weights: ``encoder.safetensors`` of ``align-encoder``, read over the encoder's weights.
         input_size: ``(D, H, W)`` of the image of a new vision-language model, multiples of 4.
         low_tokens: visual tokens after each layer of a new projector's low stream.
@@ -73,6 +75,7 @@ class ModelSettings:
     start: str = "nano"
     language_model: str | None = None
     encoder: Literal["nano", "naive", "tiny", "small", "base", "large"] = "small"
+    encoder_scale: float = Field(default=1e-6, gt=0)
     encoder_weights: Path | None = None
     input_size: tuple[int, int, int] = (128, 256, 256)
     low_tokens: tuple[int, ...] = (192, 128)
@@ -142,7 +145,8 @@ class DataSettings:
         absent_share: of samples that have both: how often the question is about something that is not there.
         max_tokens: longer conversations are cut at the end.
         workers: processes that read samples.
-        cache: keep read samples in memory; for few samples, and not together with ``augment``.
+        cache: keep read samples in memory; for few samples, and not together with ``augment``. What is said of them
+            stays that of the first epoch, but with ``loss.names``, where all their masks are kept.
     """
 
     train: list[DatasetSettings] = field(default_factory=list)
@@ -161,8 +165,11 @@ class LossSettings:
 
     Attributes:
         mask: of SAM 2's masks, with soft Dice: ``"focal"`` (arXiv 1708.02002) or ``"bce"``; the coarse mask's is focal.
-        text: weight of the language model's cross-entropy.
+        text: weight of the language model's cross-entropy; 0 together with ``names``: no words are read, and only the
+            encoder and how the [SEG] head embeds voxels are trained.
         coarse: weight of the coarse 3-D mask.
+        names: weight of the same loss for every labelled structure of a scan, each with a query of its own instead of a
+            state of the language model; 0: none. These queries are for training only.
         slice: weight of SAM 2's mask on the key slice; 0 leaves SAM 2 out.
         memory: weight of SAM 2's mask on the slice beside the key slice, from its memory of the reference there; 0: its
             memory is not trained. It needs ``slices`` of 2 or more and a SAM 2 that has a memory.
@@ -176,6 +183,7 @@ class LossSettings:
     mask: Literal["focal", "bce"] = "focal"
     text: float = 1.0
     coarse: float = 1.0
+    names: float = Field(default=0.0, ge=0)
     slice: float = 1.0
     memory: float = Field(default=0.0, ge=0)
     dense_prompt: bool = True

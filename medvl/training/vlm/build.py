@@ -39,10 +39,13 @@ def start(settings: ModelSettings, device: torch.device) -> MedVLSAM2:
     return model
 
 
-def new_encoder(settings: ModelSettings) -> DCFormer:
-    """An encoder without a language model, for ``align-encoder`` with a text encoder of its own."""
+def new_encoder(settings: ModelSettings, read: bool = True) -> DCFormer:
+    """An encoder of its own; new, or with ``encoder_weights`` if they are to be read."""
     encoder = DCFormer(SIZES[settings.encoder])
-    if settings.encoder_weights:
+    for name, parameter in encoder.named_parameters():
+        if name.endswith(".scale"):
+            torch.nn.init.constant_(parameter, settings.encoder_scale)
+    if read and settings.encoder_weights:
         hub.load_strict(encoder, _read_encoder(settings.encoder_weights), "the vision encoder")
     return encoder
 
@@ -88,7 +91,7 @@ def _new_vlm(settings: ModelSettings, device: torch.device) -> VisionLanguageMod
     config = VLMConfig(
         lm.model.config.to_dict(), sizes, projector, settings.input_size, splice="in_place", prompt=settings.prompt
     )
-    parts = (DCFormer(sizes), MixerProjector(projector))
+    parts = (new_encoder(settings, read=False), MixerProjector(projector))
     return VisionLanguageModel(config, *(p.to(device).requires_grad_(False) for p in parts), lm)
 
 

@@ -46,6 +46,7 @@ class TrainingSet(Dataset):
         window: a name in ``slice_encoder.WINDOWS``, for scans in HU.
         slices: key slices of each mask at the resolution of the scan; 0: none. They are mirrored with the image and
             else as they are; where the image was rotated, ``"places"`` is empty.
+        every: also the masks that no answer points at, of structures with a label of their own.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class TrainingSet(Dataset):
         seed: int = 0,
         window: str = "soft",
         slices: int = 0,
+        every: bool = False,
     ) -> None:
         self.samples = samples
         self.image_size = tuple(image_size)
@@ -63,6 +65,7 @@ class TrainingSet(Dataset):
         self.seed = seed
         self.window = window
         self.slices = slices
+        self.every = every
         # Shared memory: workers that outlive an epoch see the next number too.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -87,8 +90,10 @@ class TrainingSet(Dataset):
         seen, low, high, box, flipped, sample = self._see(sample, image, masks, state)
         if flipped:
             masks = {aug.swap_name(name): mask for name, mask in masks.items()}
-        masks = {name: masks[name] for name in sample.wanted}
-        native, places = self._native(sample, image, masks, (low, high), box, flipped)
+        if not self.every:
+            masks = {name: masks[name] for name in sample.wanted}
+        spoken = {name: masks[name] for name in sample.wanted}
+        native, places = self._native(sample, image, spoken, (low, high), box, flipped)
         fractions = [self._fraction(mask, box, low, high, flipped) for mask in masks.values()]
         how = self.augment
         if not how and not fractions:  # as it is; what was made ready stays in half precision
@@ -105,6 +110,17 @@ class TrainingSet(Dataset):
         item = {"image": picture.float().contiguous(), "masks": solid, "slices": native, "places": places}
         return item | {"sample": sample}
 
+    def in_other_words(self, index: int, item: dict[str, object]) -> Sample:
+        """The sample of an earlier item as this epoch draws it, of what the item has masks of."""
+        before: Sample = item["sample"]
+        try:
+            sample = draw(self.samples, index, self.epoch)
+        except NothingToAsk:
+            return before
+        if sample.id != before.id:  # the item is that of the next sample, see ``_read``
+            return before
+        return without_empty(sample, set(sample.wanted) - set(item["masks"])) or before
+
     # ---- steps
 
     def _read(self, index: int) -> tuple[Sample, Image, dict[str, Mask]]:
@@ -116,12 +132,16 @@ class TrainingSet(Dataset):
                 logger.warning("%s The next sample is taken.", error)
                 continue
             image = Image(*read_image(sample)) if sample.ready is None else sample.ready.grid
-            masks = {name: sample.masks[name].mask(image) for name in sample.wanted}
+            masks = {name: sample.masks[name].mask(image) for name in self._read_of(sample)}
             left = without_empty(sample, {name for name, mask in masks.items() if mask.empty})
             if left is not None:
-                return left, image, masks
+                return left, image, {name: mask for name, mask in masks.items() if not mask.empty}
             logger.warning("Sample %s: all masks that it speaks of are empty; the next one is taken.", sample.id)
         raise DatasetError("Every sample speaks of masks that are empty: the label files do not fit their scans.")
+
+    def _read_of(self, sample: Sample) -> tuple[str, ...]:
+        """Names of the masks that are read."""
+        return tuple(dict.fromkeys((*sample.wanted, *sample.masks))) if self.every else sample.wanted
 
     def _see(
         self, sample: Sample, image: Image, masks: dict[str, Mask], state: np.random.RandomState

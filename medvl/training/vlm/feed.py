@@ -95,7 +95,12 @@ class Feed(Dataset):
         self, samples: Sequence[Sample], config: TrainingConfig, size: tuple, draw: Callable, train: bool
     ) -> None:
         self.items = _Visits(
-            samples, size, augment=train and config.data.augment, seed=config.run.seed, slices=config.loss.slices
+            samples,
+            size,
+            augment=train and config.data.augment,
+            seed=config.run.seed,
+            slices=config.loss.slices,
+            every=config.loss.names > 0,
         )
         self.seed, self.draw, self.cache = config.run.seed, draw, {} if config.data.cache else None
 
@@ -111,6 +116,9 @@ class Feed(Dataset):
                 self.cache[index] = item
         else:
             item = self.cache[index]
+            if self.items.every:  # masks of all that could be spoken of are there
+                self.items.set_epoch(epoch)
+                item = item | {"sample": self.items.in_other_words(index, item)}
         turns = self.draw(item, np.random.default_rng((self.seed, epoch, index)))
         spoken = {name for turn in turns for name in turn.targets}
         slices = {name: row for name, row in item["slices"].items() if name in spoken}  # pictures are large

@@ -8,6 +8,7 @@ compared with the reference. If asked, SAM 2's memory learns to carry a structur
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -30,6 +31,21 @@ UNTAUGHT = ("conv_s0", "conv_s1", "iou_prediction_head", "pred_obj_score_head") 
 MEMORY = ("memory_attention", "memory_encoder", "obj_ptr_proj", "obj_ptr_tpos_proj")  # modules that carry on
 SURE = 20.0  # logits beyond it change no loss; an object that SAM 2 believes absent has -1024
 KEPT_SLICES = 256  # features of slices that are kept where the images do not change
+NAMED = 32  # structures of a scan that are compared with queries of their own in a pass
+
+
+class NameQueries(nn.Module):
+    """A query for any name: the sum of rows of one table, at places that the name gives, so that no two share all."""
+
+    def __init__(self, dim: int, rows: int = 4096, each: int = 3) -> None:
+        super().__init__()
+        self.table, self.each = nn.Embedding(rows, dim), each
+
+    def forward(self, names: Sequence[str]) -> Tensor:
+        """``[N, dim]``."""
+        table = self.table.weight
+        rows = [[zlib.crc32(f"{n} {name}".encode()) % len(table) for n in range(self.each)] for name in names]
+        return self.table(torch.tensor(rows, device=table.device)).sum(1)
 
 
 class Joint(Instruct):
@@ -41,6 +57,11 @@ class Joint(Instruct):
         super().__init__(config, device)
         self.head = trainable(self.model.networks.seg_head)
         self.levels = self.head.config.stages(self.encoder.config.channels)
+        self.names = NameQueries(self.head.config.voxel_dim).to(device) if config.loss.names else None
+        self.words = bool(config.loss.text or not config.loss.names)
+        if not self.words:  # no loss reaches them
+            self.projector.requires_grad_(False)
+            self.lm.requires_grad_(False)
         self.compare_coarse, self.compare = CoarseLoss(), mask_loss(config.loss.mask)
         self.decoder: nn.Module | None = None
         if config.loss.train_mask_decoder:
@@ -74,11 +95,15 @@ class Joint(Instruct):
         """Losses ``text``, ``coarse``, ``slice`` and, if asked, ``memory``; Dice of the coarse and the slice masks."""
         weights = self.config.loss
         maps = self.maps(items)
-        text, readings, states = self.speak(items, maps)
         voxels = self.head.voxels([m.float() for m in maps[self.levels]])
-        losses: dict[str, list[Tensor]] = {"coarse": [], "slice": []} | ({"memory": []} if weights.memory else {})
-        scores: dict[str, list[Tensor]] = {"dice": [], "slice_dice": []}
-        for item, reading, row, volume in zip(items, readings, states, voxels, strict=True):
+        losses: dict[str, list[Tensor]] = {"coarse": [], "slice": []}
+        losses |= {name: [] for name in ("memory", "names") if getattr(weights, name)}
+        scores: dict[str, list[Tensor]] = {"dice": [], "slice_dice": []} | ({"names_dice": []} if self.names else {})
+        if self.names is not None:
+            for item, volume in zip(items, voxels, strict=True):
+                self.by_name(item, volume, losses["names"], scores["names_dice"])
+        text, readings, states = self.speak(items, maps) if self.words else (voxels.sum() * 0.0, [], [])
+        for item, reading, row, volume in zip(items, readings, states, voxels, strict=self.words):
             at = (reading.labels == self.seg_id).nonzero()[:, 0]  # in answers: a question may speak of [SEG] too
             if not len(at):
                 continue
@@ -108,8 +133,29 @@ class Joint(Instruct):
 
     def trained_parts(self) -> list[nn.Parameter]:
         """Parameters that only structures train."""
-        modules = [m for m in (self.head, self.decoder, self.memory) if m is not None]
+        modules = [m for m in (self.head, self.names, self.decoder, self.memory) if m is not None]
         return [p for m in modules for p in m.parameters() if p.requires_grad]
+
+    def by_name(self, item: feed.Item, volume: Tensor, losses: list[Tensor], scores: list[Tensor]) -> None:
+        """Compare structures of an item with what their own queries find; adds the loss and the Dice.
+
+        Words name few structures of a scan in a pass. Here all of them teach the encoder and the voxels' embeddings.
+
+        Args:
+            item: with ``"masks"`` of all its structures.
+            volume: voxel embeddings ``[E, D', H', W']``.
+            losses: of the passes.
+            scores: the same.
+        """
+        names = [name for name, mask in item["masks"].items() if mask.any()]
+        names = [names[n] for n in torch.randperm(len(names))[:NAMED].tolist()]
+        if not names:
+            return
+        logits = self.head.compared(self.names(names), volume).float()
+        masks = torch.stack([torch.as_tensor(item["masks"][n]) for n in names]).to(self.device)
+        target = coarse_target(masks, logits.shape[1:])
+        losses.append(self.compare_coarse(logits, target))
+        scores.append(dice(logits.detach() > 0, target > 0))
 
     def draw_slices(self, item: feed.Item, states: Tensor, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """SAM 2's masks of the key slices.
