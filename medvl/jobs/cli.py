@@ -148,9 +148,13 @@ def _model_options(options: argparse.Namespace) -> dict:
 
 
 def _load(options: argparse.Namespace) -> MedVLSAM2:
+    """The model; what was picked for it (device, precision, weights and their terms) is told on stderr."""
     from ..model import load
 
-    return load(**load_options(options))
+    model = load(**load_options(options))
+    if not options.quiet:
+        print(*model.notices(), sep="\n", file=sys.stderr)
+    return model
 
 
 def _ask(options: argparse.Namespace) -> int:

@@ -145,8 +145,8 @@ class DataSettings:
         absent_share: of samples that have both: how often the question is about something that is not there.
         max_tokens: longer conversations are cut at the end.
         workers: processes that read samples.
-        cache: keep read samples in memory; for few samples, and not together with ``augment``. What is said of them
-            stays that of the first epoch, but with ``loss.names``, where all their masks are kept.
+        cache: keep read samples with all their masks in memory, so that only words are drawn anew in each epoch; for
+            few samples, and not together with ``augment``.
     """
 
     train: list[DatasetSettings] = field(default_factory=list)

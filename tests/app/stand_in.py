@@ -33,6 +33,9 @@ class StandInModel:
     def open(self, ct):
         return StandInCase(self, ct)
 
+    def notices(self):
+        return []
+
 
 class StandInCase(Case):
     """The case's masks and history, without its networks."""

@@ -20,7 +20,6 @@ SLICE_S = 60
 CODE = f"""
 import runpy, sys, medvl
 from tests.app.stand_in import StandInModel
-StandInModel.notices = lambda self: []
 medvl.load = lambda *_, **__: StandInModel(slice_s={SLICE_S})
 sys.argv = ["app.py", "--port", sys.argv[1]]
 runpy.run_path("app.py", run_name="__main__")

@@ -100,7 +100,7 @@ class Feed(Dataset):
             augment=train and config.data.augment,
             seed=config.run.seed,
             slices=config.loss.slices,
-            every=config.loss.names > 0,
+            every=config.loss.names > 0 or config.data.cache,
         )
         self.seed, self.draw, self.cache = config.run.seed, draw, {} if config.data.cache else None
 

@@ -40,6 +40,7 @@ class NameQueries(nn.Module):
     def __init__(self, dim: int, rows: int = 4096, each: int = 3) -> None:
         super().__init__()
         self.table, self.each = nn.Embedding(rows, dim), each
+        nn.init.normal_(self.table.weight, std=0.1)  # every map starts from "not here", which is the head's bias
 
     def forward(self, names: Sequence[str]) -> Tensor:
         """``[N, dim]``."""

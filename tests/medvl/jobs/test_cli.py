@@ -103,6 +103,19 @@ class TestInfo:
 
 
 class TestSegment:
+    def test_what_was_picked_is_told_beside_the_result(self, stored, tmp_path, capsys, fast, monkeypatch):
+        line = "Language model: float32, about 2.5 GB of 8.0 GB free on cpu."
+        monkeypatch.setattr(StandInModel, "notices", lambda self: [line])
+        path, liver = stored("LPS")
+        seed = [str(int(v)) for v in np.argwhere(liver).mean(axis=0).round()]
+        command = ["segment", str(path), "-o", str(tmp_path / "m.nii.gz"), "--point", *seed]
+        assert cli.main(command) == 0
+        out, err = capsys.readouterr()
+        assert line in err.splitlines()
+        assert json.loads(out)["volume_ml"] > 0
+        assert cli.main([*command, "-q"]) == 0
+        assert line not in capsys.readouterr().err
+
     @pytest.mark.parametrize("codes", CODES)
     def test_points_and_output_in_the_files_order(self, stored, codes, tmp_path, capsys, fast):
         path, liver = stored(codes)

@@ -13,6 +13,7 @@ import medvl
 from medvl.ct.geometry import SourceGeometry
 from medvl.ct.volume import CTVolume
 from medvl.errors import WeightsError
+from medvl.networks.sam2 import Sam2
 from medvl.weights import checkpoints as hub_checkpoints
 from medvl.weights import tensor_files
 
@@ -111,6 +112,21 @@ def test_every_choice_has_a_config_of_the_package_and_a_notice(name):
     checkpoint = hub_checkpoints.SAM2[name]
     assert (Path(sam2.__path__[0]) / checkpoint.sam2_config).is_file()
     assert "not for diagnosis" in checkpoint.notice
+
+
+MEDSAM2 = ("latest", "2411", "CTLesion", "MRI_LiverLesion", "US_Heart")  # as its repository names them
+
+
+@pytest.mark.parametrize("published", MEDSAM2)
+def test_every_file_of_medsam2_is_read_under_its_name_and_as_a_file(folder, tmp_path, published):
+    file = tmp_path / f"MedSAM2_{published}.pt"
+    file.symlink_to(folder / "sam2.1_hiera_tiny.pt")
+    name = next(n for n, c in hub_checkpoints.SAM2.items() if c.files == (file.name,))
+    for option, checkpoints in ((name, tmp_path), (str(file), None)):
+        config, found = medvl.model.sam2_source(option, checkpoints)
+        assert (found, config.weights, config.image_size) == (tmp_path, file.stem, 512)
+        net = Sam2(replace(config, image_size=128), found, torch.device("cpu"))
+        assert net.has_memory
 
 
 def test_medsam2_tells_the_stricter_of_its_two_terms(folder, tmp_path):

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -8,6 +12,7 @@ from medvl.errors import WeightsError
 from medvl.weights import devices
 from medvl.weights.quantization import choose
 
+FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 # Qwen2.5-7B: weights in the decoder's linear layers; embeddings and head, norms.
 LINEAR, OTHER = 6_525_616_128, 2 * 151_666 * 3584 + 300_000
@@ -46,6 +51,15 @@ def test_apples_gpu_is_not_quantised():
     picked = choose("auto", torch.device("mps"), LINEAR, OTHER, free=8 * 10**9)
     assert (picked.mode, picked.dtype) == ("none", torch.float32)
     assert "leave little" in picked.reason
+
+
+@pytest.mark.parametrize(("own", "wanted"), [(None, "1"), ("0", "0")])
+def test_what_apples_gpu_lacks_goes_to_the_cpu_unless_a_person_says_otherwise(own, wanted):
+    """Torch reads the variable as it is imported: ``import medvl`` has to come first, which the program sees to."""
+    told = {name: value for name, value in os.environ.items() if name != FALLBACK} | ({FALLBACK: own} if own else {})
+    code = f"import os, sys, medvl; print(os.environ['{FALLBACK}'], 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [wanted, "False"]
 
 
 def test_auto_takes_the_best_device_there_is(monkeypatch):
