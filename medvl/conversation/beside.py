@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 from ..errors import Cancelled, MedVLError
 from ..language.calls import Call, Finding, Measure, Presence, ReadImage, Segment
@@ -19,11 +18,12 @@ from ..language.parse import parse
 from ..tools.fact import Fact, shown
 from ..tools.facts import AT_LEAST, of_structure
 from ..tools.findings import FINDINGS
+from ..tools.pieces import MaskRef
 from ..tools.scene import Scene
 from ..vocabulary.spoken import the
 from ..vocabulary.structure import word_set
 from . import guard, image_reading
-from .contract import ImageReader, Piece, Sentence
+from .contract import ImageReader, Piece, Sentence, Words
 from .teller import Teller
 
 MOST = 4  # claims of one reading that are checked, the first ones
@@ -52,7 +52,7 @@ def read_first(
     scene: Scene,
     cancel: threading.Event | None = None,
 ) -> Generator[Piece, None, tuple[Sentence, ...]]:
-    """One line on what a reading is, then the reading; where there is none, why.
+    """One line on what a reading is, then the reading; where there is none, why, and no such line.
 
     Args:
         reader: is asked.
@@ -66,8 +66,29 @@ def read_first(
         What was read.
     """
     asked = next((call.question for call in planned if isinstance(call, ReadImage) and call.question), text)
-    yield from teller.tell([Sentence(image_reading.FOLLOWS, "program")], scene)
-    return (yield from read(partial(reader.read, asked), teller, scene, cancel))
+    first = len(teller.told)
+
+    def led(told: list[Sentence], cancel: threading.Event | None) -> Iterator[Piece]:
+        """The line comes with the first word: what is said instead of a reading, or measured, must not follow it."""
+        pieces, waits = reader.read(asked, told, cancel), True
+        try:
+            for piece in pieces:
+                if waits and isinstance(piece, MaskRef | Words):
+                    begun = told[first:]
+                    del told[first:]
+                    yield from teller.tell([Sentence(image_reading.FOLLOWS, "program")], scene)
+                    told += begun
+                    if isinstance(piece, Words):
+                        piece = replace(piece, text=f" {piece.text.lstrip()}", sentence=len(told) - 1)
+                    waits = False
+                yield piece
+        finally:
+            pieces.close()
+
+    said = yield from read(led, teller, scene, cancel)
+    if len(teller.told) == first:
+        yield from teller.tell([Sentence(image_reading.SILENT, "program")], scene)
+    return said
 
 
 def read(

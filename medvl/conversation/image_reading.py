@@ -39,6 +39,7 @@ TITLE = "What the vision-language model reads"
 PREFACE = "Read in the image by a language model and not measured; numbers in it are the model's own."
 MEASURED = "Measured on the same scan"
 FOLLOWS = "Nothing of this is measured: it is what the vision-language model reads in the image."
+SILENT = "The vision-language model said nothing about it."
 # Asked about a person or about what a disease means, not about the picture.
 _PERSONAL = re.compile(
     r"\b(i|me|my|he|she|his|her|patient|we|diagnos\w*|malignan\w*|benign|cancer\w*|serious|harmless|worr(y|ied)|sick|"

@@ -114,11 +114,20 @@ def test_a_report_keeps_its_order():
 @pytest.mark.parametrize("error", [GpuError("No GPU is free."), WeightsError("The server at port 8000 is away.")])
 def test_where_there_is_no_reading_the_tools_answer(error):
     told, _ = answer("describe the liver", "", error)
-    assert str(error) in [s.text for s in told.sentences]
+    assert str(error) == told.sentences[0].text  # no line on a reading that there is not
     assert any("mL" in s.text for s in told.sentences)
     half, _ = answer("describe the liver", "The liver is", error)
     assert [s.source for s in half.sentences][:3] == ["program", "model", "program"]
     assert any("mL" in s.text for s in half.sentences[3:])
+
+
+@pytest.mark.parametrize("reading", ["", " "])
+def test_a_model_that_says_nothing_leaves_no_line_above_what_is_measured(reading):
+    told, reader = answer("describe the liver", reading)
+    assert reader.asked == ["describe the liver"]
+    assert told.sentences[0].text == image_reading.SILENT
+    assert image_reading.FOLLOWS not in told.text
+    assert any("mL" in s.text for s in told.sentences[1:])
 
 
 # ---- what a reading claims
