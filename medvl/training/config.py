@@ -169,7 +169,8 @@ class LossSettings:
             encoder and how the [SEG] head embeds voxels are trained.
         coarse: weight of the coarse 3-D mask.
         names: weight of the same loss for every labelled structure of a scan, each with a query of its own instead of a
-            state of the language model; 0: none. These queries are for training only.
+            state of the language model, and of how far the query of a [SEG] state is from that of its structure's
+            name; 0: none. These queries are for training only.
         slice: weight of SAM 2's mask on the key slice; 0 leaves SAM 2 out.
         memory: weight of SAM 2's mask on the slice beside the key slice, from its memory of the reference there; 0: its
             memory is not trained. It needs ``slices`` of 2 or more and a SAM 2 that has a memory.

@@ -12,16 +12,19 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...networks.sam2 import Features, predict
 from ...networks.sam2_video import FramePrompt, picture
 from ...networks.seg_head import DENSE_LIMIT
+from ...weights import hub
 from ..config import TrainingConfig
 from . import build, feed
 from .losses import CoarseLoss, coarse_target, dice, mask_loss
@@ -31,6 +34,7 @@ UNTAUGHT = ("conv_s0", "conv_s1", "iou_prediction_head", "pred_obj_score_head") 
 MEMORY = ("memory_attention", "memory_encoder", "obj_ptr_proj", "obj_ptr_tpos_proj")  # modules that carry on
 SURE = 20.0  # logits beyond it change no loss; an object that SAM 2 believes absent has -1024
 KEPT_SLICES = 256  # features of slices that are kept where the images do not change
+NAMES = "name_queries.safetensors"
 NAMED = 32  # structures of a scan that are compared with queries of their own in a pass
 
 
@@ -49,6 +53,14 @@ class NameQueries(nn.Module):
         return self.table(torch.tensor(rows, device=table.device)).sum(1)
 
 
+def name_queries(config: TrainingConfig, dim: int) -> NameQueries:
+    """Those of an earlier run that the stage starts from, or new ones."""
+    queries, file = NameQueries(dim), Path(config.model.start) / NAMES
+    if file.is_file():
+        hub.load_strict(queries, load_file(file), "the queries of names")
+    return queries
+
+
 class Joint(Instruct):
     """Projector, LoRA, the rows of [SEG], the [SEG] head; if asked, the encoder and SAM 2's mask decoder."""
 
@@ -58,7 +70,7 @@ class Joint(Instruct):
         super().__init__(config, device)
         self.head = trainable(self.model.networks.seg_head)
         self.levels = self.head.config.stages(self.encoder.config.channels)
-        self.names = NameQueries(self.head.config.voxel_dim).to(device) if config.loss.names else None
+        self.names = name_queries(config, self.head.config.voxel_dim).to(device) if config.loss.names else None
         self.words = bool(config.loss.text or not config.loss.names)
         if not self.words:  # no loss reaches them
             self.projector.requires_grad_(False)
@@ -114,6 +126,9 @@ class Joint(Instruct):
             logits = self.head.coarse_logits(found, volume).float()
             target = coarse_target(masks, logits.shape[1:])
             losses["coarse"].append(self.compare_coarse(logits, target))
+            if self.names is not None:  # a state that asks for a structure as its name does finds it where that does
+                meant = self.names(names).detach()
+                losses["names"].append(F.mse_loss(self.head.query(found), meant) / meant.var().clamp(min=1e-4))
             scores["dice"].append(dice(logits.detach() > 0, target > 0))
             if weights.slice:
                 some = slice(weights.max_targets)
@@ -131,6 +146,12 @@ class Joint(Instruct):
         total = sum(getattr(weights, n) * v for n, v in parts.items()) + nothing
         metrics = {n: torch.cat(v).mean() if v else torch.full((), torch.nan) for n, v in scores.items()}
         return {"loss": total, **{n: v.detach() for n, v in parts.items()}, **metrics}
+
+    def export(self, folder: Path) -> None:
+        """Write the model, and beside it the queries of names, from which another run goes on."""
+        super().export(folder)
+        if self.names is not None:
+            save_file({n: t.cpu() for n, t in self.names.state_dict().items()}, folder / NAMES)
 
     def trained_parts(self) -> list[nn.Parameter]:
         """Parameters that only structures train."""

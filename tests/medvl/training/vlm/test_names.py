@@ -6,12 +6,13 @@ from functools import partial
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import medvl
 from medvl.networks.vision_encoder import LAYER_SCALE
 from medvl.training.vlm import feed
 from medvl.training.vlm.engine import train
-from medvl.training.vlm.joint import Joint, NameQueries
+from medvl.training.vlm.joint import NAMES, Joint, NameQueries
 from medvl.vocabulary.names import STRUCTURES
 
 from ..tiny_stages import config_of, losses, write_cases
@@ -58,12 +59,39 @@ def test_structures_are_found_without_words_and_joint_goes_on_from_it(cases, tmp
     later = config_of(
         cases, tmp_path / "joint", 2, data=QUIET | {"turns": 4}, loss={"names": 0.5, "slice": 0.0}, **start
     )
+    taken, kept = Joint(later, torch.device("cpu")).names, load_file(tmp_path / "names" / "model" / NAMES)
+    assert torch.equal(taken.table.weight, kept["table.weight"])
     first = train("joint", later)[0]
     assert first["text"] > 0
     assert first["coarse"] > 0
     assert first["names"] > 0
     voxels = medvl.load(str(tmp_path / "joint" / "model"), "cpu", "none").networks.seg_head.mix[1].weight
     assert not torch.equal(voxels, model.networks.seg_head.mix[1].weight)
+
+
+def test_a_state_learns_to_ask_as_the_name_of_its_structure_does(cases, tmp_path):
+    start = {"model": {"language_model": str(cases / "lm"), "encoder": "nano", "input_size": (32, 64, 64),
+                       "low_tokens": (6, 4), "high_tokens": (3, 2)} | MODEL}  # fmt: skip
+    config = config_of(cases, tmp_path, data=QUIET, loss={"names": 1.0, "slice": 0.0, "coarse": 0.0}, **start)
+    stage = Joint(config, torch.device("cpu"))
+    samples = feed.open_samples(config.data.train)
+    items = feed.Feed(samples, config, stage.size, partial(feed.segmenting, count=4, absent_share=0.0), True)
+    item = next(i for i in (items[epoch, 0] for epoch in range(20)) if any(t.targets for t in i["turns"]))
+    optimiser = torch.optim.Adam([p for p in stage.parameters() if p.requires_grad], 2e-3)
+
+    def apart():
+        with torch.no_grad():
+            _, (reading,), states = stage.speak([item], stage.maps([item]))
+            found = states[0][(reading.labels == stage.seg_id).nonzero()[:, 0]]
+            meant = stage.names(reading.targets[: len(found)])
+            return float((stage.head.query(found) - meant).norm() / meant.norm())
+
+    before = apart()
+    for _ in range(30):
+        stage([item])["loss"].backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert apart() < 0.6 * before
 
 
 def test_a_new_encoder_may_start_with_branches_that_count(cases, tmp_path):
