@@ -25,6 +25,7 @@ MOST_CALLS = 6
 TURNS = 4  # earlier turns that are shown: follow-ups reach back no further
 LONGEST = 1000  # characters of a message that are shown
 MOST_TOKENS = 256
+LEAD = 80  # characters that an answer may begin with before its JSON
 COMMON = ("of", "unknown", "unit", "decimals")  # fields that most tools share, told once
 EXAMPLES = 6  # messages that are most like the one to be planned
 
@@ -71,12 +72,16 @@ class InstructPlanner:
         return None
 
     def _said(self, turns: Sequence[tuple[str, str]], cancel: threading.Event | None) -> Iterator[str]:
-        """Pieces of the answer, up to the end of its JSON: small models go on after it."""
+        """Pieces of the answer, up to the end of its JSON, or to where it is clear that none comes.
+
+        Small models go on after it, or talk where nothing is to be planned until their tokens are used up.
+        """
         told = ""
         for piece in self.model.chat([("system", prompt()), *turns], MOST_TOKENS, cancel, answer_schema()):
             yield piece
             told += piece
-            if "}" in piece and _complete(told):
+            talks = len(told) > LEAD and not {"{", "["} & set(told)
+            if talks or ("}" in piece and _complete(told)):
                 return
 
 

@@ -50,6 +50,13 @@ def test_an_answer_becomes_calls():
     assert model.pieces == len(SPLEEN)  # what comes after the JSON is not waited for
 
 
+def test_talk_instead_of_json_is_not_waited_for():
+    talk = "I am afraid that valuations are not something that I can help with. " * 20
+    model = Says(talk, f"Sure, here is the plan: ```json\n{SPLEEN}")
+    assert InstructPlanner(model).plan("how big is the spleen", State()) == (Measure(("spleen",)),)
+    assert model.pieces < 0.2 * len(talk) + len(SPLEEN) + 40
+
+
 @pytest.mark.parametrize(
     "bad",
     ["I cannot do that.", '{"calls": [{"tool": "fly"}]}', '{"calls": [{"tool": "measure", "of": ["flux"]}]}',
