@@ -148,6 +148,43 @@ def test_rotations_and_stations_that_only_adjoin_stay_one_scan(stored, hu, tmp_p
     assert len(ct.series) == 1
 
 
+CYCLES = {
+    "trigger time": lambda ds, k: setattr(ds, "TriggerTime", 300 * (k % 3)),
+    "every second trigger time": lambda ds, k: setattr(ds, "TriggerTime", 300 * (k % 2)),
+    "slice thickness": lambda ds, k: setattr(ds, "SliceThickness", 3 + k % 2),
+    "time of day": lambda ds, k: setattr(ds, "ContentTime", f"10100{k % 3}"),
+    "offset": lambda ds, k: setattr(ds, "TemporalPositionTimeOffset", float(k % 3)),
+}
+
+
+@pytest.mark.parametrize("edit", CYCLES.values(), ids=CYCLES)
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_changes_in_a_cycle_parts_no_regular_stack(edit, turned, stored, hu, tmp_path):
+    def change(ds, k):
+        edit(ds, k)
+        ds.InstanceNumber = N - k if turned else k + 1
+        ds.AcquisitionTime = f"1010{ds.InstanceNumber:02d}"
+
+    ct = read_ct(write_dicom_series(tmp_path / "d", *stored, edit=change))
+    np.testing.assert_array_equal(ct.hu, hu)
+    assert len(ct.series) == 1
+
+
+@pytest.mark.parametrize("numbers", ["one after the other", "each from the beginning", "none"])
+def test_the_same_field_parts_two_scans_made_one_after_the_other(numbers, stored, hu, tmp_path):
+    """Together they are as regular as one stack; the order in which they were made is another."""
+
+    def edit(ds, scan, k):
+        ds.TriggerTime = 400 * scan
+        ds.InstanceNumber = {"one after the other": scan * N, "each from the beginning": 0}.get(numbers, 0) + k + 1
+        if numbers == "none":
+            del ds.InstanceNumber
+
+    ct = read_ct(write_scans(tmp_path, stored, edit, offset_mm=1.5))
+    assert len(ct.series) == 2
+    assert np.ptp(ct.hu.astype(int) - hu) == 0
+
+
 def test_rotations_of_two_passes(stored, hu, tmp_path):
     """Each rotation has a number of its own; those of a pass adjoin and make one scan."""
     edit = sets(AcquisitionNumber=[lambda k: 1 + k // 4, lambda k: 11 + k // 4])
