@@ -113,7 +113,7 @@ def _split(group: _Group, normal: np.ndarray, spiral: bool) -> list[Part]:
     unclear = ""
     if several > 1:
         places = 1 + int(np.count_nonzero(np.diff(group.z) > tolerance))
-        unclear = f"{len(group)} slices lie at {places} places"
+        unclear = f"{len(group)} slices lie at {places} place{'s' * (places > 1)}"
     elif _interleaved(group.z):
         unclear = f"{len(group)} slices are two or more regular stacks, slid into each other"
     return [Part(group.slices, unclear=unclear)]
@@ -166,9 +166,10 @@ def _best(
             for parts in ways:
                 made = [_Group.of(part, normal) for part in parts]
                 for groups in (_joined(made, tolerance), made):
-                    if len(groups) > 1 and good(groups, several, tolerance):
-                        if several > 1 or not _measured(name) or not (_regular(group.z) and _in_turns(groups)):
-                            return name, groups
+                    if len(groups) < 2 or not good(groups, several, tolerance):
+                        continue
+                    if several > 1 or not _measured(name) or not (_regular(group.z) and _in_turns(groups)):
+                        return name, groups
     return None
 
 

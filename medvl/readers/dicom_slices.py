@@ -97,6 +97,8 @@ _ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.4.1": "Enhanced MR", "1.2.840.10008.5.1.4.1.1.4.2": "MR spectroscopy",
     "1.2.840.10008.5.1.4.1.1.4.3": "Enhanced MR", "1.2.840.10008.5.1.4.1.1.4.4": "Enhanced MR",
 }  # fmt: skip
+# Tags of FloatPixelData and DoubleFloatPixelData in both byte orders.
+_FLOAT_PIXELS = {bytes.fromhex(tag) for tag in ("e07f0800", "e07f0900", "7fe00008", "7fe00009")}
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MAX_INFLATED = 64 << 20
 
@@ -211,7 +213,8 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
             with open(path, "rb") as file:
                 ds = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
                 offset = file.tell()
-            reason = _refuse(ds)
+                floats = file.read(4) in _FLOAT_PIXELS
+            reason = _refuse(ds) or ("with floating-point voxels" if floats else None)
             slices = [] if reason else _slices(ds, path, offset)
             home = _home(ds)
         except BROKEN:
@@ -258,7 +261,7 @@ def _refuse(ds: Dataset) -> str | None:
         return "damaged" if "Image Storage" in UID(kind).name else "not images of a scan"
     if kind in _ENHANCED:
         return f"{_ENHANCED[kind]} in one file"
-    if int(number(ds, "SamplesPerPixel") or 1) != 1:
+    if int(number(ds, "SamplesPerPixel") or 1) != 1 or text(ds, "PhotometricInterpretation") == "PALETTE COLOR":
         return "in colour"
     return None
 
@@ -377,7 +380,7 @@ _MAPS = {
     "MAT_SPECIFIC": "a material map", "MAT_FRACTIONAL": "a material fraction", "EFF_ATOMIC_NUM": "atomic numbers",
     "ELECTRON_DENSITY": "electron densities", "IODINE": "an iodine map", "CBF": "a perfusion map",
     "CBV": "a perfusion map", "MTT": "a perfusion map", "TTP": "a perfusion map", "TMAX": "a perfusion map",
-    "PERFUSION": "a perfusion map", "PERMEABILITY": "a perfusion map",
+    "MAT_VALUE_BASED": "a material map", "PERFUSION": "a perfusion map", "PERMEABILITY": "a perfusion map",
 }  # fmt: skip
 _HOUNSFIELD = {"", "HU", "HOUNSFIELD", "HOUNSFIELDUNIT", "HOUNSFIELDUNITS", "[HNSFU]", "HNSFU"}
 
