@@ -114,7 +114,7 @@ def _split(group: _Group, normal: np.ndarray, spiral: bool) -> list[Part]:
     if several > 1:
         places = 1 + int(np.count_nonzero(np.diff(group.z) > tolerance))
         unclear = f"{len(group)} slices lie at {places} place{'s' * (places > 1)}"
-    elif _interleaved(group.z):
+    elif _interleaved(group.z) or (spiral and _numbered_twice(group)):
         unclear = f"{len(group)} slices are two or more regular stacks, slid into each other"
     return [Part(group.slices, unclear=unclear)]
 
@@ -145,6 +145,14 @@ def _interleaved(z: np.ndarray) -> bool:
     if len(z) < 2 * _MIN_SLICES or _regular(z) or _even(z):
         return False
     return any(len(z) >= n * _MIN_SLICES and all(_even(z[k::n]) for k in range(n)) for n in (2, 3))
+
+
+def _numbered_twice(group: _Group) -> bool:
+    """True where neighbours bear one instance number, all over: two scans of the same numbers, slid into each other."""
+    numbers = [s.instance for s in group.slices]
+    pairs = [numbers[n : n + 2] for n in range(0, len(numbers), 2)]
+    twice = all(len(pair) == 2 and pair[0] == pair[1] for pair in pairs)
+    return twice and len(pairs) >= _MIN_SLICES and len({pair[0] for pair in pairs}) == len(pairs)
 
 
 def _even(z: np.ndarray) -> bool:

@@ -76,7 +76,7 @@ def choose(series: list[Series], refused: Counter, job: Job) -> tuple[Scan, list
         notes.append("The files come from more than one study. Open one study at a time to be sure of the patient.")
     left = {reason: n for reason, n in refused.items() if reason != _NO_REASON}
     if left:
-        notes.append("Files left out: " + ", ".join(f"{n} {reason}" for reason, n in left.items()) + ".")
+        notes.append("Left out: " + ", ".join(f"{n} {reason}" for reason, n in left.items()) + ".")
     choices = [replace(s.choice, opened=s is best) for s in scans]
     return best, choices, notes + best.notes
 

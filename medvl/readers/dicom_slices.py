@@ -70,6 +70,8 @@ TELLING: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("reference time", ("FrameReferenceDateTime", "FrameReferenceTime")),
     ("content time", ("ContentTime",)),
     ("creation time", ("InstanceCreationTime",)),
+    ("date", ("AcquisitionDate", "ContentDate", "InstanceCreationDate")),
+    ("series time", ("SeriesDate", "SeriesTime")),
 )
 _TEXT = {
     "ConvolutionKernel", "ReconstructionAlgorithm", "FilterType", "FrameType", "ImageType", "RescaleType",
@@ -92,6 +94,7 @@ _TAGS = (
     "PhotometricInterpretation", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
+_PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 # Multi-frame images whose frames this reader would take for a CT's.
 _ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.4.1": "Enhanced MR", "1.2.840.10008.5.1.4.1.1.4.2": "MR spectroscopy",
@@ -222,6 +225,9 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
         if not slices:
             refused[reason or "without a position in space"] += 1
             continue
+        untold = slices[0].pixels.frames - len(slices)
+        if untold > 0:
+            refused["frames without a position in space"] += untold
         found.setdefault((home.uid, home.localizer), home).slices += slices
     return list(found.values()), refused
 
@@ -396,5 +402,7 @@ def _unit(ds: Dataset, value: Dataset, tags: dict[str, object]) -> str:
     units = text(item(item(ds, "RealWorldValueMappingSequence"), "MeasurementUnitsCodeSequence"), "CodeValue")
     if units.replace("'", "").upper() not in _HOUNSFIELD:
         return "another unit of their real-world mapping"
+    if text(ds, "SOPClassUID") == _PARAMETRIC_MAP:
+        return "a parametric map"
     kinds = set(str(tags.get("image type", "")).upper().split("\\"))
     return next((words for kind, words in _MAPS.items() if kind in kinds), "")

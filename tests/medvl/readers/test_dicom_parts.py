@@ -80,6 +80,9 @@ TELLING = {
     "series number": sets(SeriesNumber=[4, 5]),
     "runs of instance numbers": sets(InstanceNumber=[lambda k: k + 1, lambda k: N + k + 1]),
     "runs that turn back": sets(InstanceNumber=[lambda k: k + 1, lambda k: 2 * N - k]),
+    "date": sets(AcquisitionDate=["20200101", "20200102"]),
+    "over midnight": sets(AcquisitionDate=["20200101", "20200102"], AcquisitionTime=["235950", "000010"]),
+    "series time": sets(SeriesTime=["101000", "102000"]),
     "missing on one": sets(AcquisitionNumber=[1, None]),
 }
 
@@ -120,7 +123,7 @@ def test_two_scans_beside_each_others_places(offset, edit, stored, hu, tmp_path)
     np.testing.assert_allclose(ct.spacing_mm, (2, 2.5, 3), rtol=1e-4)
 
 
-@pytest.mark.parametrize("offset", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 0.1, 1.0, 1.5])
 def test_scans_that_nothing_tells_apart_are_refused(offset, stored, tmp_path):
     folder = write_scans(tmp_path, stored, lambda ds, scan, k: None, offset_mm=offset)
     with pytest.raises(CTReadError, match="no field of the headers tells them apart"):
@@ -297,6 +300,21 @@ def test_frames_that_nothing_tells_apart_are_refused(stored, tmp_path):
     path = write_two_phases(tmp_path / "ct.dcm", stored, lambda frame, content, p, k: None)
     with pytest.raises(CTReadError, match="tells them apart"):
         read_ct(path)
+
+
+def test_frames_that_no_group_tells_of_are_said_to_be_left_out(stored, tmp_path):
+    path = write_enhanced_ct(tmp_path / "ct.dcm", *stored)
+    ds = pydicom.dcmread(path)
+    ds.PerFrameFunctionalGroupsSequence = ds.PerFrameFunctionalGroupsSequence[:9]
+    ds.save_as(path)
+    ct = read_ct(path)
+    assert ct.shape[2] == 9
+    assert any(f"{N - 9} frames without a position" in note for note in ct.notes)
+
+
+def test_a_parametric_map_is_no_hu(stored, tmp_path):
+    path = write_enhanced_ct(tmp_path / "map.dcm", *stored, sop_class="1.2.840.10008.5.1.4.1.1.30")
+    assert "parametric map" in read_ct(path).hu_note
 
 
 def test_two_multi_frame_files_of_one_region(stored, hu, tmp_path):
