@@ -74,6 +74,9 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
         raise CTReadError("The DICOM header declares a rescale slope of zero. Export the series again.")
     if chosen.series.modality == "CT":
         notes += _rescale_notes(slices)
+    if lossy := sum(s.pixels.lossy for s in slices):
+        who = "The slices were" if lossy == len(slices) else f"{lossy} slice{'s were' if lossy > 1 else ' was'}"
+        notes.append(f"{who} compressed with loss: fine detail and HU are not quite those that were measured.")
 
     low = (offsets.min(axis=0) + offsets.max(axis=0)) / 2  # unmoved slices lie at most half of _MAX_LEAN beside it
     size = np.array(first.size)

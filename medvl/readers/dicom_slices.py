@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from .common import Job
 from .dicom_headers import (
@@ -90,7 +90,7 @@ _TAGS = (
     *KEPT, *PEOPLE, *(keyword for _, keywords in TELLING for keyword in keywords), "SamplesPerPixel", "NumberOfFrames",
     "ContrastBolusAgentSequence",
     "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "PixelPaddingValue",
-    "PixelPaddingRangeLimit", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PixelPaddingRangeLimit", "LossyImageCompression", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "PhotometricInterpretation", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
@@ -102,6 +102,7 @@ _ENHANCED = {
 }  # fmt: skip
 # Tags of FloatPixelData and DoubleFloatPixelData in both byte orders.
 _FLOAT_PIXELS = {bytes.fromhex(tag) for tag in ("e07f0800", "e07f0900", "7fe00008", "7fe00009")}
+_LOSSY = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless}
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MAX_INFLATED = 64 << 20
 
@@ -119,6 +120,7 @@ class Pixels(NamedTuple):
         signed: two's complement.
         padding: lowest and highest stored value that mean "no value here", or None; 16-bit words may be given for
             signed voxels.
+        lossy: the header, or the transfer syntax, says that they were compressed with loss.
     """
 
     syntax: UID
@@ -129,6 +131,7 @@ class Pixels(NamedTuple):
     high_bit: int
     signed: bool
     padding: tuple[int, int] | None
+    lossy: bool
 
 
 @dataclass(eq=False)
@@ -351,6 +354,7 @@ def _pixels(ds: Dataset, offset: int) -> Pixels:
         stored - 1 if high is None else int(high),
         bool(number(ds, "PixelRepresentation")),
         None if low is None else (low, limit),
+        text(ds, "LossyImageCompression") == "01" or transfer_syntax(ds) in _LOSSY,
     )
 
 

@@ -93,6 +93,18 @@ def test_an_intercept_that_some_slices_lack_is_not_believed(missing, stored, tmp
     assert not read.hu_trusted
 
 
+@pytest.mark.parametrize(
+    ("some", "words"), [(12, "The slices were"), (3, "3 slices were"), (1, "1 slice was"), (0, "")]
+)
+def test_compression_with_loss_is_told(some, words, stored, tmp_path):
+    def edit(ds, k):
+        ds.LossyImageCompression = "01" if k < some else "00"
+
+    notes = [note for note in read_ct(write_dicom_series(tmp_path, *stored, edit=edit)).notes if "with loss" in note]
+    assert len(notes) == bool(some)
+    assert all(note.startswith(words) for note in notes)
+
+
 @pytest.mark.parametrize("double", [False, True])
 def test_floating_point_voxels_are_refused_by_name(double, stored, tmp_path):
     def edit(ds, k):
