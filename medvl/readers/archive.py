@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import lzma
 import os
 import stat
 import zipfile
@@ -41,7 +42,7 @@ def extract(path: str, folder: str, job: Job) -> list[tuple[str, str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _extract(archive, folder, job)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise CTReadError(_DAMAGED) from error
     except NotImplementedError as error:
         raise CTReadError("The zip uses a packing method that cannot be read here. Pack it as plain .zip.") from error
