@@ -162,10 +162,10 @@ def _counts(hu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _below_air(hu: np.ndarray) -> float:
-    """Share of voxels that are lower than anything is; those of their commonest value, which is padding, left out."""
+    """Share of voxels lower than anything is; the two commonest values, padding of scanner and converter, left out."""
     counts, _ = _counts(hu)
     below = counts[: _NOTHING_HU - INT16_MIN]
-    return float((below.sum() - below.max()) / counts.sum())
+    return float(np.sort(below)[:-2].sum() / counts.sum())
 
 
 def offset_of(hu: np.ndarray) -> tuple[int | None, int] | None:

@@ -130,6 +130,7 @@ def test_padding_far_below_is_no_fault_of_the_slope(share, ct, tmp_path):
     """Converters leave -3024 outside the scanned field, and resampling some values between it and the rest."""
     hu = ct.hu.copy()
     hu[:6] = -3024
+    hu[-3:] = -2000
     hu[6] = np.rint((1 - share) * hu[6] + share * -3024)
     assert read_ct(write_nifti(tmp_path / "ct.nii", hu, ct.affine)).hu_note == ""
 
