@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from medvl.errors import Cancelled, PromptError
@@ -27,6 +28,13 @@ from .viewer import viewer_value
 UPDATE_EVERY_S = 0.1
 STOPPED = "Stopped."
 PREEMPTED = "Stopped, because something else was begun."
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An answer waits until ``ahead`` others have computed; 0: it goes on."""
+
+    ahead: int
 
 
 class Talk:
@@ -102,10 +110,7 @@ class Talk:
                     conversation.rewind(forgotten.said_before)
                 turn.said_before = len(conversation.history)
                 try:
-                    with self.store.turns.turn(cancel) as place:
-                        for ahead in place.wait():
-                            yield {"viewer": viewer_value(session.board, busy=True, status=words_of(ahead))}
-                        yield from self._answer(session, turn, cancel)
+                    yield from self._answer(session, turn, cancel)
                 except Cancelled:
                     turn.end("stopped")
                 except Exception as error:
@@ -126,7 +131,8 @@ class Talk:
 
     def _answer(self, session: CaseSession, turn: Turn, cancel: threading.Event) -> Iterator[Updates]:
         """Pieces of the answer onto the page: news at once, growing words some times a second."""
-        answer = _paced(session, session.case.ask(turn.question, cancel, turn.at), turn.take)
+        pieces = self._in_turn(session.case.ask(turn.question, cancel, turn.at), cancel)
+        answer = _paced(session, pieces, turn.take)
         with session.case.masks.together(), closing(answer) as pieces:  # one change: Undo takes all of it back
             for piece, _ in pieces:
                 status, shown = _status(turn.steps.running), {}
@@ -136,11 +142,27 @@ class Talk:
                 elif isinstance(piece, View):
                     _change_view(session, piece)
                     shown = page(session, busy=True)
-                elif isinstance(piece, Step):
+                elif isinstance(piece, Step | Waiting):
+                    status = words_of(piece.ahead) if isinstance(piece, Waiting) and piece.ahead else status
                     shown = {"viewer": viewer_value(session.board, busy=True, status=status)}
                 yield shown | {"chat": chat_value(session)}
         if turn.state == "running" and not session.closed:
             turn.end("stopped" if cancel.is_set() else "done")
+
+    def _in_turn(self, pieces: Generator[Any, None, None], cancel: threading.Event) -> Iterator[Any]:
+        """Pieces of an answer, which waits for its turn where it begins to compute.
+
+        What is answered from the header, or from masks that are there, has no such step and waits for nobody.
+        """
+        place = None
+        with ExitStack() as held, closing(pieces):
+            for piece in pieces:
+                yield piece
+                if place is None and isinstance(piece, Step) and piece.seconds is None:
+                    place = held.enter_context(self.store.turns.turn(cancel))
+                    with suppress(Cancelled):  # the answer sees for itself that it was stopped, and ends as it does
+                        yield from map(Waiting, place.wait())
+                        yield Waiting(0)
 
     # ---- report
 
@@ -244,7 +266,7 @@ def _paced(
         for piece in pieces:
             if session.closed:
                 return
-            news, now = take(piece), time.monotonic()
+            news, now = isinstance(piece, Waiting) or take(piece), time.monotonic()
             if news or now - last >= UPDATE_EVERY_S:
                 last = now
                 yield piece, news

@@ -222,12 +222,14 @@ class Conversation:
         self._executor.clicked = self.state.masks.get(self.state.clicked)
 
     def _plan(self, text: str, cancel: threading.Event | None) -> Generator[Step, None, tuple[Call, ...]]:
-        begin = time.perf_counter()
+        begin, label = time.perf_counter(), "Understand the message"
+        if any(getattr(planner, "computes", False) for planner in self._planners):
+            yield Step(label)
         calls, by, passed = planning.plan(self._planners, text, self.state, cancel, self._reader is not None)
         if len(self._planners) > 1:
             without = f"; {listing(passed)} had no plan" if passed else ""
             seconds = time.perf_counter() - begin
-            yield Step("Understand the message", seconds=seconds, share=1.0, outcome=f"by {by or 'nobody'}{without}")
+            yield Step(label, seconds=seconds, share=1.0, outcome=f"by {by or 'nobody'}{without}")
         return calls or (Refuse(),)
 
     def _remember(self, turn: Turn, calls: list[Call], teller: Teller) -> None:

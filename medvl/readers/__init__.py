@@ -238,6 +238,8 @@ def _read_many(files: list[tuple[str, str]], job: Job) -> Loaded:
         loaded = _read_dicom(dicom, job)
         if volumes:
             loaded.notes.append(f"{len(volumes)} other volume files beside the DICOM series were not opened.")
+        if empty := sum(found == "empty" for found in kinds.values()):
+            loaded.notes.append(f"{empty} empty file{'s' * (empty > 1)} beside the slices: was the copy cut off?")
         return loaded
     if len(volumes) > 1:
         raise CTReadError(f"There are {len(volumes)} volumes; one CT is opened at a time. Choose one of them.")

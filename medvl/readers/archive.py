@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import lzma
 import os
 import stat
 import zipfile
@@ -41,7 +42,7 @@ def extract(path: str, folder: str, job: Job) -> list[tuple[str, str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _extract(archive, folder, job)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise CTReadError(_DAMAGED) from error
     except NotImplementedError as error:
         raise CTReadError("The zip uses a packing method that cannot be read here. Pack it as plain .zip.") from error
@@ -58,6 +59,7 @@ def _extract(archive: zipfile.ZipFile, folder: str, job: Job) -> list[tuple[str,
     taken: list[tuple[str, str]] = []
     rest: list[zipfile.ZipInfo] = []
     nested, used, detached = 0, 0, False
+    homes: dict[str, str] = {}
     for number, member in enumerate(members):
         job.step(number / len(members), "Unpacking")
         if not _wanted(member):
@@ -69,14 +71,14 @@ def _extract(archive: zipfile.ZipFile, folder: str, job: Job) -> list[tuple[str,
             if found not in (*VOLUMES, "dicom", "nifti-pair", "analyze"):
                 rest.append(member)
                 continue
-            target, written = _copy(head, file, folder, len(taken), used, job)
+            target, written = _copy(head, file, _home(folder, member, homes), len(taken), used, job)
         used += written
         detached = detached or found == "nifti-pair" or (found in ("nrrd", "metaimage") and _is_detached(head))
         taken.append((_base(member.filename), target))
     if detached:
         for member in rest:
             with archive.open(member) as file:
-                target, written = _copy(b"", file, folder, len(taken), used, job)
+                target, written = _copy(b"", file, _home(folder, member, homes), len(taken), used, job)
             used += written
             taken.append((_base(member.filename), target))
     if not taken:
@@ -114,6 +116,15 @@ def _wanted(member: zipfile.ZipInfo) -> bool:
     link = stat.S_ISLNK(member.external_attr >> 16)
     hidden = any(p == "__MACOSX" or p.startswith("._") or p in (".DS_Store", "Thumbs.db") for p in parts)
     return member.file_size > 0 and not link and not hidden
+
+
+def _home(folder: str, member: zipfile.ZipInfo, homes: dict[str, str]) -> str:
+    """A folder for each of the zip's, so that a header finds the data file beside it and not one of the same name."""
+    place = member.filename.replace("\\", "/").rpartition("/")[0]
+    if place not in homes:
+        homes[place] = os.path.join(folder, f"f{len(homes):05d}")
+        os.mkdir(homes[place])
+    return homes[place]
 
 
 def _base(name: str) -> str:

@@ -20,6 +20,12 @@ def beside(path: str) -> list[tuple[str, str]]:
     return sorted((e.name, e.path) for e in entries if os.path.basename(path) != e.name)
 
 
+def nearest(path: str, files: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The other files, those of the folder of ``path`` first: another folder may hold one of the same name."""
+    home = os.path.dirname(path)
+    return sorted((f for f in files if f[1] != path), key=lambda f: os.path.dirname(f[1]) != home)
+
+
 def named(names: Iterable[str], files: Sequence[tuple[str, str]]) -> str | None:
     """Path of the file that a header means.
 
@@ -61,6 +67,6 @@ def nifti_data(header: str, files: Sequence[tuple[str, str]], name: str | None =
     """
     stem = (name or os.path.basename(header)).removesuffix(".gz")
     stem = stem[: -len(".hdr")] if stem.lower().endswith(".hdr") else stem
-    images = [(other, path) for other, path in files if other.lower().endswith(NIFTI_DATA)]
-    exact = named([stem + ending for ending in NIFTI_DATA], [f for f in images if f[1] != header])
+    images = [(other, path) for other, path in nearest(header, files) if other.lower().endswith(NIFTI_DATA)]
+    exact = named([stem + ending for ending in NIFTI_DATA], images)
     return exact or (images[0][1] if len(images) == 1 else None)

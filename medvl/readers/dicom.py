@@ -74,6 +74,9 @@ def read_dicom(paths: list[str], job: Job) -> Loaded:
         raise CTReadError("The DICOM header declares a rescale slope of zero. Export the series again.")
     if chosen.series.modality == "CT":
         notes += _rescale_notes(slices)
+    if lossy := sum(s.pixels.lossy for s in slices):
+        who = "The slices were" if lossy == len(slices) else f"{lossy} slice{'s were' if lossy > 1 else ' was'}"
+        notes.append(f"{who} compressed with loss: fine detail and HU are not quite those that were measured.")
 
     low = (offsets.min(axis=0) + offsets.max(axis=0)) / 2  # unmoved slices lie at most half of _MAX_LEAN beside it
     size = np.array(first.size)
@@ -136,7 +139,8 @@ def _rescale_notes(slices: list[Slice]) -> list[str]:
         (intercept, "without rescale intercept: it is taken as 0"),
     ):
         if count:
-            notes.append(f"{'Slices' if count == len(slices) else f'{count} slices'} {what}.")
+            who = "Slices" if count == len(slices) else f"{count} slice{'s' * (count > 1)}"
+            notes.append(f"{who} {what}.")
     return notes
 
 
@@ -154,6 +158,12 @@ def _doubt(modality: str, slices: list[Slice], builder: HounsfieldBuilder, job: 
         return (
             f"The header says that the values of this scan are no Hounsfield units ({unit}): no HU can be told of it, "
             "and windows and masks, which were made for HU, cannot be relied on."
+        )
+    without = sum(s.intercept is None for s in slices)
+    if job.expect == "CT" and 0 < without < len(slices):
+        return (
+            f"{without} of {len(slices)} slices have no rescale intercept while the others have one: what their stored "
+            "values mean is not known, and HU of them cannot be relied on."
         )
     return builder.doubt() if job.expect == "CT" else ""
 

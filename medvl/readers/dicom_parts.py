@@ -3,8 +3,9 @@
 A series is split by what its headers say, never slice by slice. A field (``dicom_slices.TELLING``), the file of a
 frame, its dimension indices, the place of the picture in its plane, or the run of instance numbers is believed where
 it gives parts that are each a regular stack and overlap along the normal. Parts that only adjoin (the rotations of one
-scan, two stations of the table) stay one scan. Where slices lie at one place and nothing tells them apart, the part
-says so and is not read.
+scan, two stations of the table) stay one scan, and so do every second or third slice of one regular stack, unless one
+part was made after the other: what is measured slice by slice (trigger time, dose, angle) often changes in a cycle.
+Where slices lie at one place and nothing tells them apart, the part says so and is not read.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _STEP_TOLERANCE_MM, _STEP_TOLERANCE = 0.1, 0.1
 _MISSING, _MISSING_SHARE = 3, 0.1
 _MAX_SLID = 3  # stacks slid into each other; a field that changes in a cycle makes more of one scan
 _PAUSE = 10.0  # times the usual time from slice to slice
+# Measured slice by slice; the other fields name a scan, a pass or a reconstruction, and do not change in a cycle.
+_MEASURED = {"trigger time", "temporal offset", "slice thickness", "place in the plane"}
+_MEASURED |= {name for name, _ in TELLING if name.endswith(("time", "time of day"))}
 _ORDERS = ("run of instance numbers", "acquisition time", "acquisition time of day")
 
 
@@ -109,8 +113,8 @@ def _split(group: _Group, normal: np.ndarray, spiral: bool) -> list[Part]:
     unclear = ""
     if several > 1:
         places = 1 + int(np.count_nonzero(np.diff(group.z) > tolerance))
-        unclear = f"{len(group)} slices lie at {places} places"
-    elif _interleaved(group.z):
+        unclear = f"{len(group)} slices lie at {places} place{'s' * (places > 1)}"
+    elif _interleaved(group.z) or (spiral and _numbered_twice(group)):
         unclear = f"{len(group)} slices are two or more regular stacks, slid into each other"
     return [Part(group.slices, unclear=unclear)]
 
@@ -143,6 +147,14 @@ def _interleaved(z: np.ndarray) -> bool:
     return any(len(z) >= n * _MIN_SLICES and all(_even(z[k::n]) for k in range(n)) for n in (2, 3))
 
 
+def _numbered_twice(group: _Group) -> bool:
+    """True where neighbours bear one instance number, all over: two scans of the same numbers, slid into each other."""
+    numbers = [s.instance for s in group.slices]
+    pairs = [numbers[n : n + 2] for n in range(0, len(numbers), 2)]
+    twice = all(len(pair) == 2 and pair[0] == pair[1] for pair in pairs)
+    return twice and len(pairs) >= _MIN_SLICES and len({pair[0] for pair in pairs}) == len(pairs)
+
+
 def _even(z: np.ndarray) -> bool:
     gaps = np.diff(z)
     return bool(np.abs(gaps - gaps.mean()).max() <= max(0.02, 0.02 * gaps.mean()))
@@ -162,9 +174,34 @@ def _best(
             for parts in ways:
                 made = [_Group.of(part, normal) for part in parts]
                 for groups in (_joined(made, tolerance), made):
-                    if len(groups) > 1 and good(groups, several, tolerance):
+                    if len(groups) < 2 or not good(groups, several, tolerance):
+                        continue
+                    if several > 1 or not _measured(name) or not (_regular(group.z) and _in_turns(groups)):
                         return name, groups
     return None
+
+
+def _measured(name: str) -> bool:
+    return name in _MEASURED or name.startswith("dimension ")
+
+
+def _in_turns(groups: list[_Group]) -> bool:
+    """True where the slices were made, or are numbered, one of each group in turn, as those of one scan are."""
+    orders: list[Callable[[Slice], object]] = [lambda s: float(s.instance) if s.instance else None]
+    orders += [lambda s, name=name: s.tags.get(name) for name in _ORDERS[1:]]
+    turns = False
+    for order in orders:
+        numbered = [(order(s), n) for n, group in enumerate(groups) for s in group.slices]
+        values = {value for value, _ in numbered}
+        if not all(isinstance(value, float) for value in values):
+            continue
+        if len(values) * len(groups) <= len(numbered):  # each group is numbered from the beginning
+            return False
+        changes = sum(a[1] != b[1] for a, b in pairwise(sorted(numbered)))
+        if changes < len(groups):  # one group after the other
+            return False
+        turns |= len(values) == len(numbered) and changes > 0.9 * (len(numbered) - 1)
+    return turns
 
 
 def _fields(group: _Group, normal: np.ndarray) -> Iterator[tuple[str, Callable[[Slice], object]]]:

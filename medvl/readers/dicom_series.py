@@ -76,7 +76,7 @@ def choose(series: list[Series], refused: Counter, job: Job) -> tuple[Scan, list
         notes.append("The files come from more than one study. Open one study at a time to be sure of the patient.")
     left = {reason: n for reason, n in refused.items() if reason != _NO_REASON}
     if left:
-        notes.append("Files left out: " + ", ".join(f"{n} {reason}" for reason, n in left.items()) + ".")
+        notes.append("Left out: " + ", ".join(f"{n} {reason}" for reason, n in left.items()) + ".")
     choices = [replace(s.choice, opened=s is best) for s in scans]
     return best, choices, notes + best.notes
 
@@ -192,7 +192,7 @@ def _place(s: Slice) -> tuple[float, ...]:
 
 def _settled(part: Part) -> Part:
     """A part whose slices nothing tells apart: where those at one place hold the same voxels, they are copies."""
-    if not part.unclear or not part.unclear.endswith("places"):
+    if not part.unclear or "slices lie at" not in part.unclear:
         return part
     kept: list[Slice] = []
     heights = np.array([float(s.position @ s.normal) for s in part.slices])
@@ -270,7 +270,8 @@ def _notes(series: Series, part: Part, parts: list[Part], label: str, copies: in
     notes = []
     if other:
         notes.append(
-            f"{other} slices of the series have another size, spacing, direction or kind of file and were left out."
+            f"{other} slice{'s' * (other > 1)} of the series with another size, spacing, direction or kind of file "
+            f"{'were' if other > 1 else 'was'} left out."
         )
     if copies:
         notes.append(f"{copies} duplicate slice{'s were' if copies > 1 else ' was'} dropped.")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from .common import Job
 from .dicom_headers import (
@@ -70,6 +70,8 @@ TELLING: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("reference time", ("FrameReferenceDateTime", "FrameReferenceTime")),
     ("content time", ("ContentTime",)),
     ("creation time", ("InstanceCreationTime",)),
+    ("date", ("AcquisitionDate", "ContentDate", "InstanceCreationDate")),
+    ("series time", ("SeriesDate", "SeriesTime")),
 )
 _TEXT = {
     "ConvolutionKernel", "ReconstructionAlgorithm", "FilterType", "FrameType", "ImageType", "RescaleType",
@@ -88,15 +90,19 @@ _TAGS = (
     *KEPT, *PEOPLE, *(keyword for _, keywords in TELLING for keyword in keywords), "SamplesPerPixel", "NumberOfFrames",
     "ContrastBolusAgentSequence",
     "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "PixelPaddingValue",
-    "PixelPaddingRangeLimit", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PixelPaddingRangeLimit", "LossyImageCompression", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "PhotometricInterpretation", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NO_VOLUME = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "DOC", "OT"}
+_PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 # Multi-frame images whose frames this reader would take for a CT's.
 _ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.4.1": "Enhanced MR", "1.2.840.10008.5.1.4.1.1.4.2": "MR spectroscopy",
     "1.2.840.10008.5.1.4.1.1.4.3": "Enhanced MR", "1.2.840.10008.5.1.4.1.1.4.4": "Enhanced MR",
 }  # fmt: skip
+# Tags of FloatPixelData and DoubleFloatPixelData in both byte orders.
+_FLOAT_PIXELS = {bytes.fromhex(tag) for tag in ("e07f0800", "e07f0900", "7fe00008", "7fe00009")}
+_LOSSY = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless}
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MAX_INFLATED = 64 << 20
 
@@ -114,6 +120,7 @@ class Pixels(NamedTuple):
         signed: two's complement.
         padding: lowest and highest stored value that mean "no value here", or None; 16-bit words may be given for
             signed voxels.
+        lossy: the header, or the transfer syntax, says that they were compressed with loss.
     """
 
     syntax: UID
@@ -124,6 +131,7 @@ class Pixels(NamedTuple):
     high_bit: int
     signed: bool
     padding: tuple[int, int] | None
+    lossy: bool
 
 
 @dataclass(eq=False)
@@ -211,7 +219,8 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
             with open(path, "rb") as file:
                 ds = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
                 offset = file.tell()
-            reason = _refuse(ds)
+                floats = file.read(4) in _FLOAT_PIXELS
+            reason = _refuse(ds) or ("with floating-point voxels" if floats else None)
             slices = [] if reason else _slices(ds, path, offset)
             home = _home(ds)
         except BROKEN:
@@ -219,6 +228,9 @@ def scan(paths: list[str], job: Job) -> tuple[list[Series], Counter]:
         if not slices:
             refused[reason or "without a position in space"] += 1
             continue
+        untold = slices[0].pixels.frames - len(slices)
+        if untold > 0:
+            refused["frames without a position in space"] += untold
         found.setdefault((home.uid, home.localizer), home).slices += slices
     return list(found.values()), refused
 
@@ -258,7 +270,7 @@ def _refuse(ds: Dataset) -> str | None:
         return "damaged" if "Image Storage" in UID(kind).name else "not images of a scan"
     if kind in _ENHANCED:
         return f"{_ENHANCED[kind]} in one file"
-    if int(number(ds, "SamplesPerPixel") or 1) != 1:
+    if int(number(ds, "SamplesPerPixel") or 1) != 1 or text(ds, "PhotometricInterpretation") == "PALETTE COLOR":
         return "in colour"
     return None
 
@@ -342,6 +354,7 @@ def _pixels(ds: Dataset, offset: int) -> Pixels:
         stored - 1 if high is None else int(high),
         bool(number(ds, "PixelRepresentation")),
         None if low is None else (low, limit),
+        text(ds, "LossyImageCompression") == "01" or transfer_syntax(ds) in _LOSSY,
     )
 
 
@@ -377,7 +390,7 @@ _MAPS = {
     "MAT_SPECIFIC": "a material map", "MAT_FRACTIONAL": "a material fraction", "EFF_ATOMIC_NUM": "atomic numbers",
     "ELECTRON_DENSITY": "electron densities", "IODINE": "an iodine map", "CBF": "a perfusion map",
     "CBV": "a perfusion map", "MTT": "a perfusion map", "TTP": "a perfusion map", "TMAX": "a perfusion map",
-    "PERFUSION": "a perfusion map", "PERMEABILITY": "a perfusion map",
+    "MAT_VALUE_BASED": "a material map", "PERFUSION": "a perfusion map", "PERMEABILITY": "a perfusion map",
 }  # fmt: skip
 _HOUNSFIELD = {"", "HU", "HOUNSFIELD", "HOUNSFIELDUNIT", "HOUNSFIELDUNITS", "[HNSFU]", "HNSFU"}
 
@@ -393,5 +406,7 @@ def _unit(ds: Dataset, value: Dataset, tags: dict[str, object]) -> str:
     units = text(item(item(ds, "RealWorldValueMappingSequence"), "MeasurementUnitsCodeSequence"), "CodeValue")
     if units.replace("'", "").upper() not in _HOUNSFIELD:
         return "another unit of their real-world mapping"
+    if text(ds, "SOPClassUID") == _PARAMETRIC_MAP:
+        return "a parametric map"
     kinds = set(str(tags.get("image type", "")).upper().split("\\"))
     return next((words for kind, words in _MAPS.items() if kind in kinds), "")

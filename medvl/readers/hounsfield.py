@@ -15,6 +15,7 @@ MAX_ABSOLUTE_HU = 1e6
 _CHUNK_VOXELS = 1 << 21
 _SAMPLE_VOXELS = 2_000_000  # that the histogram is made of
 _GAP_HU = 100  # between padding and what was measured
+_NOTHING_HU, _BELOW_AIR = -1500, 0.05  # what is measured is no lower; interpolation beside padding makes a few
 
 
 class HounsfieldBuilder:
@@ -127,21 +128,48 @@ class HounsfieldBuilder:
             )
         if shift := offset_of(self.array):
             air, tissue = shift
+            where = f"most tissue near {tissue}, where HU have 40"
+            if air is not None:
+                where = f"air lies near {air} and most tissue near {tissue}, where HU have -1000 and 40"
             return (
-                f"The values look shifted by 1024: air lies near {air} and most tissue near {tissue}, where HU have "
-                f"-1000 and 40: the rescale intercept may be {'missing' if tissue > 0 else 'applied twice'}. "
-                "HU, windows and what is judged by them are off by about 1024."
+                f"The values look shifted by 1024: {where}: the rescale intercept may be "
+                f"{'missing' if tissue > 0 else 'applied twice'}. HU, windows and what is judged by them are off by "
+                "about 1024."
             )
         if low >= 0:
             return (
                 f"No value is below 0 (lowest {low}), while air is about -1000 HU: the rescale intercept may be "
-                "missing. HU and windows may be off by about 1024."
+                "missing. HU and windows may be off, most often by 1024."
+            )
+        below = _below_air(self.array)
+        if below > _BELOW_AIR:
+            return (
+                f"{below:.0%} of the values lie below {_NOTHING_HU} HU, far below air, where nothing is: the rescale "
+                "slope or intercept may be wrong. HU and windows cannot be relied on."
             )
         return ""
 
 
-def offset_of(hu: np.ndarray) -> tuple[int, int] | None:
-    """Where air and tissue lie in a scan whose values are off by 1024, or None if they are not.
+def _counts(hu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How often each int16 value is there, in a sample, as it is and without padding (lone values far below others)."""
+    step = max(1, round((hu.size / _SAMPLE_VOXELS) ** (1 / 3)))
+    counts = np.bincount(hu[::step, ::step, ::step].ravel().astype(np.int32) - INT16_MIN, minlength=1 << 16)
+    measured, at = counts.copy(), np.flatnonzero(counts)
+    while len(at) > 1 and at[1] - at[0] > _GAP_HU and _padding(int(at[0]) + INT16_MIN):
+        measured[at[0]] = 0
+        at = at[1:]
+    return counts, measured
+
+
+def _below_air(hu: np.ndarray) -> float:
+    """Share of voxels lower than anything is; the two commonest values, padding of scanner and converter, left out."""
+    counts, _ = _counts(hu)
+    below = counts[: _NOTHING_HU - INT16_MIN]
+    return float(np.sort(below)[:-2].sum() / counts.sum())
+
+
+def offset_of(hu: np.ndarray) -> tuple[int | None, int] | None:
+    """Where air (None: there is none) and tissue lie in a scan whose values are off by 1024, or None if they are not.
 
     Padding (one value far below all others) is left out, so that it does not hide that there is no air at -1000. What
     counts is where the tissue is: a scan without air, or a crop of it, is not shifted for that reason.
@@ -149,24 +177,18 @@ def offset_of(hu: np.ndarray) -> tuple[int, int] | None:
     Args:
         hu: int16 ``(a, b, c)``.
     """
-    step = max(1, round((hu.size / _SAMPLE_VOXELS) ** (1 / 3)))
-    counts = np.bincount(hu[::step, ::step, ::step].ravel().astype(np.int32) - INT16_MIN, minlength=1 << 16)
-    at = np.flatnonzero(counts)
-    while len(at) > 1 and at[1] - at[0] > _GAP_HU and _padding(int(at[0]) + INT16_MIN):
-        counts[at[0]] = 0
-        at = at[1:]
-    total = counts.sum()
+    whole, counts = _counts(hu)
 
-    def share(low: int, high: int) -> float:
-        return float(counts[low - INT16_MIN : high + 1 - INT16_MIN].sum()) / total
+    def share(low: int, high: int, of: np.ndarray = counts) -> float:
+        return float(of[low - INT16_MIN : high + 1 - INT16_MIN].sum()) / of.sum()
 
     for shift in (1024, -1024):
         tissue = (shift - 130, shift + 230)
         there = share(*tissue) >= 0.05
         missing = share(INT16_MIN, -400) < 0.01 if shift > 0 else share(-200, INT16_MAX) < 0.03
-        if there and missing and (shift > 0 or share(-2150, -1850) >= 0.05):
+        if there and missing and (shift > 0 or share(-2150, -1850, whole) >= 0.05):
             air = (-1000 + shift - 150, -1000 + shift + 150)
-            return _peak(counts, *air), _peak(counts, *tissue)
+            return _peak(whole if shift < 0 else counts, *air), _peak(counts, *tissue)
     return None
 
 
@@ -175,5 +197,6 @@ def _padding(value: int) -> bool:
     return value < -200 and not -1015 <= value <= -985
 
 
-def _peak(counts: np.ndarray, low: int, high: int) -> int:
-    return low + int(counts[low - INT16_MIN : high + 1 - INT16_MIN].argmax())
+def _peak(counts: np.ndarray, low: int, high: int) -> int | None:
+    there = counts[low - INT16_MIN : high + 1 - INT16_MIN]
+    return low + int(there.argmax()) if there.any() else None

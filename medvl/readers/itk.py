@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Sequence
 from contextlib import contextmanager
 
@@ -13,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
 from ..errors import CTReadError
-from .beside import beside, named
+from .beside import beside, named, nearest
 from .common import LPS_TO_RAS, MAX_SPACING_MM, Job, Loaded, check_affine, check_bytes, check_size, volume_shape
 from .hounsfield import HounsfieldBuilder
 from .sniff import kind, read_head
@@ -24,6 +25,12 @@ _KEY = {
     "metaimage": re.compile(r"^\s*ElementDataFile\s*=\s*(.*)$"),
 }
 _HEADER_BYTES = 1 << 20
+_HEADER_END = {
+    "nrrd": re.compile(rb"\r?\n\r?\n"),
+    "metaimage": re.compile(rb"^\s*ElementDataFile[ \t]*=[^\n]*\n", re.I | re.M),
+}
+_PACKED_BYTES = 1 << 20  # read at once
+_CUT_SHORT = "The {} file is cut short: it ends before the last slice. Copy it again."
 _LENGTHS = {  # mm; an empty unit and a question mark say nothing
     "": 1.0, "?": 1.0, "???": 1.0, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "centimeter": 10.0,
     "centimetre": 10.0, "m": 1000.0, "meter": 1000.0, "metre": 1000.0, "um": 1e-3, "\N{MICRO SIGN}m": 1e-3,
@@ -109,7 +116,7 @@ def read_itk(path: str, job: Job, others: Sequence[tuple[str, str]] = ()) -> Loa
     if name is None:
         return _read(path, os.path.getsize(path), found, job)
     spelt = [name.encode("latin-1").decode(coding, "replace") for coding in ("utf-8", "cp1252", "latin-1")]
-    data = named(spelt, [(n, p) for n, p in (others or beside(path)) if p != path])
+    data = named(spelt, nearest(path, others or beside(path)))
     if data is None or os.path.islink(data) or not os.path.isfile(data):
         raise CTReadError(
             f"This is a {_IO[found][1]} header without its data file. Choose both together, or pack them in a zip."
@@ -205,14 +212,72 @@ def _read_checked(path: str, size: int, found: str, lines: list[str], job: Job) 
         check_bytes(total, job, f"The {what} volume")
         packed = _packed(lines, found)
         if total > (size * 1032 + 4096 if packed else size):
-            raise CTReadError(f"The {what} file is cut short: it ends before the last slice. Copy it again.")
+            raise CTReadError(_CUT_SHORT.format(what))
         job.step(0.05)
-        try:
-            image = reader.Execute()
-        except (RuntimeError, MemoryError) as error:
-            raise CTReadError(_explain(error, what)) from error
+        if _is_deflated(lines, found):
+            values = _inflated(path, lines, found, reader.GetPixelID(), total, job)
+        else:
+            try:
+                image = reader.Execute()  # has to live as long as what is seen of it
+                values = sitk.GetArrayViewFromImage(image)
+            except (RuntimeError, MemoryError) as error:
+                raise CTReadError(_explain(error, what)) from error
     job.step(0.6)
-    return _convert(image, shape, lines, found, job)
+    notes = [] if packed or data_file(path) is None else _length_notes(lines, found, size, total)
+    return _convert(reader, values.reshape(shape[::-1]).T, notes, lines, found, job)
+
+
+def _inflated(path: str, lines: list[str], found: str, pixel: int, total: int, job: Job) -> np.ndarray:
+    """Voxels of a compressed file: ITK takes a damaged stream, or one of unknown length, as it comes out."""
+    name, what = data_file(path), _IO[found][1]
+    with open(path if name is None else os.path.join(os.path.dirname(path), name), "rb") as file:
+        skip = next((int(m.group(1)) for line in lines if (m := re.match(r"^HeaderSize\s*=\s*(\d+)\s*$", line))), 0)
+        head = _HEADER_END[found].search(file.read(_HEADER_BYTES)) if name is None else None
+        file.seek(skip if head is None else head.end())
+        voxels, at, stream = np.empty(total, np.uint8), 0, zlib.decompressobj(47)  # with zlib's header, or gzip's
+        try:
+            while at < total and (part := stream.unconsumed_tail or file.read(_PACKED_BYTES)):
+                plain = stream.decompress(part, total - at)
+                voxels[at : at + len(plain)] = np.frombuffer(plain, np.uint8)
+                at += len(plain)
+                job.step(0.05 + 0.5 * at / total)
+                if stream.eof:
+                    break
+            while not stream.eof and (part := stream.unconsumed_tail or file.read(_PACKED_BYTES)):
+                if stream.decompress(part, 1):  # nothing but the check sum may follow
+                    raise zlib.error
+        except zlib.error as error:
+            raise CTReadError(_explain(error, what)) from error
+    if at < total or not stream.eof:
+        raise CTReadError(_CUT_SHORT.format(what))
+    big = any(_says(lines, field, "True") for field in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"))
+    big = big if found == "metaimage" else _fields(lines).get("endian", "").lower() == "big"
+    kind = np.dtype(_STORED[_SCALAR.get(pixel, pixel)]).newbyteorder(">" if big else "<")
+    return voxels.view(kind)
+
+
+def _is_deflated(lines: list[str], found: str) -> bool:
+    """Whether the voxels are one stream of zlib or gzip from their beginning on."""
+    if found == "metaimage":
+        return _says(lines, "CompressedData", "True")
+    fields = _fields(lines)
+    skips = [fields.get(key, "0") for key in ("byte skip", "byteskip", "line skip", "lineskip")]
+    return fields.get("encoding", "").lower() in ("gzip", "gz") and set(skips) == {"0"}
+
+
+def _length_notes(lines: list[str], found: str, size: int, total: int) -> list[str]:
+    """What a separate data file has beyond the voxels: whoever wrote the header may have forgotten a skip."""
+    pattern = r"^(byte|line) ?skip:\s*\S" if found == "nrrd" else r"^HeaderSize\s*="
+    if size == total or any(re.match(pattern, line, re.I) for line in lines):
+        return []
+    return [
+        f"The data file is {size - total} bytes longer than the {_IO[found][1]} header says. If they stand before the "
+        "voxels, the picture is shifted: check it, and say so in the header."
+    ]
+
+
+def _says(lines: list[str], field: str, value: str) -> bool:
+    return any(re.match(rf"^\s*{field}\s*=\s*{value}\s*$", line, re.I) for line in lines)
 
 
 def _axes(size: Sequence[int]) -> list[int]:
@@ -221,18 +286,20 @@ def _axes(size: Sequence[int]) -> list[int]:
     return several if len(size) > 3 and len(several) == 3 else list(range(len(size)))
 
 
-def _convert(image: sitk.Image, shape: tuple[int, int, int], lines: list[str], found: str, job: Job) -> Loaded:
-    what = _IO[found][1]
+def _convert(
+    image: sitk.ImageFileReader, values: np.ndarray, notes: list[str], lines: list[str], found: str, job: Job
+) -> Loaded:
+    """The volume of stored values ``(i, j, k)`` and of the geometry that ITK has read."""
+    what, shape = _IO[found][1], values.shape
     axes, kept = image.GetDimension(), _axes(image.GetSize())[:3]
     direction = np.array(image.GetDirection()).reshape(axes, axes)[np.ix_(kept, kept)]
     affine = np.eye(4)
     affine[:3, :3] = direction * np.array(image.GetSpacing())[kept]
     affine[:3, 3] = np.array(image.GetOrigin())[kept]
-    affine, notes = _in_mm(affine, lines, found)
+    affine, units = _in_mm(affine, lines, found)
     affine = LPS_TO_RAS @ affine
-    notes += check_affine(affine, what) + _spacing_notes(lines, found) + _orientation_notes(lines, found)
+    notes = notes + units + check_affine(affine, what) + _spacing_notes(lines, found) + _orientation_notes(lines, found)
     slope, intercept = _rescale(lines) if found == "metaimage" else (1.0, 0.0)
-    values = sitk.GetArrayViewFromImage(image).reshape(shape[::-1]).T
     builder = HounsfieldBuilder(shape)
     step = max(1, (4 << 20) // (shape[0] * shape[1]))
     for k in range(0, shape[2], step):
@@ -240,20 +307,22 @@ def _convert(image: sitk.Image, shape: tuple[int, int, int], lines: list[str], f
         job.step(0.6 + 0.4 * k / shape[2])
     builder.check()
     expect_hu = job.expect == "CT"
-    doubt = builder.doubt() if expect_hu else ""
+    doubt = (_modality_doubt(lines, found) or builder.doubt()) if expect_hu else ""
     return Loaded(builder.array, affine, what, notes + builder.notes(expect_hu), hu_note=doubt)
 
 
 def _declared(lines: list[str], found: str, what: str) -> list[int]:
     """The size in the header's own words, so that an absurd one is refused before ITK sees it."""
-    pattern = r"^sizes:\s*(.+)$" if found == "nrrd" else r"^DimSize\s*=\s*(.+)$"
+    pattern = r"^DimSize\s*=\s*(.+)$"
     row = next((m.group(1) for line in lines if (m := re.match(pattern, line))), None)
+    row = _fields(lines).get("sizes") if found == "nrrd" else row
     try:
         dims = [int(v) for v in row.split()] if row else None
     except ValueError as error:
         raise CTReadError(f"The {what} header gives a size that is not a number. The file is damaged.") from error
     if found == "nrrd" and dims:
-        kinds = next((line.split(":", 1)[1].split() for line in lines if line.startswith("kinds:")), [])
+        _check_nrrd(lines)
+        kinds = _fields(lines).get("kinds", "").split()
         vector = [k for k in kinds if k.lower() not in ("domain", "space", "time", "???", "none")]
         if vector and any(n != 1 for n, k in zip(dims, kinds, strict=False) if k in vector):
             raise CTReadError(
@@ -267,15 +336,50 @@ def _declared(lines: list[str], found: str, what: str) -> list[int]:
     return dims
 
 
+def _check_nrrd(lines: list[str]) -> None:
+    """Refuse with its reason what NRRD has and ITK does not read.
+
+    Raises:
+        CTReadError: a packing, a grid or a byte order that is not read here.
+    """
+    fields = _fields(lines)
+    encoding = fields.get("encoding", "").lower()
+    if encoding in ("bzip2", "bz2"):
+        raise CTReadError("This NRRD is packed with bzip2, which is not read here. Save it with gzip, or unpacked.")
+    if encoding == "raw" and "endian" not in fields and not re.search(r"char|int8|block", fields.get("type", "")):
+        raise CTReadError("The NRRD header does not give the byte order of its voxels (endian). Correct the header.")
+    spaced = {"spacings", "space directions"} & fields.keys()
+    if not spaced and {"axis mins", "axis maxs", "axismins", "axismaxs"} & fields.keys():
+        raise CTReadError(
+            "This NRRD gives its grid by the ends of its axes (axis mins, axis maxs), which is not read here. Save it "
+            "with spacings or space directions."
+        )
+
+
+def _modality_doubt(lines: list[str], found: str) -> str:
+    """Why the values are no Hounsfield units, where the header names what made them."""
+    key = r"Modality\s*=\s*MET_MOD_" if found == "metaimage" else r"modality:=\s*"
+    pattern = rf"^{key}([A-Z]{{2,4}})\s*$"
+    named = next((m.group(1).upper() for line in lines if (m := re.match(pattern, line, re.I))), "CT")
+    if named not in ("MR", "NM", "PT", "PET", "US"):
+        return ""
+    return (
+        f"This is {named}, not CT. Its values are not Hounsfield units: windows, measurements and masks were made for "
+        "CT and cannot be relied on."
+    )
+
+
 def _voxel_bytes(pixel: int, what: str) -> int:
-    pixel = _SCALAR.get(pixel, pixel)
-    size = {
-        sitk.sitkInt8: 1, sitk.sitkUInt8: 1, sitk.sitkInt16: 2, sitk.sitkUInt16: 2, sitk.sitkInt32: 4,
-        sitk.sitkUInt32: 4, sitk.sitkInt64: 8, sitk.sitkUInt64: 8, sitk.sitkFloat32: 4, sitk.sitkFloat64: 8,
-    }.get(pixel)  # fmt: skip
-    if size is None:
+    stored = _STORED.get(_SCALAR.get(pixel, pixel))
+    if stored is None:
         raise CTReadError(f"This {what} holds no plain numbers (complex, vector or unknown type). Save it as int16.")
-    return size
+    return np.dtype(stored).itemsize
+
+
+_STORED = {
+    sitk.sitkInt8: "i1", sitk.sitkUInt8: "u1", sitk.sitkInt16: "i2", sitk.sitkUInt16: "u2", sitk.sitkInt32: "i4",
+    sitk.sitkUInt32: "u4", sitk.sitkInt64: "i8", sitk.sitkUInt64: "u8", sitk.sitkFloat32: "f4", sitk.sitkFloat64: "f8",
+}  # fmt: skip
 
 
 # ITK calls a list axis of one entry a vector of one component.
@@ -337,8 +441,7 @@ def _words(value: str) -> list[str]:
 
 def _packed(lines: list[str], found: str) -> bool:
     if found == "nrrd":
-        encoding = next((line.split(":", 1)[1].strip().lower() for line in lines if line.startswith("encoding:")), "")
-        return encoding != "raw"
+        return _fields(lines).get("encoding", "").lower() != "raw"
     return any(re.match(r"^(CompressedData\s*=\s*True|BinaryData\s*=\s*False)", line, re.I) for line in lines)
 
 

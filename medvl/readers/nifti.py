@@ -101,8 +101,10 @@ def _read(file: BinaryIO, header: nib.Nifti1Header, size: int, at: int, job: Job
 
     voxels = int(np.prod(shape, dtype=np.int64))
     offset = float(header["vox_offset"])
-    start = max(at, int(offset)) if np.isfinite(offset) and 0 <= offset <= _MAX_OFFSET else -1
-    if start < 0:
+    # After the header of a single file come four bytes at least; a pair's voxels have no such.
+    least = 0 if at == 0 else at + 4
+    start = (int(offset) or least) if np.isfinite(offset) and 0 <= offset <= _MAX_OFFSET else -1
+    if start < least:
         raise CTReadError("The NIfTI header has an impossible data offset. The file is damaged.")
     # Deflate cannot shrink by more than 1032 to 1, so a header that claims more lies, or the file is cut short.
     if start + voxels * dtype.itemsize > (size * 1032 + 4096 if zipped else size):
@@ -130,9 +132,21 @@ def _read(file: BinaryIO, header: nib.Nifti1Header, size: int, at: int, job: Job
         notes += _check_end(file)
     builder.check()
     expect_hu = job.expect == "CT"
-    doubt = builder.doubt() if expect_hu else ""
+    doubt = (_intent_doubt(header) or builder.doubt()) if expect_hu else ""
     notes += builder.notes(expect_hu)
     return Loaded(builder.array, affine, "NIfTI", notes, nifti=nifti_geometry(header), hu_note=doubt)
+
+
+def _intent_doubt(header: nib.Nifti1Header) -> str:
+    """Why the values are no Hounsfield units, where the header says what they are for."""
+    intent = int(header["intent_code"])
+    what = "labels" if intent == 1002 else "statistics" if 2 <= intent <= 24 else ""
+    if not what:
+        return ""
+    return (
+        f"The header says that the values are {what} (intent code {intent}), not Hounsfield units. Windows, "
+        "measurements and masks expect HU."
+    )
 
 
 def _check_end(file: BinaryIO) -> list[str]:

@@ -77,7 +77,8 @@ def kind(head: bytes) -> str:
     if not head:
         return "empty"
     if head[:2] == b"\x1f\x8b":
-        inner = kind(gunzip_head(head)) if len(head) > 2 else "gzip"
+        unpacked = gunzip_head(head)
+        inner = "gzip" if unpacked[:2] == b"\x1f\x8b" else kind(unpacked)
         return inner if inner in ("nifti", "nifti-pair") else "gzip"
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return "zip"
@@ -114,6 +115,8 @@ def describe(head: bytes, name: str = "") -> str:
             return "The gzip file is damaged or cut short. Upload it again."
         if inner[257:262] == b"ustar":
             return "This is a tar archive. Pack the scan as .zip."
+        if inner[:2] == b"\x1f\x8b":
+            return "This file is packed with gzip twice. Unpack it once and open it again."
         return "The gzip file holds no NIfTI volume. Open a .nii.gz, .nrrd, .mha or a zip of DICOM files."
     for start, what, advice in _OTHER:
         if head.startswith(start):

@@ -8,9 +8,13 @@ from contextlib import ExitStack
 
 import pytest
 
+from app.handlers import Handlers
+from app.scans import SampleShelf
+from app.sessions import SessionStore
 from app.turns import Turns, words_of
 from medvl.errors import Cancelled
 
+from .talking import TalkingModel
 from .test_handlers import last
 
 
@@ -139,3 +143,55 @@ class TestOnThePage:
         assert next(updates)["viewer"]["status"] == "Waiting for 1 other"
         busy.stop("a")
         assert last(updates)["report"]["state"] == "stopped"
+
+
+class TestAQuestion:
+    @pytest.fixture
+    def talking(self, shelf_folder, phantom):
+        model = TalkingModel({"liver": phantom.organ("liver")})
+        handlers = Handlers(model, SessionStore(budget_bytes=10**9), SampleShelf(shelf_folder))
+        list(handlers.open_default("a"))
+        handlers.store.turns = Turns(1)
+        yield handlers
+        handlers.store.shutdown()
+
+    def ask(self, talking, text):
+        return talking.talk.ask("a", {"text": text, "nonce": "n"})
+
+    def said(self, page):
+        return page["chat"]["turns"][-1]["state"]
+
+    def test_that_computes_nothing_waits_for_nobody(self, talking):
+        last(self.ask(talking, "Show the liver"))
+        with talking.store.turns.turn() as other:
+            other.come()
+            for text in ("Use the lung window", "How big is the liver?", "Who are you?"):
+                updates = list(self.ask(talking, text))
+                assert self.said(updates[-1]) == "done"
+                assert not any("Waiting" in u.get("viewer", {}).get("status", "") for u in updates)
+
+    def test_that_computes_waits_says_so_and_comes(self, talking):
+        with talking.store.turns.turn() as other:
+            other.come()
+            updates = self.ask(talking, "Show the liver")
+            waits = next(u for u in updates if "Waiting" in u.get("viewer", {}).get("status", ""))
+            assert waits["viewer"]["status"] == "Waiting for 1 other"
+            assert not talking.store.get("a").case.masks
+        page = last(updates)
+        assert self.said(page) == "done"
+        assert len(talking.store.get("a").case.masks) == 1
+        with talking.store.turns.turn() as place:
+            assert place.ahead == 0  # it has given its place up
+
+    def test_that_waits_can_be_stopped(self, talking):
+        with talking.store.turns.turn() as other:
+            other.come()
+            updates = self.ask(talking, "Show the liver")
+            next(u for u in updates if "Waiting" in u.get("viewer", {}).get("status", ""))
+            talking.stop("a")
+            page = last(updates)
+            assert self.said(page) == "stopped"
+            assert not page["viewer"]["busy"]
+            assert not talking.store.get("a").case.masks
+            with talking.store.turns.turn() as place:
+                assert place.ahead == 1

@@ -2,12 +2,14 @@
 
     python tests/benchmarks/opening.py [--shape 512 512 300] [--kind nifti|dicom]
     python tests/benchmarks/opening.py --shape 256 256 150 --times 40
+    python tests/benchmarks/opening.py --reading
 
 The scan is the bundled chest CT stretched to the grid with noise added (``scroll.py``), so that it packs as badly as a
 real one; it is written to a temporary file first, which does not count. Seconds run from the moment at which the
 browser has the file's name. ``server_peak_mb`` is the resident memory of the whole process, weights and libraries
-included; with ``--times`` the scan is opened again and again and ``after_each_mb`` has the memory after each. Prints
-one JSON object.
+included; with ``--times`` the scan is opened again and again and ``after_each_mb`` has the memory after each.
+``reading`` is without a browser: seconds of ``read_ct`` in this process and of ``read_isolated``, which the page uses,
+in turns on the same file, and what the child costs: the difference of their medians. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import statistics
 import sys
 import tempfile
 import time
@@ -67,6 +71,25 @@ def write_dicom(ct, folder: Path) -> Path:
     return path
 
 
+def reading(path: Path, times: int = 5) -> dict[str, object]:
+    """Seconds of reading a file here and in a child, in turns, after one of each that does not count."""
+    from medvl.readers import read_ct
+    from medvl.readers.isolated import DECODER, read_isolated
+
+    DECODER.start()
+    seconds: dict[str, list[float]] = {"here_s": [], "child_s": []}
+    for n in range(times + 1):
+        for name, read in (("here_s", read_ct), ("child_s", read_isolated)):
+            begin = time.perf_counter()
+            volume = read(path)
+            if n:
+                seconds[name].append(round(time.perf_counter() - begin, 2))
+            del volume
+    DECODER.stop()
+    costs = statistics.median(seconds["child_s"]) - statistics.median(seconds["here_s"])
+    return {**seconds, "child_costs_s": round(costs, 2), "load": [round(v, 1) for v in os.getloadavg()]}
+
+
 def open_file(page, path: Path, shape: tuple[int, ...]) -> tuple[float, float]:
     """Seconds from choosing a file to its first plane, and to the last voxel."""
     token = page.evaluate("medvlViewer.state().token")
@@ -89,15 +112,26 @@ def main() -> None:
     parser.add_argument("--kind", choices=("nifti", "dicom"), default="nifti")
     parser.add_argument("--click", action="store_true", help="also click in the middle, and wait for the mask")
     parser.add_argument("--times", type=int, default=1, help="open it so many times in a row")
+    parser.add_argument("--reading", action="store_true", help="measure the reading only, without a browser")
     options = parser.parse_args()
 
-    from playwright.sync_api import sync_playwright
-
     shape = tuple(options.shape)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder:
         write = {"nifti": write_nifti, "dicom": write_dicom}[options.kind]
         path = write(stretched(shape), Path(folder))
         result: dict = {"shape": list(shape), "kind": options.kind, "file_mb": round(path.stat().st_size / 1e6, 1)}
+        result["reading"] = reading(path)
+        if not options.reading:
+            result |= in_browser(path, shape, options)
+    print(json.dumps(result, indent=1))
+
+
+def in_browser(path: Path, shape: tuple[int, ...], options: argparse.Namespace) -> dict[str, object]:
+    """What a visitor of the page waits for, and the server's memory."""
+    from playwright.sync_api import sync_playwright
+
+    result: dict[str, object] = {}
+    with sync_playwright() as playwright:
         with Server() as server:
             browser = playwright.chromium.launch(executable_path=options.browser, args=list(CHROMIUM))
             page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -125,7 +159,7 @@ def main() -> None:
             result["server_after_mb"] = round(resident_mb(server.pid))
             browser.close()
         result["errors"] = server.errors
-    print(json.dumps(result, indent=1))
+    return result
 
 
 if __name__ == "__main__":

@@ -51,6 +51,14 @@ def case(quick, labels):
     opened.close()
 
 
+@pytest.mark.parametrize("asked", ["What is the slice thickness?", "What can you do?", "Use the lung window"])
+def test_what_needs_no_search_has_no_step_that_runs(case, asked):
+    """The page gives no turn among visitors for it."""
+    pieces = list(case.ask(asked))
+    assert isinstance(pieces[-1], Done)
+    assert not [piece for piece in pieces if isinstance(piece, Step) and piece.seconds is None]
+
+
 def slice_of(name: str, axis: int = 2) -> Box:
     lo, hi = [w.start for w in BLOCKS[name]], [w.stop for w in BLOCKS[name]]
     lo[axis] = (lo[axis] + hi[axis]) // 2

@@ -33,6 +33,8 @@ EXAMPLES = 6  # messages that are most like the one to be planned
 class InstructPlanner:
     """Asks a language model for calls; what is no call, or moves a side, is asked for once more and then left."""
 
+    computes = True  # for seconds, which the page has to know before it begins
+
     def __init__(self, model: ChatModel) -> None:
         self.model = model
 

@@ -426,7 +426,7 @@ def test_header_cut_short_is_left_out_and_told(ct, stored, tmp_path):
             file.write_bytes(file.read_bytes()[:300])
     read = read_ct(folder)
     np.testing.assert_array_equal(read.hu, ct.hu[:, :, :17])
-    note(read, "left out: 1")
+    note(read, "Left out: 1")
 
 
 def test_one_slice_of_a_series(stored, tmp_path):

@@ -80,6 +80,9 @@ TELLING = {
     "series number": sets(SeriesNumber=[4, 5]),
     "runs of instance numbers": sets(InstanceNumber=[lambda k: k + 1, lambda k: N + k + 1]),
     "runs that turn back": sets(InstanceNumber=[lambda k: k + 1, lambda k: 2 * N - k]),
+    "date": sets(AcquisitionDate=["20200101", "20200102"]),
+    "over midnight": sets(AcquisitionDate=["20200101", "20200102"], AcquisitionTime=["235950", "000010"]),
+    "series time": sets(SeriesTime=["101000", "102000"]),
     "missing on one": sets(AcquisitionNumber=[1, None]),
 }
 
@@ -120,7 +123,7 @@ def test_two_scans_beside_each_others_places(offset, edit, stored, hu, tmp_path)
     np.testing.assert_allclose(ct.spacing_mm, (2, 2.5, 3), rtol=1e-4)
 
 
-@pytest.mark.parametrize("offset", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 0.1, 1.0, 1.5])
 def test_scans_that_nothing_tells_apart_are_refused(offset, stored, tmp_path):
     folder = write_scans(tmp_path, stored, lambda ds, scan, k: None, offset_mm=offset)
     with pytest.raises(CTReadError, match="no field of the headers tells them apart"):
@@ -146,6 +149,43 @@ def test_rotations_and_stations_that_only_adjoin_stay_one_scan(stored, hu, tmp_p
     np.testing.assert_array_equal(ct.hu, hu)
     assert ct.notes == ()
     assert len(ct.series) == 1
+
+
+CYCLES = {
+    "trigger time": lambda ds, k: setattr(ds, "TriggerTime", 300 * (k % 3)),
+    "every second trigger time": lambda ds, k: setattr(ds, "TriggerTime", 300 * (k % 2)),
+    "slice thickness": lambda ds, k: setattr(ds, "SliceThickness", 3 + k % 2),
+    "time of day": lambda ds, k: setattr(ds, "ContentTime", f"10100{k % 3}"),
+    "offset": lambda ds, k: setattr(ds, "TemporalPositionTimeOffset", float(k % 3)),
+}
+
+
+@pytest.mark.parametrize("edit", CYCLES.values(), ids=CYCLES)
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_changes_in_a_cycle_parts_no_regular_stack(edit, turned, stored, hu, tmp_path):
+    def change(ds, k):
+        edit(ds, k)
+        ds.InstanceNumber = N - k if turned else k + 1
+        ds.AcquisitionTime = f"1010{ds.InstanceNumber:02d}"
+
+    ct = read_ct(write_dicom_series(tmp_path / "d", *stored, edit=change))
+    np.testing.assert_array_equal(ct.hu, hu)
+    assert len(ct.series) == 1
+
+
+@pytest.mark.parametrize("numbers", ["one after the other", "each from the beginning", "none"])
+def test_the_same_field_parts_two_scans_made_one_after_the_other(numbers, stored, hu, tmp_path):
+    """Together they are as regular as one stack; the order in which they were made is another."""
+
+    def edit(ds, scan, k):
+        ds.TriggerTime = 400 * scan
+        ds.InstanceNumber = {"one after the other": scan * N, "each from the beginning": 0}.get(numbers, 0) + k + 1
+        if numbers == "none":
+            del ds.InstanceNumber
+
+    ct = read_ct(write_scans(tmp_path, stored, edit, offset_mm=1.5))
+    assert len(ct.series) == 2
+    assert np.ptp(ct.hu.astype(int) - hu) == 0
 
 
 def test_rotations_of_two_passes(stored, hu, tmp_path):
@@ -260,6 +300,21 @@ def test_frames_that_nothing_tells_apart_are_refused(stored, tmp_path):
     path = write_two_phases(tmp_path / "ct.dcm", stored, lambda frame, content, p, k: None)
     with pytest.raises(CTReadError, match="tells them apart"):
         read_ct(path)
+
+
+def test_frames_that_no_group_tells_of_are_said_to_be_left_out(stored, tmp_path):
+    path = write_enhanced_ct(tmp_path / "ct.dcm", *stored)
+    ds = pydicom.dcmread(path)
+    ds.PerFrameFunctionalGroupsSequence = ds.PerFrameFunctionalGroupsSequence[:9]
+    ds.save_as(path)
+    ct = read_ct(path)
+    assert ct.shape[2] == 9
+    assert any(f"{N - 9} frames without a position" in note for note in ct.notes)
+
+
+def test_a_parametric_map_is_no_hu(stored, tmp_path):
+    path = write_enhanced_ct(tmp_path / "map.dcm", *stored, sop_class="1.2.840.10008.5.1.4.1.1.30")
+    assert "parametric map" in read_ct(path).hu_note
 
 
 def test_two_multi_frame_files_of_one_region(stored, hu, tmp_path):

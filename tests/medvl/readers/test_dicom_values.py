@@ -82,6 +82,59 @@ def test_the_note_on_rescaling_is_true(ct, stored, tmp_path):
     assert "Slices without rescale slope and intercept: stored values are taken as HU." in read.notes
 
 
+@pytest.mark.parametrize("missing", [1, 5])
+def test_an_intercept_that_some_slices_lack_is_not_believed(missing, stored, tmp_path):
+    def edit(ds, k):
+        if k < missing:
+            del ds.RescaleIntercept
+
+    read = read_ct(write_dicom_series(tmp_path, *stored, edit=edit))
+    assert f"{missing} of 12 slices have no rescale intercept" in read.hu_note
+    assert not read.hu_trusted
+
+
+@pytest.mark.parametrize(
+    ("some", "words"), [(12, "The slices were"), (3, "3 slices were"), (1, "1 slice was"), (0, "")]
+)
+def test_compression_with_loss_is_told(some, words, stored, tmp_path):
+    def edit(ds, k):
+        ds.LossyImageCompression = "01" if k < some else "00"
+
+    notes = [note for note in read_ct(write_dicom_series(tmp_path, *stored, edit=edit)).notes if "with loss" in note]
+    assert len(notes) == bool(some)
+    assert all(note.startswith(words) for note in notes)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_floating_point_voxels_are_refused_by_name(double, stored, tmp_path):
+    def edit(ds, k):
+        values = words_of(ds).astype(np.float64 if double else np.float32)
+        del ds.PixelData, ds.BitsStored, ds.HighBit, ds.PixelRepresentation
+        ds.BitsAllocated = 64 if double else 32
+        setattr(ds, "DoubleFloatPixelData" if double else "FloatPixelData", values.tobytes())
+
+    with pytest.raises(CTReadError, match="floating-point"):
+        read_ct(write_dicom_series(tmp_path, *stored, edit=edit))
+
+
+def test_indices_into_a_palette_are_no_values(stored, tmp_path):
+    def edit(ds, k):
+        ds.PhotometricInterpretation = "PALETTE COLOR"
+
+    with pytest.raises(CTReadError, match="in colour"):
+        read_ct(write_dicom_series(tmp_path, *stored, edit=edit))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_padding_far_below_is_no_fault_of_the_slope(share, ct, tmp_path):
+    """Converters leave -3024 outside the scanned field, and resampling some values between it and the rest."""
+    hu = ct.hu.copy()
+    hu[:6] = -3024
+    hu[-3:] = -2000
+    hu[6] = np.rint((1 - share) * hu[6] + share * -3024)
+    assert read_ct(write_nifti(tmp_path / "ct.nii", hu, ct.affine)).hu_note == ""
+
+
 # ---- padding and bits
 
 

@@ -1,9 +1,11 @@
 """NRRD and MetaImage: voxels, mm, detached data, and bad headers."""
 
+import gzip
 import re
 import shutil
 import unicodedata
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -296,3 +298,106 @@ def test_data_files_under_any_name(ext, name, coding, ct, tmp_path):
         copies = [shutil.copyfile(header, folder / f"{stem}{ext}"), shutil.copyfile(data, folder / f"{stem}.raw")]
         for source in (folder, copies[0], copies):
             np.testing.assert_array_equal(read_ct(source).hu, ct.hu)
+
+
+def packed_metaimage(path, ct, stream, more=""):
+    """A compressed MetaImage of a stream, whatever that is."""
+    sizes, steps = " ".join(map(str, ct.hu.shape)), " ".join(map(str, np.linalg.norm(ct.affine[:3, :3], axis=0)))
+    path.write_bytes(
+        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
+        f"CompressedData = True\n{more}"
+        "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\n"
+        f"ElementSpacing = {steps}\nDimSize = {sizes}\n"
+        "ElementType = MET_SHORT\nElementDataFile = LOCAL\n".encode()
+        + stream
+    )
+    return path
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress])
+@pytest.mark.parametrize("size", [None, 0, 100, 10**6])
+def test_a_packed_metaimage_needs_no_length_of_its_stream(size, pack, ct, tmp_path):
+    """With none, or a wrong one, ITK gives whatever lies in its memory."""
+    more = "" if size is None else f"CompressedDataSize = {size}\n"
+    read = read_ct(packed_metaimage(tmp_path / "ct.mha", ct, pack(ct.hu.tobytes(order="F")), more))
+    assert sorted(np.unique(read.hu)) == sorted(np.unique(ct.hu))
+    np.testing.assert_array_equal(read.hu, ct.hu[::-1, ::-1])  # its axes go to the left and to the back
+
+
+@pytest.mark.parametrize("ext", [".mha", ".nrrd"])
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.8, 0.99])
+def test_a_damaged_stream_gives_no_voxels(share, ext, ct, tmp_path):
+    noise = np.random.default_rng(2).integers(-9, 9, ct.hu.shape).astype(np.int16)
+    path = write_itk(tmp_path / f"ct{ext}", ct.hu + noise, ct.affine, compress=True)
+    data = bytearray(path.read_bytes())
+    at = int(share * len(data))
+    data[at : at + 4] = bytes(b ^ 0x5A for b in data[at : at + 4])
+    path.write_bytes(data)
+    with pytest.raises(CTReadError, match="damaged"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize("factor", [0.9, 2])
+def test_a_stream_of_another_length_is_refused(factor, ct, tmp_path):
+    plain = ct.hu.tobytes(order="F")
+    stream = zlib.compress((plain * 2)[: int(factor * len(plain))])
+    with pytest.raises(CTReadError, match=r"damaged|cut short"):
+        read_ct(packed_metaimage(tmp_path / "ct.mha", ct, stream))
+
+
+@pytest.mark.parametrize("ext", [".mhd", ".nhdr"])
+def test_more_in_a_data_file_than_voxels_is_told(ext, ct, tmp_path):
+    path = write_itk(tmp_path / f"ct{ext}", ct.hu, ct.affine)
+    raw = tmp_path / "ct.raw"
+    raw.write_bytes(bytes(100) + raw.read_bytes())
+    assert any("100 bytes longer" in note for note in read_ct(path).notes)
+    skip = b"HeaderSize = 100\nElementDataFile" if ext == ".mhd" else b"byte skip: 100\ndata file"
+    replaced(path, b"ElementDataFile" if ext == ".mhd" else b"data file", skip)
+    read = read_ct(path)
+    assert read.notes == ()
+    np.testing.assert_array_equal(read.hu, ct.hu)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "match"),
+    [
+        (b"encoding: raw", b"encoding: bzip2", "bzip2"),
+        (b"endian: little\n", b"", "byte order"),
+        (b"space directions:", b"axis mins: 0 0 0\naxis maxs: 9 9 9\n# directions:", "ends of its axes"),
+    ],
+)
+def test_what_nrrd_has_and_is_not_read_is_named(before, after, match, ct, tmp_path):
+    path = write_itk(tmp_path / "ct.nrrd", ct.hu, ct.affine)
+    replaced(path, before, after)
+    with pytest.raises(CTReadError, match=match):
+        read_ct(path)
+
+
+def test_nrrd_fields_in_capitals(ct, tmp_path):
+    path = write_itk(tmp_path / "ct.nrrd", ct.hu, ct.affine)
+    replaced(path, b"sizes:", b"Sizes:")
+    np.testing.assert_array_equal(read_ct(path).hu, ct.hu)
+
+
+def test_another_modality_of_a_metaimage_is_said(ct, tmp_path):
+    path = write_itk(tmp_path / "ct.mha", ct.hu, ct.affine)
+    replaced(path, b"NDims", b"Modality = MET_MOD_MR\nNDims")
+    assert "MR, not CT" in read_ct(path).hu_note
+    replaced(path, b"MET_MOD_MR", b"MET_MOD_CT")
+    assert read_ct(path).hu_note == ""
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_the_data_file_of_the_headers_own_folder(first, packed, ct, tmp_path):
+    for name, hu in (("m", ct.hu), (first, ct.hu[::-1])):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        header = write_itk(tmp_path / "scans" / name / "ct.mhd", hu, ct.affine)
+    header.unlink()  # the other folder has voxels of the same name only
+    path = tmp_path / "scans"
+    if packed:
+        path = tmp_path / "scans.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted((tmp_path / "scans").rglob("*.*")):
+                archive.write(file, file.relative_to(tmp_path))
+    np.testing.assert_array_equal(read_ct(path).hu, ct.hu)

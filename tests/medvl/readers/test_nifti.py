@@ -171,6 +171,8 @@ def test_nan_infinite_and_huge_values(bad, match, ct, tmp_path):
         (lambda hu: (hu > 0).astype(np.uint8), "label map"),
         (lambda hu: np.clip(hu, 0, 200).astype(np.uint8), "8-bit"),
         (lambda hu: (hu.astype(np.int32) + 1024).astype(np.int16), "intercept may be missing"),
+        (lambda hu: np.where(hu < -500, -1000, hu) - np.int16(1024), "applied twice"),
+        (lambda hu: hu * np.int16(10), "below -1500 HU"),
     ],
 )
 def test_values_that_are_not_hu_are_told(make, match, ct, tmp_path):
@@ -215,6 +217,7 @@ def test_colour_and_complex(tmp_path):
         (DATATYPE, "h", (7777,), "data type"),
         (VOX_OFFSET, "f", (1e12,), "offset"),
         (VOX_OFFSET, "f", (np.nan,), "offset"),
+        (VOX_OFFSET, "f", (348,), "offset"),
         (SCL_SLOPE, "2f", (1e9, 0), "rescale slope"),
     ],
 )
@@ -227,6 +230,31 @@ def test_absurd_headers(offset, form, values, match, ct, tmp_path):
         (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(path.read_bytes()))
         with pytest.raises(CTReadError):
             read_ct(tmp_path / "ct.nii.gz")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_offset_of_zero_is_the_end_of_the_header(version, ct, tmp_path):
+    path = write_nifti(tmp_path / "ct.nii", ct.hu, ct.affine, version=version)
+    patched(path, *((VOX_OFFSET, "f", 0) if version == 1 else (168, "q", 0)))
+    np.testing.assert_array_equal(read_ct(path).hu, ct.hu)
+
+
+@pytest.mark.parametrize(
+    ("code", "match"), [(1002, "labels"), (3, "statistics"), (5, "statistics"), (0, ""), (1001, "")]
+)
+def test_what_the_header_says_that_values_are(code, match, ct, tmp_path):
+    path = write_nifti(tmp_path / "ct.nii", ct.hu, ct.affine)
+    patched(path, 68, "h", code)
+    read = read_ct(path)
+    assert match in read.hu_note
+    assert read.hu_trusted == (not match)
+
+
+def test_packed_twice(ct, tmp_path):
+    path = write_nifti(tmp_path / "ct.nii.gz", ct.hu, ct.affine)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(CTReadError, match="twice"):
+        read_ct(path)
 
 
 def test_dimensions_of_a_million(ct, tmp_path):

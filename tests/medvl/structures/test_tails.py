@@ -1,11 +1,15 @@
 """Tails at the ends of a scan: neighbours go, organs that are really cut stay."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 
 from medvl.ct.masks import Mask
 from medvl.ct.prompts import Box
+from medvl.readers import read_ct
 from medvl.structures.tails import without_tails
+from medvl.weights import hub
 
 SHAPE = (60, 60, 40)
 
@@ -56,3 +60,18 @@ def test_what_is_no_tail_stays(radii, first):
     array = of_radii(radii, first)
     box = Box((0, 0, 0), SHAPE)
     assert without_tails(array, box, SHAPE) is array
+
+
+@pytest.mark.parametrize(
+    ("sample", "inside", "cut"),
+    [("abdomen_ct", ("urinary bladder", "gallbladder"), "liver"), ("liver_ct", ("pancreas", "gallbladder"), None)],
+)
+def test_what_of_the_samples_is_said_to_reach_the_border(model, sample, inside, cut):
+    """Whole organs are not; the liver of the abdomen is, which that scan cuts."""
+    with closing(model.open(read_ct(hub.BUNDLED / "samples" / f"{sample}.nii.gz"))) as case:
+        for name in inside:
+            (mask,) = case.segment_text(name)
+            assert (name, mask.border, mask.limits) == (name, (), "")
+        if cut:
+            (mask,) = case.segment_text(cut)
+            assert "reaches the upper border of the scan" in mask.limits
