@@ -7,14 +7,6 @@ let model = { masks: [], active: null };
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
 const given = () => (props.value && props.value.masks ? JSON.parse(JSON.stringify(props.value)) : null);
 
-const ASK_MS = 5000;
-let sure = null;
-function unsure() {
-  clearTimeout(sure);
-  sure = null;
-  $('[data-op="delete"]').textContent = 'Delete';
-}
-
 const send = (op, id, more) => trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
 const active = () => model.masks.find((m) => m.id === model.active) || null;
 const fixed = (value, digits) => (value == null ? '–'
@@ -132,7 +124,6 @@ function render() {
   $('[data-op="clear"]').disabled = !active();
   $('[data-op="new"]').disabled = !active();
   showDetail();
-  if (model.active !== before) unsure();
   const chosen = [...list.children].find((row) => row.dataset.id === model.active);
   if (chosen && model.active !== before) { // the list alone scrolls: the page stays where the visitor is
     const above = chosen.offsetTop - list.offsetTop, below = above + chosen.offsetHeight - list.clientHeight;
@@ -149,14 +140,10 @@ element.addEventListener('click', (event) => {
     send('eye', row.dataset.id, { visible: !mask.visible });
   } else if (row) {
     send('jump', row.dataset.id);
-  } else if (button && button.dataset.op === 'delete' && !sure) { // one more click: Undo does not bring it back
-    sure = setTimeout(unsure, ASK_MS);
-    button.textContent = 'Really?';
   } else if (button && button.dataset.op === 'follow') {
     button.disabled = true;
     trigger('follow', { id: model.active });
   } else if (button) {
-    if (button.dataset.op === 'delete') unsure();
     const [mm, low, high] = ['.mp-mm', '.mp-low', '.mp-high'].map((name) => Number($(name).value));
     send(button.dataset.op, model.active, { other: other.value, mm, low, high });
   }

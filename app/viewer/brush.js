@@ -63,11 +63,23 @@ class Brush {
     const { spacing } = viewer.volume;
     const way = Math.hypot(...to.map((n, axis) => (n - from[axis]) * spacing[axis]));
     const steps = Math.max(1, Math.ceil(way / Math.max(this.radius / 3, Math.min(...spacing) / 2)));
+    const mask = this._mask(stroke);
+    const lo = [Infinity, Infinity, Infinity];
+    const hi = [-1, -1, -1];
     for (let s = stroke.at ? 1 : steps; s <= steps; s++) {
-      this._dab(view, from.map((n, axis) => n + ((to[axis] - n) * s) / steps));
+      const box = this._dab(view, mask, from.map((n, axis) => n + ((to[axis] - n) * s) / steps));
+      for (let a = 0; a < 3; a++) {
+        lo[a] = Math.min(lo[a], box.lo[a]);
+        hi[a] = Math.max(hi[a], box.hi[a]);
+      }
     }
     stroke.at = to;
-    viewer.touch(true);
+    if (mask) finishDrawing(mask);
+    for (const other of viewer.views) { // where nothing of it is to be seen nothing is painted
+      const at = viewer.ijk[other.plane.axis];
+      if (at >= lo[other.plane.axis] && at <= hi[other.plane.axis]) other.dirtyPicture = true;
+    }
+    viewer.wake();
   }
 
   /** The pointer goes up: the stroke is sent. @returns {boolean} whether it holds a voxel */
@@ -128,8 +140,12 @@ class Brush {
     trigger('stroke', { n: stroke.n, id, add: stroke.add, hu: stroke.hu, slices });
   }
 
-  /** A disc in the plane, or a ball, round a place. @param {PlaneView} view @param {number[]} centre continuous voxel coordinates */
-  _dab(view, centre) {
+  /**
+   * A disc in the plane, or a ball, round a place.
+   * @param {PlaneView} view @param {object|undefined} mask to draw it on @param {number[]} centre continuous voxel coordinates
+   * @returns {{lo: number[], hi: number[]}} first and last voxels that it may have changed
+   */
+  _dab(view, mask, centre) {
     const { volume } = this.viewer;
     const { shape, spacing } = volume;
     const { axis } = view.plane;
@@ -142,7 +158,6 @@ class Brush {
     }
     const nearest = centre.map(Math.round);
     const far = this.radius * this.radius;
-    const mask = this._mask(this.stroke);
     for (let k = lo[2]; k <= hi[2]; k++) {
       let part = this.stroke.slices.get(k);
       const dk = axis === 2 && !this.ball ? 0 : (k - centre[2]) * spacing[2];
@@ -157,7 +172,7 @@ class Brush {
       }
       if (part && mask) drawPart(mask, k, part, this.stroke.add, shape[0], lo, hi);
     }
-    if (mask) finishDrawing(mask);
+    return { lo, hi };
   }
 
   /** Where the full resolution is not here yet, the server decides. */

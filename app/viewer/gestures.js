@@ -90,7 +90,7 @@ function attachGestures(view, viewer) {
     else if (drag.mode === 'window' && drag.moved) dragWindow(viewer, drag, x, y);
     else if (drag.mode === 'box' && drag.moved) viewer.setDraft(boxBetween(view, viewer, drag.start, view.toVoxel(x, y)));
     else if (drag.mode === 'ruler' || drag.mode === 'region') viewer.rulers.drag(view, x, y);
-    else if (drag.mode === 'brush' || drag.mode === 'erase') viewer.brush.drag(view, x, y);
+    else if (drag.mode === 'brush' || drag.mode === 'erase') wayOf(event).forEach((at) => viewer.brush.drag(view, ...local(at)));
     else if (drag.mode === 'lasso' || drag.mode === 'click') viewer.lasso.drag(x, y);
     else if (drag.mode === 'scroll' && drag.moved) {
       drag.rest -= dy;
@@ -176,6 +176,12 @@ function attachGestures(view, viewer) {
     if (steps) viewer.scroll(view, -steps);
     viewer.hover(view, x, y);
   }, { passive: false });
+}
+
+/** Where a pointer was since the last event: a browser gathers what comes within a frame. @returns {PointerEvent[]} */
+function wayOf(event) {
+  const way = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+  return way.length ? way : [event];
 }
 
 /** Horizontal way changes the width, vertical the level. */

@@ -114,9 +114,28 @@ window.addEventListener('beforeunload', leaving, true);
 
 attachSession(viewer);
 
+/** @returns {boolean} whether somebody types beside the viewer, or has words in the chat that are not sent */
+const typing = () => {
+  const draft = document.querySelector('.cp-input');
+  const focused = document.activeElement;
+  return Boolean(draft && draft.value.trim()) || (focused.matches('input, textarea') && !viewer.root.contains(focused));
+};
+
+let offered = '';
+
+/** The first mask of a scan opens the tab of masks, once, and not under the hands of who types. @param {object} value */
+const offerMasks = (value) => {
+  const scan = value.token + value.case;
+  if (!value.first || offered === scan) return;
+  offered = scan;
+  if (!typing()) trigger('action', { name: 'masks' });
+};
+
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: take a copy, or nothing.
 const take = () => {
-  if (props.value && 'token' in props.value) viewer.take({ ...props.value });
+  if (!props.value || !('token' in props.value)) return;
+  viewer.take({ ...props.value });
+  offerMasks(props.value);
 };
 watch('value', take);
 take();
