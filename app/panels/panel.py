@@ -121,6 +121,7 @@ def _row(session: CaseSession, mask: Mask, running: bool) -> dict[str, Any]:
         "doubt": mask.doubt,
         "mean_hu": measured.mean_hu,
         "sd_hu": measured.sd_hu,
+        "percentiles_hu": list(measured.percentiles_hu or ()),
         "longest_diameter_mm": measured.longest_diameter_mm,
         "slices": list(measured.slice_range) if measured.slice_range else None,
     }

@@ -70,6 +70,7 @@ function attachGestures(view, viewer) {
     const box = root.getBoundingClientRect(); // once, before anything is moved: later it would lay the page out again
     const [x, y] = local(event, box);
     if (event.pointerType !== 'touch') viewer.hover(view, x, y);
+    viewer.rulers.follow(view, x, y);
     if (!pointers.has(event.pointerId)) return;
     pointers.set(event.pointerId, [x, y]);
     if (pinch && pointers.size >= 2) {
