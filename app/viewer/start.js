@@ -124,7 +124,7 @@ window.medvlViewer = {
 // Masks and lengths live as long as the page: ask before it goes while one of them is in no file. Gradio hangs up on this event,
 // and the server would close the scan of a visitor who stays: when the browser asks, Gradio is not to hear of it.
 // When the network is back Gradio loads the page again, which loses nothing: then nothing is asked.
-const comesBack = () => navigator.onLine && [...document.querySelectorAll('.toast-body')].some((one) => one.textContent.includes('reconnection'));
+const comesBack = () => navigator.onLine && Boolean(document.querySelector('.toast-wrap')?.textContent.includes('reconnection'));
 const leaving = (event) => {
   if (!viewer.root.isConnected || comesBack() || !(viewer.store.unsaved || viewer.rulers.unsaved)) return;
   event.preventDefault();

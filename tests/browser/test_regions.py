@@ -91,9 +91,9 @@ def test_rectangle_angle_and_two_axes_go_into_list_csv_and_case(visit, server, p
     page.get_by_role("button", name="Rectangle", exact=True).click()
     draw(page, (50, 44, 60), (66, 58, 60))
     tool(page, "ruler")
-    page.get_by_role("button", name="Two axes").click()
+    page.get_by_role("button", name="Two axes", exact=True).click()
     draw(page, (30, 60, 60), (52, 66, 60), name="ruler")
-    page.get_by_role("button", name="Angle").click()
+    page.get_by_role("button", name="Angle", exact=True).click()
     draw(page, (70, 30, 60), (70, 50, 60), name="ruler")
     end = page.evaluate("medvlViewer.canvasPoint('axial', [84, 50, 60])")
     page.mouse.move(end["x"], end["y"], steps=3)
@@ -139,7 +139,7 @@ def test_rectangle_angle_and_two_axes_go_into_list_csv_and_case(visit, server, p
 def test_an_angle_that_is_given_up_leaves_nothing(visit):
     page = visit()
     tool(page, "ruler")
-    page.get_by_role("button", name="Angle").click()
+    page.get_by_role("button", name="Angle", exact=True).click()
     draw(page, (70, 30, 60), (70, 50, 60), name="ruler")
     assert len(state(page)["rulers"]) == 1
     assert page.evaluate("medvlViewer.lengths().list") == []  # half an angle is in no file
