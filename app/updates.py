@@ -28,7 +28,7 @@ def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
     if session.closed:
         return {}
     if session.prior is not None:
-        session.prior.sync()
+        session.prior.sync(session.case.masks.values())
     updates = {
         "viewer": viewer_value(session.board, busy=busy, status=status),
         "masks": panel.masks_value(session),
