@@ -98,7 +98,7 @@ def read_view(value: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
 
 
 def _length(one: Length) -> dict[str, Any]:
-    ends = [list(one.start), list(one.end)]
+    ends = [list(place) for place in one.places]
     return {"plane": one.plane, "slice": one.slice, "ends": ends, "kind": one.kind, "name": one.name}
 
 

@@ -223,9 +223,11 @@ def put(session: CaseSession, mask: Mask) -> None:
     session.activate(mask.id)
 
 
-def _delete(session: CaseSession, mask_id: str, _: dict) -> None:
+def _delete(session: CaseSession, mask_id: str, _: dict) -> str:
+    name = session.case.masks[mask_id].name
     session.case.remove(mask_id)
     forget(session, mask_id)
+    return f"Deleted: {name}. Undo brings it back."
 
 
 def forget(session: CaseSession, mask_id: str) -> None:

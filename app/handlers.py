@@ -42,7 +42,7 @@ from .scans import Opened, SampleShelf, bring_masks, read_masks_of, read_series,
 from .sessions import SessionStore
 from .talk import Talk
 from .turns import words_of
-from .updates import Updates, first_time, page, surface_figure, words
+from .updates import Updates, first_time, page, surface_figure, with_first, words
 from .viewer import viewer_value
 
 UPDATE_EVERY_S = 0.2
@@ -296,7 +296,7 @@ class Handlers:
     ) -> Iterator[Updates]:
         """What a run of the model has, onto the board, and a few times a second onto the page."""
         earlier = session.case.prompts(target.mask_id) if target.mask_id in session.case.masks else []
-        new = target.mask_id is None
+        first = target.mask_id is None and first_time(session)
         drawn, last = False, 0.0
         yield {"viewer": viewer_value(session.board, busy=True, status="Segmenting")}
         with closing(stream):
@@ -318,16 +318,16 @@ class Handlers:
                     self._finish(session, update)
                 elif update.stage == "slice" or now - last >= UPDATE_EVERY_S:
                     last = now
-                    yield {
-                        "viewer": viewer_value(session.board, busy=True, status=status_line(update)),
-                        "masks": panel.masks_value(session, running=update.mask),
-                    } | ({"tab": "masks"} if new and first_time(session) else {})
+                    viewer = viewer_value(session.board, busy=True, status=status_line(update))
+                    masks = panel.masks_value(session, running=update.mask)
+                    yield with_first({"viewer": viewer, "masks": masks}, first)
         if not session.closed:
             # Another prompt may be waiting for this one to end: then the page stays busy, without a flicker.
             more = session.has_pending
             mask = session.case.masks.get(target.mask_id or "")
             stopped = f"{mask.where_stopped.capitalize()}. Go on?" if mask is not None and mask.stopped else "Stopped"
-            yield page(session, status="Segmenting" if more else stopped if cancel.is_set() else "", busy=more)
+            status = "Segmenting" if more else stopped if cancel.is_set() else ""
+            yield with_first(page(session, status=status, busy=more), first)
 
     def _finish(self, session: CaseSession, update: SegmentUpdate) -> None:
         """The run has ended, or was stopped: name, colour and prompts as the case keeps them."""
@@ -364,12 +364,12 @@ class Handlers:
         """A click that a region of like HU grows from; see ``inputs.read_growth``."""
         return painting.grow(self.store.get(key), data)
 
-    # ---- undo, redo, clear, new
-
     def action(self, key: str, data: Any) -> Updates:
         """A button or key of the viewer or of the masks panel."""
         session = self.store.get(key)
         name = read_word(data, "name")
+        if name == "masks":  # after the first one
+            return self.tab(key, name) | {"tab": name}
         if name not in edits.STEPS:
             return {}
         with session.job():
@@ -386,9 +386,8 @@ class Handlers:
         if op in edits.STEPS:
             return self.action(key, {"name": op})
         if op in edits.LOOKS:
-            if mask_id not in session.case.masks:
-                return page(session)
-            edits.LOOKS[op](session, mask_id, data)
+            if mask_id in session.case.masks:
+                edits.LOOKS[op](session, mask_id, data)
             return page(session)
         if op not in edits.CHANGES:
             return {}
@@ -396,8 +395,8 @@ class Handlers:
             if mask_id not in session.case.masks:
                 raise PromptError("This object does not exist any more. Select another one.")
             told = edits.CHANGES[op](session, mask_id, data)
-            shown = page(session)
-            return shown | {"masks": shown["masks"] | {"told": told or ""}} if shown else {}
+            shown = page(session, status=told if op == "delete" else "")  # no mask is selected to tell it under
+            return shown | {"masks": shown["masks"] | {"told": told}} if shown else {}
 
     # ---- tabs, surfaces, export
 

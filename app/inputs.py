@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medvl.ct.lengths import Length
+from medvl.ct.lengths import PLACES, Length
 from medvl.ct.masks import decode_runs
 from medvl.ct.prompts import Box, Point
 from medvl.ct.volume import CTVolume
@@ -176,7 +176,7 @@ def read_lengths(data: Any, token: str, ct: CTVolume) -> list[Length]:
     """The lengths of the viewer's ruler, for an export.
 
     Args:
-        data: ``{"scan": token, "list": [{"plane", "slice", "ends": [[i, j, k], [i, j, k]]}, ...]}``, or None.
+        data: ``{"scan": token, "list": [{"plane", "slice", "ends": [[i, j, k], ...], "kind"}, ...]}``, or None.
         token: of the open scan.
         ct: the open scan.
 
@@ -205,17 +205,17 @@ def read_length(data: Any) -> Length:
     """
     data = data if isinstance(data, dict) else {}
     plane, number, ends = data.get("plane"), data.get("slice"), data.get("ends")
-    places = ends if isinstance(ends, list) and len(ends) == 2 else [None, None]
+    places = ends if isinstance(ends, list) and 2 <= len(ends) <= max(PLACES.values()) else [None, None]
     if not isinstance(plane, str) or isinstance(number, bool) or not isinstance(number, int):
         raise ExportError("A length has a plane and the index of a slice; one of these has not.")
     for place in places:
         if not isinstance(place, list) or len(place) != 3 or not all(map(_is_number, place)):
             raise ExportError("A length has two ends of three numbers each; one of these has not.")
-    start, end = (tuple(float(n) for n in place) for place in places)
+    start, end, *more = (tuple(float(n) for n in place) for place in places)
     kind, name = data.get("kind", "line"), data.get("name", "")
     if not isinstance(kind, str) or not isinstance(name, str):
         raise ExportError("A measurement has a kind and a name; one of these has not.")
-    return Length(plane, number, start, end, kind, clean_sentence(name)[:NAME_LENGTH])
+    return Length(plane, number, start, end, kind, clean_sentence(name)[:NAME_LENGTH], tuple(more))
 
 
 def _is_number(value: Any) -> bool:

@@ -11,7 +11,7 @@ from medvl.errors import MedVLError
 
 from .case_session import CaseSession
 from .inputs import read_growth, read_stroke
-from .updates import Updates, first_time, page, words
+from .updates import Updates, first_time, page, with_first, words
 
 
 def stroke(session: CaseSession, data: Any) -> Updates:
@@ -30,7 +30,7 @@ def stroke(session: CaseSession, data: Any) -> Updates:
             session.show(mask, None if new else drawn.box)
             session.activate(mask.id)
             session.board.took_stroke(drawn.number)
-            return page(session) | ({"tab": "masks"} if first else {})
+            return with_first(page(session), first)
     except MedVLError as error:
         number = data.get("n") if isinstance(data, dict) else None
         session.board.took_stroke(number if type(number) is int else 0)
@@ -54,7 +54,7 @@ def grow(session: CaseSession, data: Any) -> Updates:
             session.activate(mask.id)
             ml = np.count_nonzero(voxels) * session.ct.voxel_volume_ml
             told = f"Region of {ml:.3g} mL, {low:.0f} to {high:.0f} HU"
-            return page(session, status=told) | ({"tab": "masks"} if first else {})
+            return with_first(page(session, status=told), first)
     except MedVLError as error:
         # with a status, or the viewer would go on saying that it grows
         return page(session, status="Nothing was changed", busy=session.busy) | {"toast": words(error)}

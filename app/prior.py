@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from medvl.case import Case
@@ -29,6 +30,7 @@ class PriorScan:
         self._now = now
         self.board = Board(replace(now, hu=on_grid_of(now, ct, found)), token)
         self._shown: dict[str, Mask] = {}
+        self._colors: dict[str, str] = {}
         self.sync()
 
     @property
@@ -45,13 +47,19 @@ class PriorScan:
             how = f"Laid over this scan by a rigid motion, turned by {self.found.rotation_degrees:.1f}\N{DEGREE SIGN}"
         return f"{how}; their pictures correlate to {self.found.similarity:.2f} over {self.found.shared_mm:.0f} mm."
 
-    def sync(self) -> None:
-        """Show the masks that the earlier scan has now."""
+    def sync(self, present: Iterable[Mask] = ()) -> None:
+        """Show the masks that the earlier scan has now, in the colours of their namesakes in the present one."""
+        colors = {mask.name.casefold(): mask.color for mask in present}
         for mask_id in self.board.mask_ids - set(self.case.masks):
             self.board.remove_mask(mask_id)
             self._shown.pop(mask_id, None)
+            self._colors.pop(mask_id, None)
         for mask in list(self.case.masks.values()):
             known = self._shown.get(mask.id)
             if known is None or known.block is not mask.block:
                 self.board.set_mask(mask_on_grid_of(self._now, mask, self.ct, self.found))
                 self._shown[mask.id] = mask
+            color = colors.get(mask.name.casefold(), mask.color)
+            if self._colors.get(mask.id, mask.color) != color:
+                self.board.style(mask.id, color=color)
+            self._colors[mask.id] = color

@@ -9,6 +9,8 @@ import gradio as gr
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 FOLDER = Path(__file__).parent
+# Toasts stand over a plane, not over the tabs. They lie outside of what Gradio lets ``css`` reach.
+HEAD = "<style>@media (min-width: 900px) { .toast-wrap { inset: auto auto 64px 28px !important; } }</style>"
 
 
 def theme() -> gr.themes.Base:

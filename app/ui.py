@@ -323,6 +323,7 @@ def launch(
         mcp_server=mcp,
         theme=theme.theme(),
         css=theme.page_css(),
+        head=theme.HEAD,
         app_kwargs={"lifespan": guarded},
     )
     return app, url, handlers, demo

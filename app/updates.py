@@ -28,7 +28,7 @@ def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
     if session.closed:
         return {}
     if session.prior is not None:
-        session.prior.sync()
+        session.prior.sync(session.case.masks.values())
     updates = {
         "viewer": viewer_value(session.board, busy=busy, status=status),
         "masks": panel.masks_value(session),
@@ -42,11 +42,13 @@ def page(session: CaseSession, status: str = "", busy: bool = False) -> Updates:
 
 
 def first_time(session: CaseSession) -> bool:
-    """True once a session: its first mask opens the masks tab, unless the visitor is in another one or talks."""
-    first = session.tab in ("chat", "scan") and not session.case.masks and not session.chat.turns
-    if first:
-        session.tab = "masks"
-    return first
+    """Whether a mask made now opens the masks tab: the first of a visitor who is in no other one and does not talk."""
+    return session.tab in ("chat", "scan") and not session.case.masks and not session.chat.turns
+
+
+def with_first(shown: Updates, first: bool) -> Updates:
+    """The updates with word of a first mask: the browser asks for the masks tab, unless somebody types."""
+    return shown | {"viewer": shown["viewer"] | {"first": True}} if first else shown
 
 
 def surface_figure(session: CaseSession) -> Any:

@@ -234,6 +234,7 @@ function arrived() {
   if (!waiting || !model.turns.some((turn) => turn.nonce === waiting.nonce)) return;
   clearTimeout(waiting.timer);
   if (!waiting.example) input.value = '';
+  keepDraft();
   waiting = null;
   grow();
 }
@@ -301,7 +302,11 @@ input.addEventListener('keydown', (event) => {
   event.preventDefault();
   send(input.value, false);
 });
-input.addEventListener('input', () => { grow(); refresh(); });
+// A page that is loaded again, as Gradio does when the network is back, has what was typed before.
+const DRAFT_KEY = 'medvl-draft';
+const keepDraft = () => sessionStorage.setItem(DRAFT_KEY, input.value);
+input.value = input.value || sessionStorage.getItem(DRAFT_KEY) || '';
+input.addEventListener('input', () => { grow(); refresh(); keepDraft(); });
 stopButton.addEventListener('click', () => {
   stopping = true;
   refresh();

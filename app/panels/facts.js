@@ -57,6 +57,13 @@ element.addEventListener('change', (event) => {
   showSeries(); // what is open stays marked until another scan is
   if (window.medvlViewer ? window.medvlViewer.mayGo(id) : true) trigger('choose', { id });
 });
+function rowsOf(rows) {
+  return (rows || []).map(([label, text]) => {
+    const row = document.createElement('div');
+    row.append(make('dt', label), make('dd', text));
+    return row;
+  });
+}
 function render() {
   facts = given() || facts;
   showSeries();
@@ -68,11 +75,9 @@ function render() {
   $('.fp-title').textContent = facts.title || '';
   $('.fp-about').textContent = facts.about || '';
   $('.fp-about').hidden = !facts.about;
-  $('.fp-rows').replaceChildren(...(facts.rows || []).map(([label, text]) => {
-    const row = document.createElement('div');
-    row.append(make('dt', label), make('dd', text));
-    return row;
-  }));
+  $('.fp-rows').replaceChildren(...rowsOf(facts.rows));
+  $('.fp-headrows').replaceChildren(...rowsOf(facts.header));
+  $('.fp-header').hidden = !(facts.header || []).length;
   $('.fp-notes').replaceChildren(...(facts.notes || []).map((note) => make('li', note)));
 }
 watch('value', render);

@@ -7,14 +7,6 @@ let model = { masks: [], active: null };
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
 const given = () => (props.value && props.value.masks ? JSON.parse(JSON.stringify(props.value)) : null);
 
-const ASK_MS = 5000;
-let sure = null;
-function unsure() {
-  clearTimeout(sure);
-  sure = null;
-  $('[data-op="delete"]').textContent = 'Delete';
-}
-
 const send = (op, id, more) => trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
 const active = () => model.masks.find((m) => m.id === model.active) || null;
 const fixed = (value, digits) => (value == null ? '–'
@@ -95,6 +87,7 @@ function showDetail() {
     volume: least(mask) + volume(mask.volume_ml),
     hu: mask.mean_hu == null ? '–' : `${fixed(mask.mean_hu, 0)} ± ${fixed(mask.sd_hu, 0)} HU`,
     diameter: mask.longest_diameter_mm == null ? '–' : `${least(mask)}${fixed(mask.longest_diameter_mm, 1)} mm`,
+    percentiles: (mask.percentiles_hu || []).map((hu) => fixed(hu, 0)).join(' / ') || '–',
     slices: mask.slices ? `${mask.slices[0] + 1} to ${mask.slices[1] + 1}` : '–',
   };
   Object.entries(facts).forEach(([key, text]) => { $(`[data-fact="${key}"]`).textContent = text; });
@@ -113,7 +106,47 @@ function showDetail() {
   $('.mp-combine').hidden = others.length === 0;
   detail.querySelectorAll('[data-op],.mp-name,.mp-color').forEach((node) => { node.disabled = mask.running; });
   $('.mp-told').textContent = model.told || '';
+  showHistogram();
 }
+
+/** Bars of how often each HU is there, from the first to the last percentile but for one in 200. @param {Uint32Array|number[]} counts from -2048 HU on */
+function histogram(counts) {
+  const total = counts.reduce((sum, n) => sum + n, 0);
+  const rank = (share) => { let sum = 0; return counts.findIndex((n) => (sum += n) >= Math.max(1, share * total)); };
+  const [low, high] = [rank(0.005), rank(0.995)], step = Math.max(1, Math.ceil((high - low + 1) / 60));
+  const bars = [];
+  for (let at = low; at <= high; at += step) bars.push(counts.slice(at, at + step).reduce((sum, n) => sum + n, 0));
+  const most = Math.max(...bars), wide = 240 / bars.length;
+  const box = document.createElement('figure');
+  box.className = 'mp-histogram';
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('viewBox', '0 0 240 44');
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('role', 'img');
+  const [from, to] = [low - 2048, low - 2048 + bars.length * step - 1];
+  svg.setAttribute('aria-label', `Histogram from ${from} to ${to} HU, most at ${from + bars.indexOf(most) * step}`);
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  path.setAttribute('d', bars.map((n, at) => `M${at * wide} 44v${(-44 * n) / most}h${wide}v${(44 * n) / most}z`).join(''));
+  svg.append(path);
+  const words = document.createElement('figcaption');
+  words.append(...[`${from} HU`, `${total.toLocaleString('en-US')} voxels`, `${to} HU`].map((text) => {
+    const one = document.createElement('span');
+    one.textContent = text;
+    return one;
+  }));
+  box.append(svg, words);
+  return box;
+}
+
+/** That of the selected mask, while it is asked for. */
+function showHistogram() {
+  const place = $('.mp-spread'), mask = active();
+  if (!place.open || !mask || mask.running) return;
+  const counts = window.medvlViewer && window.medvlViewer.histogram(mask.id);
+  const drawn = counts && counts.some((n) => n) ? [histogram(counts)] : [];
+  place.replaceChildren(place.querySelector('summary'), ...drawn);
+}
+$('.mp-spread').addEventListener('toggle', showHistogram);
 
 function render() {
   const before = model.active;
@@ -132,7 +165,6 @@ function render() {
   $('[data-op="clear"]').disabled = !active();
   $('[data-op="new"]').disabled = !active();
   showDetail();
-  if (model.active !== before) unsure();
   const chosen = [...list.children].find((row) => row.dataset.id === model.active);
   if (chosen && model.active !== before) { // the list alone scrolls: the page stays where the visitor is
     const above = chosen.offsetTop - list.offsetTop, below = above + chosen.offsetHeight - list.clientHeight;
@@ -149,14 +181,10 @@ element.addEventListener('click', (event) => {
     send('eye', row.dataset.id, { visible: !mask.visible });
   } else if (row) {
     send('jump', row.dataset.id);
-  } else if (button && button.dataset.op === 'delete' && !sure) { // one more click: Undo does not bring it back
-    sure = setTimeout(unsure, ASK_MS);
-    button.textContent = 'Really?';
   } else if (button && button.dataset.op === 'follow') {
     button.disabled = true;
     trigger('follow', { id: model.active });
   } else if (button) {
-    if (button.dataset.op === 'delete') unsure();
     const [mm, low, high] = ['.mp-mm', '.mp-low', '.mp-high'].map((name) => Number($(name).value));
     send(button.dataset.op, model.active, { other: other.value, mm, low, high });
   }
@@ -195,7 +223,7 @@ function measure(one) {
   input.className = 'mp-name mp-lengthname';
   input.maxLength = 60;
   input.value = one.name;
-  input.placeholder = { line: 'Length', circle: 'Circle', sphere: 'Sphere' }[one.kind] + ` ${one.n + 1}`;
+  input.placeholder = { line: 'Length', angle: 'Angle', axes: 'Two axes', circle: 'Circle', rectangle: 'Rectangle', sphere: 'Sphere' }[one.kind] + ` ${one.n + 1}`;
   input.setAttribute('aria-label', 'Name');
   input.addEventListener('change', () => window.medvlViewer.measured.rename(one.n, input.value));
   ['keydown', 'keyup', 'keypress'].forEach((kind) => input.addEventListener(kind, (event) => event.stopPropagation()));
@@ -215,6 +243,7 @@ function measure(one) {
   row.append(input, value, button('Go', 'Centre the viewer on it', () => window.medvlViewer.measured.jump(one.n)),
     button('\u00d7', 'Remove it', () => window.medvlViewer.measured.drop(one.n)));
   row.lastChild.setAttribute('aria-label', 'Remove');
+  if (one.chosen) row.append(histogram(window.medvlViewer.measured.counts(one.n))); // drawn or gone to last
   return row;
 }
 let toldLengths = '';

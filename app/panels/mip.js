@@ -1,5 +1,5 @@
 // The scan in 3-D: a maximum intensity projection on a WebGL2 canvas, from the voxels that the viewer has already.
-// Nothing is asked of the server. Directions are RAS: x to the patient's right, y to the front, z to the head.
+// Nothing is asked of the server. NiiVue was weighed for it: tests/benchmarks/README.md. Directions are RAS: x to the patient's right, y to the front, z to the head.
 const $ = (selector) => element.querySelector(selector);
 const canvas = $('.vp-canvas'), none = $('.vp-none'), low = $('.vp-low'), turnButton = $('.vp-turn');
 const LONGEST = 256; // voxels of the texture along its longest side
@@ -29,7 +29,7 @@ void main() {
   float shade = clamp((most - window.x) / window.y, 0.0, 1.0);
   color = vec4(mix(vec3(0.078, 0.09, 0.11), vec3(1.0, 0.97, 0.92), shade), 1.0);
 }`;
-let gl = null, program = null, built = null, fine = false, size = [1, 1, 1], steps = 1;
+let gl = null, program = null, texture = null, built = null, fine = false, size = [1, 1, 1], steps = 1;
 let azimuth = 0, elevation = 0.12, zoom = 1, turning = null, watching = null, asked = false;
 
 function compile() {
@@ -77,7 +77,9 @@ function shrunk(volume) {
 
 function build(volume) {
   const { out, dims, level } = shrunk(volume);
-  gl.bindTexture(gl.TEXTURE_3D, gl.createTexture());
+  gl.deleteTexture(texture); // of the scan before
+  texture = gl.createTexture();
+  gl.bindTexture(gl.TEXTURE_3D, texture);
   gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
   gl.texImage3D(gl.TEXTURE_3D, 0, gl.R8, ...dims, 0, gl.RED, gl.UNSIGNED_BYTE, out);
   for (const [name, value] of [['MIN_FILTER', gl.LINEAR], ['MAG_FILTER', gl.LINEAR], ['WRAP_S', gl.CLAMP_TO_EDGE], ['WRAP_T', gl.CLAMP_TO_EDGE], ['WRAP_R', gl.CLAMP_TO_EDGE]]) {

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from medvl.ct.masks import Mask
-from medvl.ct.volume import SeriesChoice
+from medvl.ct.volume import CTVolume, SeriesChoice
 from medvl.writers.nifti import overlaps
 from medvl.writers.tables import percent
 
@@ -31,6 +32,10 @@ EXPORTS = (
     ("csv", "Measurements", "CSV of masks and lengths"),
 )
 
+DICOM_SHOWN = (
+    "Modality", "Rows", "Columns", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "ImageOrientationPatient",
+)  # fmt: skip
+NIFTI_SHOWN = ("pixdim", "xyzt_units", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z")
 OF_DICOM = ("dicom_seg", "rtstruct")  # refer to the slices of a series
 
 
@@ -74,6 +79,7 @@ def empty_facts() -> dict[str, Any]:
         "warning": "",
         "series": [],
         "rows": [],
+        "header": [],
         "notes": [],
         "prior": None,
     }
@@ -121,6 +127,7 @@ def _row(session: CaseSession, mask: Mask, running: bool) -> dict[str, Any]:
         "doubt": mask.doubt,
         "mean_hu": measured.mean_hu,
         "sd_hu": measured.sd_hu,
+        "percentiles_hu": list(measured.percentiles_hu or ()),
         "longest_diameter_mm": measured.longest_diameter_mm,
         "slices": list(measured.slice_range) if measured.slice_range else None,
     }
@@ -148,9 +155,29 @@ def facts_value(session: CaseSession, about: str = "") -> dict[str, Any]:
         "warning": ct.hu_note,
         "series": [_series_row(choice) for choice in ct.series] if session.files else [],
         "rows": [list(r) for r in rows],
+        "header": [list(r) for r in header_rows(ct)],
         "notes": [note for note in ct.notes if note != ct.hu_note],
         "prior": _prior(session),
     }
+
+
+def header_rows(ct: CTVolume) -> list[tuple[str, str]]:
+    """What the file's header says of the grid, name and value; no field of the patient, no date and no UID."""
+
+    def words(values: Any) -> str:
+        listed = [values] if isinstance(values, str | int | float) else list(np.atleast_1d(values))
+        return " ".join(v if isinstance(v, str) else f"{float(v):.6g}" for v in listed)
+
+    rows = []
+    if ct.dicom is not None and len(ct.dicom.headers):
+        first, last = ct.dicom.headers[0], ct.dicom.headers[-1]
+        rows = [(name, words(first[name].value)) for name in DICOM_SHOWN if first.get(name) not in (None, "")]
+        for which, header in (("first", first), ("last", last)):
+            rows.append((f"Position of the {which} slice", words(header.get("ImagePositionPatient", "unknown"))))
+    elif ct.source.nifti is not None:
+        rows = [(name, words(ct.source.nifti[name])) for name in NIFTI_SHOWN]
+    axes = zip("ijk", ct.source.affine[:3, :].T, strict=False)
+    return [*rows, *((f"Step along {a} (RAS mm)", words(step)) for a, step in axes)]
 
 
 def _prior(session: CaseSession) -> dict[str, str] | None:

@@ -22,6 +22,7 @@ class Brush {
   clear() {
     this.stroke = null;
     this.waiting = []; // the first of them is on its way
+    this.left = []; // those of the page before it was loaded again that no server had taken in
   }
 
   /** @returns {boolean} whether the tool paints */
@@ -63,11 +64,23 @@ class Brush {
     const { spacing } = viewer.volume;
     const way = Math.hypot(...to.map((n, axis) => (n - from[axis]) * spacing[axis]));
     const steps = Math.max(1, Math.ceil(way / Math.max(this.radius / 3, Math.min(...spacing) / 2)));
+    const mask = this._mask(stroke);
+    const lo = [Infinity, Infinity, Infinity];
+    const hi = [-1, -1, -1];
     for (let s = stroke.at ? 1 : steps; s <= steps; s++) {
-      this._dab(view, from.map((n, axis) => n + ((to[axis] - n) * s) / steps));
+      const box = this._dab(view, mask, from.map((n, axis) => n + ((to[axis] - n) * s) / steps));
+      for (let a = 0; a < 3; a++) {
+        lo[a] = Math.min(lo[a], box.lo[a]);
+        hi[a] = Math.max(hi[a], box.hi[a]);
+      }
     }
     stroke.at = to;
-    viewer.touch(true);
+    if (mask) finishDrawing(mask);
+    for (const other of viewer.views) { // where nothing of it is to be seen nothing is painted
+      const at = viewer.ijk[other.plane.axis];
+      if (at >= lo[other.plane.axis] && at <= hi[other.plane.axis]) other.dirtyPicture = true;
+    }
+    viewer.wake();
   }
 
   /** The pointer goes up: the stroke is sent. @returns {boolean} whether it holds a voxel */
@@ -114,10 +127,24 @@ class Brush {
 
   /** The server's masks have come: what it has not taken in is drawn on them again. @param {number} taken number of the last stroke in them */
   settle(taken) {
+    this.count = Math.max(this.count, taken); // a page that was loaded again goes on counting
     const before = this.waiting.length;
     this.waiting = this.waiting.filter((stroke) => stroke.n > taken);
-    if (this.waiting.length < before && this.waiting.length) this._send();
+    const { shape } = this.viewer.volume;
+    for (const one of this.left) {
+      const slices = new Map(one.slices.map((row) => [row[0], unpackSlice(row, shape)]));
+      this.waiting.push({ ...one, n: ++this.count, slices, at: null });
+    }
+    const idle = this.waiting.length < before || this.left.length;
+    this.left = [];
+    if (idle && this.waiting.length) this._send();
     for (const stroke of [...this.waiting, ...(this.stroke ? [this.stroke] : [])]) this._redraw(stroke);
+  }
+
+  /** Strokes that the server has not taken in, for a page that is loaded again. @returns {object[]} */
+  get kept() {
+    const nx = this.viewer.volume.shape[0];
+    return this.waiting.map(({ id, add, hu, slices }) => ({ id, add, hu, slices: [...slices].map(([k, part]) => packSlice(k, part, nx)) }));
   }
 
   _send() {
@@ -128,8 +155,12 @@ class Brush {
     trigger('stroke', { n: stroke.n, id, add: stroke.add, hu: stroke.hu, slices });
   }
 
-  /** A disc in the plane, or a ball, round a place. @param {PlaneView} view @param {number[]} centre continuous voxel coordinates */
-  _dab(view, centre) {
+  /**
+   * A disc in the plane, or a ball, round a place.
+   * @param {PlaneView} view @param {object|undefined} mask to draw it on @param {number[]} centre continuous voxel coordinates
+   * @returns {{lo: number[], hi: number[]}} first and last voxels that it may have changed
+   */
+  _dab(view, mask, centre) {
     const { volume } = this.viewer;
     const { shape, spacing } = volume;
     const { axis } = view.plane;
@@ -142,7 +173,6 @@ class Brush {
     }
     const nearest = centre.map(Math.round);
     const far = this.radius * this.radius;
-    const mask = this._mask(this.stroke);
     for (let k = lo[2]; k <= hi[2]; k++) {
       let part = this.stroke.slices.get(k);
       const dk = axis === 2 && !this.ball ? 0 : (k - centre[2]) * spacing[2];
@@ -157,7 +187,7 @@ class Brush {
       }
       if (part && mask) drawPart(mask, k, part, this.stroke.add, shape[0], lo, hi);
     }
-    if (mask) finishDrawing(mask);
+    return { lo, hi };
   }
 
   /** Where the full resolution is not here yet, the server decides. */
@@ -263,11 +293,22 @@ function packSlice(k, part, nx) {
   return row;
 }
 
+/** What packSlice packed. @param {number[]} row @param {number[]} shape of the scan @returns {{data: Uint8Array, lo: number[], hi: number[]}} */
+function unpackSlice([, i0, j0, w, h, ...runs], [nx, ny]) {
+  const data = new Uint8Array(nx * ny);
+  let at = 0;
+  runs.forEach((run, n) => {
+    for (const end = at + run; at < end; at++) if (n & 1) data[i0 + (at % w) + nx * (j0 + Math.floor(at / w))] = 1;
+  });
+  return { data, lo: [i0, j0], hi: [i0 + w - 1, j0 + h - 1] };
+}
+
 /** Tools that have a bar, and the parts of it that each uses. */
 const BAR_PARTS = {
   brush: ['size', 'ball', 'bound'],
   erase: ['size', 'ball', 'bound'],
-  region: ['ball'],
+  region: ['ball', 'rectangle'],
+  ruler: ['angle', 'axes'],
   lasso: ['away', 'bound'],
   grow: ['away', 'bound', 'most'],
 };
@@ -296,6 +337,7 @@ function buildBrushBar(viewer) {
   ball.title = 'Paint a ball through the slices instead of a disc on one';
   ball.addEventListener('click', () => {
     viewer.brush.ball = !viewer.brush.ball;
+    if (viewer.brush.ball && viewer.rulers.form === 'rectangle') viewer.rulers.form = '';
     root.refresh();
   });
   const limits = [field('number', 'Lowest HU', take), field('number', 'Highest HU', take)];
@@ -322,7 +364,20 @@ function buildBrushBar(viewer) {
     if (viewer.brush.range) viewer.brush.range = [Math.min(low, high), Math.max(low, high)];
     root.refresh();
   }
+  const forms = [['rectangle', 'Rectangle', 'Drag a rectangle instead of a circle'],
+    ['angle', 'Angle', 'Drag the first arm to the vertex, then click the end of the second'],
+    ['axes', 'Two axes', 'Drag the long axis, then the ends of the short one']].map(([form, word, title]) => {
+    const button = make('button', 'mv-button mv-form-' + form, word);
+    button.type = 'button';
+    button.title = title;
+    button.addEventListener('click', () => {
+      viewer.rulers.setForm(form);
+      root.refresh();
+    });
+    return [form, button];
+  });
   const parts = {
+    ...Object.fromEntries(forms.map(([form, button]) => [form, [button]])),
     size: [make('span', 'mv-quiet', 'Radius'), slider, radius],
     ball: [ball],
     away: [away],
@@ -343,6 +398,7 @@ function buildBrushBar(viewer) {
     slider.value = String(brush.radius);
     setText(radius, brush.radius + ' mm');
     ball.setAttribute('aria-pressed', String(brush.ball));
+    for (const [form, button] of forms) button.setAttribute('aria-pressed', String(viewer.rulers.form === form));
     bound.setAttribute('aria-pressed', String(Boolean(brush.range)));
     limits.forEach((input) => (input.hidden = !brush.range));
   };

@@ -18,10 +18,7 @@ function attachGestures(view, viewer) {
   let lastTap = { time: 0, x: 0, y: 0 };
   let wheelRest = 0;
 
-  const local = (event) => {
-    const box = root.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
+  const local = (event, box = root.getBoundingClientRect()) => [event.clientX - box.left, event.clientY - box.top];
 
   /** What a drag that begins with this button does. */
   const modeOf = (event) => {
@@ -70,8 +67,10 @@ function attachGestures(view, viewer) {
 
   root.addEventListener('pointermove', (event) => {
     if (!viewer.volume) return;
-    const [x, y] = local(event);
+    const box = root.getBoundingClientRect(); // once, before anything is moved: later it would lay the page out again
+    const [x, y] = local(event, box);
     if (event.pointerType !== 'touch') viewer.hover(view, x, y);
+    viewer.rulers.follow(view, x, y);
     if (!pointers.has(event.pointerId)) return;
     pointers.set(event.pointerId, [x, y]);
     if (pinch && pointers.size >= 2) {
@@ -90,7 +89,7 @@ function attachGestures(view, viewer) {
     else if (drag.mode === 'window' && drag.moved) dragWindow(viewer, drag, x, y);
     else if (drag.mode === 'box' && drag.moved) viewer.setDraft(boxBetween(view, viewer, drag.start, view.toVoxel(x, y)));
     else if (drag.mode === 'ruler' || drag.mode === 'region') viewer.rulers.drag(view, x, y);
-    else if (drag.mode === 'brush' || drag.mode === 'erase') viewer.brush.drag(view, x, y);
+    else if (drag.mode === 'brush' || drag.mode === 'erase') wayOf(event).forEach((at) => viewer.brush.drag(view, ...local(at, box)));
     else if (drag.mode === 'lasso' || drag.mode === 'click') viewer.lasso.drag(x, y);
     else if (drag.mode === 'scroll' && drag.moved) {
       drag.rest -= dy;
@@ -176,6 +175,12 @@ function attachGestures(view, viewer) {
     if (steps) viewer.scroll(view, -steps);
     viewer.hover(view, x, y);
   }, { passive: false });
+}
+
+/** Where a pointer was since the last event: a browser gathers what comes within a frame. @returns {PointerEvent[]} */
+function wayOf(event) {
+  const way = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+  return way.length ? way : [event];
 }
 
 /** Horizontal way changes the width, vertical the level. */

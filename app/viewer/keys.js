@@ -64,8 +64,8 @@ const HELP = [
     ['Ctrl+Z, Ctrl+Shift+Z', 'Undo, redo'],
   ]],
   ['Measure', [
-    ['M, then drag', 'Length in mm; drag an end to change it'],
-    ['O, then drag', 'Mean and SD in a circle or sphere'],
+    ['M, then drag', 'Length, angle or two axes; drag an end to change it'],
+    ['O, then drag', 'Mean and SD in a circle, rectangle or sphere'],
     ['Delete', 'Remove the length or region'],
     ['Esc', 'Give up what is being drawn, put the tool away'],
   ]],

@@ -1,10 +1,13 @@
-// Lengths in mm and regions of interest, drawn in a plane. They stay in the browser and with their slice, and go with the scan; an export takes
+// Lengths, angles, axes and regions of interest, drawn in a plane. They stay in the browser and with their slice, and go with the scan; an export takes
 // them along.
 
 const RULER = '#ffe08a';
 const GRIP = 10; // CSS pixels from which an end or a line is caught
 const GRIP_TOUCH = 22; // the same for a finger
 const SHORTEST = 3; // CSS pixels; a shorter drag was a click
+const REGIONS = ['circle', 'rectangle', 'sphere'];
+const BINS = 8192; // of HU, from LOWEST_HU on
+const LOWEST_HU = -2048;
 
 /**
  * Distance of two places of the scan in mm; true for uneven spacing, oblique and tilted scans.
@@ -29,12 +32,33 @@ function offLine([px, py], [ax, ay], [bx, by]) {
   return Math.hypot(px - ax - t * dx, py - ay - t * dy);
 }
 
+/** Degrees between the arms of an angle whose vertex is the second place. @param {number[][]} affine @param {number[][]} places */
+function angleDegrees(affine, [a, vertex, b]) {
+  const [p, q, r] = [a, vertex, b].map((place) => toRas(affine, place));
+  const [one, other] = [p, r].map((end) => end.map((mm, axis) => mm - q[axis]));
+  const both = Math.hypot(...one) * Math.hypot(...other);
+  const dot = one.reduce((sum, mm, axis) => sum + mm * other[axis], 0);
+  return both ? (Math.acos(clamp(dot / both, -1, 1)) * 180) / Math.PI : 0;
+}
+
+/** @param {object} ruler @returns {boolean} whether values are measured in it */
+const isRegion = (ruler) => REGIONS.includes(ruler.kind);
+
+const middle = (a, b) => a.map((v, axis) => (v + b[axis]) / 2);
+
 /** The lengths of the open scan, and the one under the pointer. */
 class Rulers {
   /** @param {object} viewer */
   constructor(viewer) {
     this.viewer = viewer;
+    this.form = ''; // 'angle' or 'axes' instead of a line, 'rectangle' instead of a circle
     this.clear();
+  }
+
+  /** @param {string} form what is drawn next; the same again: the plain one */
+  setForm(form) {
+    this.form = this.form === form ? '' : form;
+    if (this.form === 'rectangle') this.viewer.brush.ball = false;
   }
 
   /** Forgets all. */
@@ -70,19 +94,22 @@ class Rulers {
 
   /** What there is to read of one, in a few words. @param {object} ruler @returns {string} */
   words(ruler) {
-    if (ruler.kind === 'line') return lengthText(this.mm(ruler));
+    const { affine } = this.viewer.volume.info;
+    if (ruler.kind === 'angle' && ruler.ends.length > 2) return angleDegrees(affine, ruler.ends).toFixed(1) + '\u00b0';
+    if (ruler.kind === 'axes') return this.mm(ruler).toFixed(1) + ' \u00d7 ' + lengthText(lengthMm(affine, ...ruler.ends.slice(2)));
+    if (!isRegion(ruler)) return lengthText(this.mm(ruler));
     const values = this.values(ruler);
-    if (!values) return 'r ' + lengthText(this.mm(ruler));
-    const size = ruler.kind === 'circle' ? (values.mm2 / 100).toFixed(2) + ' cm\u00b2' : values.ml.toFixed(values.ml < 10 ? 2 : 1) + ' mL';
+    if (!values) return lengthText(this.mm(ruler));
+    const size = ruler.kind !== 'sphere' ? (values.mm2 / 100).toFixed(2) + ' cm\u00b2' : values.ml.toFixed(values.ml < 10 ? 2 : 1) + ' mL';
     return values.mean.toFixed(0) + ' \u00b1 ' + values.sd.toFixed(0) + this.viewer.volume.info.unit + ', ' + size;
   }
 
   /** The list that a panel shows. @returns {object[]} */
   get told() {
     return this.list.map((ruler, n) => {
-      const values = ruler.kind !== 'line' && this.values(ruler);
+      const values = isRegion(ruler) && this.values(ruler);
       const range = values ? values.least + ' to ' + values.most + this.viewer.volume.info.unit : '';
-      return { n, kind: ruler.kind, name: ruler.name || '', words: this.words(ruler), range, slice: ruler.index + 1, plane: ruler.plane.name };
+      return { n, kind: ruler.kind, name: ruler.name || '', words: this.words(ruler), range, slice: ruler.index + 1, plane: ruler.plane.name, chosen: Boolean(values) && ruler === this.selected };
     });
   }
 
@@ -98,7 +125,8 @@ class Rulers {
     if (!ruler) return;
     this.selected = ruler;
     const [a, b] = ruler.ends;
-    this.viewer.moveTo(ruler.kind === 'line' ? a.map((v, axis) => (v + b[axis]) / 2) : a, true);
+    const at = { circle: a, sphere: a, angle: b }[ruler.kind] || middle(a, b);
+    this.viewer.moveTo(at, true);
     this._changed();
   }
 
@@ -110,12 +138,13 @@ class Rulers {
 
   /** @param {object} ruler @returns {number} mm */
   mm(ruler) {
-    return lengthMm(this.viewer.volume.info.affine, ...ruler.ends);
+    return lengthMm(this.viewer.volume.info.affine, ruler.ends[0], ruler.ends[1]);
   }
 
   /** What an export takes along. @returns {{scan: string, list: object[]}} slices and voxel coordinates from 0 */
   get exported() {
-    const list = this.list.map(({ plane, index, ends, kind, name }) => ({ plane: plane.name, slice: index, ends, kind, name: name || '' }));
+    const drawn = this.list.filter(({ kind, ends }) => kind !== 'angle' || ends.length > 2);
+    const list = drawn.map(({ plane, index, ends, kind, name }) => ({ plane: plane.name, slice: index, ends, kind, name: name || '' }));
     return { scan: this.viewer.volume ? this.viewer.volume.token : '', list };
   }
 
@@ -143,17 +172,24 @@ class Rulers {
   get text() {
     const ruler = this.selected;
     if (!ruler || !this.on(ruler.plane).includes(ruler)) return '';
-    return ruler.kind === 'line' ? 'Length ' + this.words(ruler) : 'Mean \u00b1 SD ' + this.words(ruler);
+    return ({ line: 'Length ', angle: 'Angle ', axes: 'Two axes ' }[ruler.kind] || 'Mean \u00b1 SD ') + this.words(ruler);
   }
 
   /** The pointer goes down: an end or a line is caught, or a new length begins. @param {PlaneView} view */
   press(view, x, y, touch) {
     const near = touch ? GRIP_TOUCH : GRIP;
+    if (this.held && this.held.follows && this.follow(view, x, y)) { // the second arm of an angle
+      this.held.follows = false;
+      return;
+    }
+    this.cancel();
     for (const ruler of this.on(view.plane).filter((one) => one.plane === view.plane && one.index === this.viewer.ijk[view.plane.axis]).reverse()) {
       const ends = ruler.ends.map((end) => view.toScreen(end));
       const end = ends.findIndex(([ex, ey]) => Math.hypot(ex - x, ey - y) <= near);
-      const onLine = ruler.kind === 'line' && offLine([x, y], ...ends) <= near / 2;
-      if (end === 0 && ruler.kind !== 'line') { // the centre moves all of it
+      const arms = { line: [[0, 1]], angle: [[0, 1], [1, 2]], axes: [[0, 1], [2, 3]] }[ruler.kind] || [];
+      const onLine = arms.some(([a, b]) => ends[b] && offLine([x, y], ends[a], ends[b]) <= near / 2);
+      const [cx, cy] = ruler.kind === 'rectangle' ? middle(...ends) : ends[0];
+      if (isRegion(ruler) && Math.hypot(cx - x, cy - y) <= near) { // the centre moves all of it
         this.selected = ruler;
         this.held = { ruler, end: 'all', fresh: false, last: this._place(view, x, y) };
         return this._changed();
@@ -165,8 +201,11 @@ class Rulers {
       }
     }
     const place = this._place(view, x, y);
-    const kind = this.viewer.tool === 'ruler' ? 'line' : this.viewer.brush.ball ? 'sphere' : 'circle';
-    const ruler = { plane: view.plane, index: this.viewer.ijk[view.plane.axis], ends: [place, place], kind, name: '' };
+    const { form } = this;
+    const kind = this.viewer.tool === 'ruler' ? (form === 'angle' || form === 'axes' ? form : 'line')
+      : this.viewer.brush.ball ? 'sphere' : form === 'rectangle' ? form : 'circle';
+    const ends = kind === 'axes' ? [place, place, place, place] : [place, place];
+    const ruler = { plane: view.plane, index: this.viewer.ijk[view.plane.axis], ends, kind, name: '' };
     this.list.push(ruler);
     this.held = { ruler, end: 1, fresh: true, from: [x, y] };
     this.selected = ruler;
@@ -182,8 +221,49 @@ class Rulers {
       const { shape } = this.viewer.volume;
       ruler.ends = ruler.ends.map((one) => one.map((v, axis) => clamp(v + place[axis] - last[axis], -0.5, shape[axis] - 0.5)));
       this.held.last = place;
-    } else ruler.ends[end] = place;
+    } else if (ruler.kind === 'axes') this._axis(ruler, end, place);
+    else ruler.ends[end] = place;
     this._changed();
+  }
+
+  /** The second arm of an angle goes with the pointer until it is pressed. @param {PlaneView} view @returns {boolean} whether there is one here */
+  follow(view, x, y) {
+    const { held } = this;
+    if (!held || !held.follows || held.ruler.plane !== view.plane || held.ruler.index !== this.viewer.ijk[view.plane.axis]) return false;
+    held.ruler.ends[2] = this._place(view, x, y);
+    this._changed();
+    return true;
+  }
+
+  /** Moves an end of two axes; the second stays at a right angle to the first. */
+  _axis(ruler, end, place) {
+    const { h, v } = ruler.plane;
+    const { spacing, shape } = this.viewer.volume;
+    const flat = (at) => [at[h] * spacing[h], at[v] * spacing[v]];
+    const [a, b] = ruler.ends.map(flat);
+    const long = Math.hypot(b[0] - a[0], b[1] - a[1]);
+    const along = long ? [(b[0] - a[0]) / long, (b[1] - a[1]) / long] : [1, 0];
+    const split = (at, [x0, y0], [ux, uy]) => [(at[0] - x0) * ux + (at[1] - y0) * uy, (at[1] - y0) * ux - (at[0] - x0) * uy];
+    let [t, ...off] = [0.5, long / 4, -long / 4];
+    if (long && !this.held.fresh) {
+      const [c, d] = ruler.ends.slice(2).map((at) => split(flat(at), a, along));
+      [t, off] = [c[0] / long, [c[1], d[1]]];
+    }
+    if (end > 1) {
+      const [way, far] = split(flat(place), a, along);
+      t = clamp(way / (long || 1), 0, 1);
+      off[end - 2] = far;
+    } else ruler.ends[end] = place;
+    const [p, q] = ruler.ends.map(flat);
+    const now = Math.hypot(q[0] - p[0], q[1] - p[1]) || 1;
+    const [ux, uy] = [(q[0] - p[0]) / now, (q[1] - p[1]) / now];
+    if (this.held.fresh) off = [now / 4, -now / 4];
+    off.forEach((far, n) => {
+      const at = ruler.ends[0].slice();
+      const mm = [p[0] + ux * t * now - uy * far, p[1] + uy * t * now + ux * far];
+      [at[h], at[v]] = [h, v].map((axis, m) => clamp(mm[m] / spacing[axis], -0.5, shape[axis] - 0.5));
+      ruler.ends[2 + n] = at;
+    });
   }
 
   /** The pointer goes up: the length stays, unless it was only a click. @param {PlaneView} view */
@@ -191,6 +271,9 @@ class Rulers {
     const held = this.held;
     this.held = null;
     if (held && held.fresh && Math.hypot(x - held.from[0], y - held.from[1]) < SHORTEST) this._drop(held.ruler);
+    else if (held && held.fresh && held.ruler.kind === 'angle' && held.ruler.ends.length < 3) {
+      this.held = { ruler: held.ruler, end: 2, fresh: true, follows: true, from: [-SHORTEST, -SHORTEST] };
+    }
     this._changed();
   }
 
@@ -236,8 +319,12 @@ class Rulers {
     for (const ruler of this.on(view.plane)) {
       const ends = ruler.ends.map((end) => view.toScreen(end));
       const words = (ruler.name ? ruler.name + ': ' : '') + this.words(ruler);
-      if (ruler.kind === 'line') drawRuler(ctx, ends, words, ruler === this.selected, view.size);
-      else drawRegion(ctx, ends[0], this.rim(ruler, view.plane) * view.view().mm, words, ruler === this.selected, view.size);
+      const strong = ruler === this.selected;
+      if (ruler.kind === 'rectangle') drawRectangle(ctx, ends, words, strong, view.size);
+      else if (!isRegion(ruler)) {
+        if (ends.length > 2) drawRuler(ctx, ruler.kind === 'angle' ? ends.slice(1) : ends.slice(2), '', strong, view.size);
+        drawRuler(ctx, ends, words, strong, view.size);
+      } else drawRegion(ctx, ends[0], this.rim(ruler, view.plane) * view.view().mm, words, ruler === this.selected, view.size);
     }
   }
 }
@@ -262,7 +349,26 @@ function drawRuler(ctx, [[ax, ay], [bx, by]], text, strong, size) {
     }
     ctx.stroke();
   }
-  drawWords(ctx, [bx, by], bx >= ax, by >= ay, text, strong, size);
+  if (text) drawWords(ctx, [bx, by], bx >= ax, by >= ay, text, strong, size);
+}
+
+/** A rectangle with a cross in its middle and its values beside it; as drawRuler. */
+function drawRectangle(ctx, [[ax, ay], [bx, by]], text, strong, size) {
+  const [x, y] = [(ax + bx) / 2, (ay + by) / 2];
+  for (const [color, width] of [['rgba(0,0,0,0.7)', strong ? 4 : 3], [RULER, strong ? 2 : 1.25]]) {
+    ctx.strokeStyle = color;
+    ctx.lineWidth = width;
+    ctx.beginPath();
+    ctx.rect(ax, ay, bx - ax, by - ay);
+    if (Math.min(Math.abs(bx - ax), Math.abs(by - ay)) > 24) {
+      ctx.moveTo(x - 3, y);
+      ctx.lineTo(x + 3, y);
+      ctx.moveTo(x, y - 3);
+      ctx.lineTo(x, y + 3);
+    }
+    ctx.stroke();
+  }
+  drawWords(ctx, [Math.max(ax, bx), Math.max(ay, by)], true, true, text, strong, size);
 }
 
 /**
@@ -290,17 +396,20 @@ function drawRegion(ctx, [x, y], radius, text, strong, size) {
 /**
  * Values of the voxels whose centres lie in a region.
  * @param {object} volume @param {object} ruler @param {number} radius in mm
- * @returns {{mean, sd, least, most, mm2, ml}|null} null where the full resolution is not here
+ * @returns {{mean, sd, least, most, mm2, ml, counts}|null} counts of HU for a histogram; null where the full resolution is not here
  */
 function regionValues(volume, ruler, radius) {
   const { shape, spacing, fine, info } = volume;
-  const [centre] = ruler.ends;
   const { axis } = ruler.plane;
-  const flat = ruler.kind === 'circle';
+  const flat = ruler.kind !== 'sphere';
+  const [from, to] = ruler.ends;
+  const box = ruler.kind === 'rectangle' && from.map((v, n) => (n === axis ? 1 : Math.abs(v - to[n]) / 2 + 1e-6));
+  const centre = box ? middle(from, to) : from;
+  const counts = new Uint32Array(BINS);
   const lo = [0, 0, 0];
   const hi = [0, 0, 0];
   for (let a = 0; a < 3; a++) {
-    const reach = radius / spacing[a] + 1;
+    const reach = box ? box[a] + 1 : radius / spacing[a] + 1;
     lo[a] = flat && a === axis ? ruler.index : Math.max(0, Math.floor(centre[a] - reach));
     hi[a] = flat && a === axis ? ruler.index : Math.min(shape[a] - 1, Math.ceil(centre[a] + reach));
   }
@@ -313,8 +422,10 @@ function regionValues(volume, ruler, radius) {
         const far = lengthMm(info.affine, [i, j, k], centre);
         const hu = slab[i + shape[0] * (j + shape[1] * (k % fine.depth))];
         if (far < near) [near, nearest] = [far, hu];
-        if (far > radius + 1e-6) continue;
+        const out = box ? [i, j, k].some((n, at) => Math.abs(n - centre[at]) > box[at]) : far > radius + 1e-6;
+        if (out) continue;
         count++;
+        counts[clamp(hu - LOWEST_HU, 0, BINS - 1)]++;
         sum += hu;
         square += hu * hu;
         if (hu < least) least = hu;
@@ -322,10 +433,13 @@ function regionValues(volume, ruler, radius) {
       }
     }
   }
-  if (!count) [count, sum, square, least, most] = [1, nearest, nearest * nearest, nearest, nearest];
+  if (!count) {
+    [count, sum, square, least, most] = [1, nearest, nearest * nearest, nearest, nearest];
+    counts[clamp(nearest - LOWEST_HU, 0, BINS - 1)]++;
+  }
   const mean = sum / count;
   const volumeMm3 = Math.abs(determinant(info.affine)) * count;
-  return { mean, sd: Math.sqrt(Math.max(0, square / count - mean * mean)), least, most, count, mm2: volumeMm3 / spacing[axis], ml: volumeMm3 / 1000 };
+  return { mean, sd: Math.sqrt(Math.max(0, square / count - mean * mean)), least, most, count, counts, mm2: volumeMm3 / spacing[axis], ml: volumeMm3 / 1000 };
 }
 
 /** @param {number[][]} m 4x4 affine @returns {number} determinant of its linear part */

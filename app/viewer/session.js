@@ -31,8 +31,10 @@ function viewOf(viewer) {
 /**
  * Looks there again.
  * @param {object} viewer @param {object} view of viewOf, any of its fields @param {object[]} lengths {plane, slice, ends}
+ * @param {object[]} [strokes] that are still to go to the server
  */
-function restoreView(viewer, view, lengths) {
+function restoreView(viewer, view, lengths, strokes) {
+  viewer.brush.left = strokes || [];
   viewer.rulers.restore(lengths || []);
   if (view.window) {
     const preset = viewer.volume.info.windows.findIndex((w) => w.level === view.window.level && w.width === view.window.width);
@@ -68,6 +70,9 @@ function attachSession(viewer) {
     if (!viewer.current) return;
     const kept = { token: viewer.token, view: viewOf(viewer), lengths: viewer.rulers.exported.list };
     sessionStorage.setItem(VIEW_KEY, JSON.stringify(kept));
+    try {
+      sessionStorage.setItem(VIEW_KEY, JSON.stringify({ ...kept, strokes: viewer.brush.kept }));
+    } catch {} // more strokes than a browser keeps: the view alone
   };
   const tell = () => {
     if (!viewer.root.isConnected || !viewer.current) return;

@@ -66,12 +66,30 @@ window.medvlViewer = {
   filedLengths(given) {
     if (given && viewer.volume && given.scan === viewer.volume.token) viewer.rulers.filed(given.list);
   },
+  /** How often each HU is in a mask, from -2048 on. @param {string} id @returns {Uint32Array|null} null where the scan is not here in full */
+  histogram(id) {
+    const { volume, store } = viewer;
+    const mask = store.masks.get(id);
+    if (!mask || !volume || !volume.complete) return null;
+    const counts = new Uint32Array(BINS);
+    const [nx, ny] = volume.shape;
+    const { data, depth } = volume.fine;
+    for (const [k, { i0, j0, w, h, data: cells }] of mask.slices) {
+      const slab = data[Math.floor(k / depth)];
+      for (let j = 0; j < h; j++) {
+        const row = i0 + nx * (j0 + j + ny * (k % depth));
+        for (let i = 0; i < w; i++) if (cells[j * w + i]) counts[clamp(slab[row + i] - LOWEST_HU, 0, BINS - 1)]++;
+      }
+    }
+    return counts;
+  },
   /** Lengths and regions of the open scan, for the list beside the viewer. */
   measured: {
     list: () => (viewer.volume ? viewer.rulers.told : []),
     jump: (n) => viewer.rulers.jump(n),
     rename: (n, name) => viewer.rulers.rename(n, name),
     drop: (n) => viewer.rulers.drop(n),
+    counts: (n) => viewer.rulers.values(viewer.rulers.list[n]).counts,
   },
   /** @returns {object} where a person looks, for a saved case */
   view() {
@@ -105,8 +123,10 @@ window.medvlViewer = {
 
 // Masks and lengths live as long as the page: ask before it goes while one of them is in no file. Gradio hangs up on this event,
 // and the server would close the scan of a visitor who stays: when the browser asks, Gradio is not to hear of it.
+// When the network is back Gradio loads the page again, which loses nothing: then nothing is asked.
+const comesBack = () => navigator.onLine && Boolean(document.querySelector('.toast-wrap')?.textContent.includes('reconnection'));
 const leaving = (event) => {
-  if (!viewer.root.isConnected || !(viewer.store.unsaved || viewer.rulers.unsaved)) return;
+  if (!viewer.root.isConnected || comesBack() || !(viewer.store.unsaved || viewer.rulers.unsaved)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
 };
@@ -114,9 +134,28 @@ window.addEventListener('beforeunload', leaving, true);
 
 attachSession(viewer);
 
+/** @returns {boolean} whether somebody types beside the viewer, or has words in the chat that are not sent */
+const typing = () => {
+  const draft = document.querySelector('.cp-input');
+  const focused = document.activeElement;
+  return Boolean(draft && draft.value.trim()) || (focused.matches('input, textarea') && !viewer.root.contains(focused));
+};
+
+let offered = '';
+
+/** The first mask of a scan opens the tab of masks, once, and not under the hands of who types. @param {object} value */
+const offerMasks = (value) => {
+  const scan = value.token + value.case;
+  if (!value.first || offered === scan) return;
+  offered = scan;
+  if (!typing()) trigger('action', { name: 'masks' });
+};
+
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: take a copy, or nothing.
 const take = () => {
-  if (props.value && 'token' in props.value) viewer.take({ ...props.value });
+  if (!props.value || !('token' in props.value)) return;
+  viewer.take({ ...props.value });
+  offerMasks(props.value);
 };
 watch('value', take);
 take();

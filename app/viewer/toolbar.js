@@ -40,8 +40,8 @@ const BUTTONS = [
     ['lasso', 'Lasso or polygon: fill an outline', 'L', 'tool'],
     ['grow', 'Grow a region of like HU from a click', 'G', 'tool'],
     ['window', 'Brightness and contrast by dragging (or right drag)', 'W', 'tool'],
-    ['ruler', 'Measure a length in mm by dragging', 'M', 'tool'],
-    ['region', 'Mean and SD in a circle or sphere: drag from its centre', 'O', 'tool'],
+    ['ruler', 'Measure a length by dragging; angles and two axes too', 'M', 'tool'],
+    ['region', 'Mean and SD in a circle, rectangle or sphere: drag from its centre', 'O', 'tool'],
   ],
   [
     ['undo', 'Undo', 'Ctrl+Z', 'action'],

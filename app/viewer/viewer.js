@@ -173,7 +173,7 @@ class Viewer {
     this.resize();
     this.views.forEach((view) => view.reset());
     this.kept = keptView(volume.token);
-    if (this.kept) restoreView(this, this.kept.view, this.kept.lengths);
+    if (this.kept) restoreView(this, this.kept.view, this.kept.lengths, this.kept.strokes);
     this.refresh();
     this.showReadout();
     this.touch(true);
@@ -333,6 +333,7 @@ class Viewer {
   setTool(tool) {
     if (this.prior.swapped && tool !== 'navigate' && tool !== 'window') this.prior.show('now');
     this.tool = tool;
+    this.rulers.cancel();
     this.lasso.cancel();
     this.root.dataset.tool = tool;
     this.toolbar.refresh();

@@ -11,6 +11,8 @@ from scipy.spatial.distance import cdist
 from .prompts import Box
 from .volume import CTVolume
 
+PERCENTILES = (5, 25, 50, 75, 95)
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -26,6 +28,7 @@ class Measurement:
         centroid_ras_mm: mean voxel position in RAS mm; may lie outside a curved object.
         center_ijk: the voxel of the object nearest to the centroid, a place to jump to.
         bounding_box: half-open box in canonical voxels.
+        percentiles_hu: of ``PERCENTILES``, between values linearly; None as for the mean.
         slice_range: first and last axial slice ``k`` (canonical, from the feet), both included.
     """
 
@@ -38,6 +41,7 @@ class Measurement:
     center_ijk: tuple[int, int, int] | None = None
     bounding_box: Box | None = None
     slice_range: tuple[int, int] | None = None
+    percentiles_hu: tuple[float, ...] | None = None
 
     @property
     def empty(self) -> bool:
@@ -78,6 +82,7 @@ def measure(block: np.ndarray, box: Box | None, ct: CTVolume) -> Measurement:
         center_ijk=_nearest_voxel(block, box.lo, centroid_ijk, ct.affine),
         bounding_box=box,
         slice_range=(box.lo[2], box.hi[2] - 1),
+        percentiles_hu=tuple(float(v) for v in np.percentile(hu, PERCENTILES)) if ct.hu_trusted else None,
     )
 
 

@@ -29,9 +29,11 @@ from .common import LPS_TO_RAS
 from .sniff import kind, read_head
 
 MAX_LABELS = 512  # a volume of more different values is taken for an image, not a label map
-SEGMENTATION, STRUCTURES = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.481.3"
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # the second of label maps
+STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
 SAME_MM = 0.05  # grids whose corners differ by less are the same
-NEAR_SLICE = 0.51  # slices; a contour farther than this from every slice of the CT lies between two of them
+OFF_SLICE = 0.2  # slices; a contour farther than this from every slice of the CT lies between two of them
+ONE_PLANE = 0.05  # slices; contours nearer to each other lie on one plane, and those inside others are holes
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,8 @@ def read_masks(path: str | os.PathLike, ct: CTVolume, *, resample: bool = False)
 
     Args:
         path: a label map (NIfTI, NRRD, MetaImage; ``labels.json`` or an ITK-SNAP label file beside it gives names),
-            a ``.seg.nrrd`` of 3D Slicer, a DICOM Segmentation or an RT Structure Set.
+            a ``.seg.nrrd`` of 3D Slicer, a DICOM Segmentation (of a fractional one what is at least half) or an RT
+            Structure Set.
         ct: the CT that they belong to.
         resample: take masks that lie on another grid too, by nearest neighbour; their volumes change a little.
 
@@ -62,7 +65,7 @@ def read_masks(path: str | os.PathLike, ct: CTVolume, *, resample: bool = False)
     path = Path(path)
     if not path.is_file():
         raise CTReadError(f"There is no file {path.name!r} with masks.")
-    parts = list(_parts(path, ct))
+    parts = list(_parts(path, ct, resample))
     masks = [_on_grid(part, ct, resample, number) for number, part in enumerate(parts)]
     masks = [mask for mask in masks if mask is not None]
     if not masks:
@@ -101,14 +104,14 @@ def holds_masks(path: str | os.PathLike) -> bool:
     if head.startswith(b"NRRD"):
         return b"Segment0_" in head.partition(b"\n\n")[0]
     meta = head[128:2048]
-    uids = (SEGMENTATION.encode() + b"\0", STRUCTURES.encode())
-    return meta.startswith(b"DICM") and any(uid in meta for uid in uids)
+    uids = "|".join(map(re.escape, (*SEGMENTATIONS, STRUCTURES)))
+    return meta.startswith(b"DICM") and re.search(rf"(?:{uids})(?![\d.])".encode(), meta) is not None
 
 
-def _parts(path: Path, ct: CTVolume) -> Iterator[_Part]:
+def _parts(path: Path, ct: CTVolume, resample: bool) -> Iterator[_Part]:
     what = kind(read_head(str(path)))
     if what == "dicom":
-        return _dicom(path, ct)
+        return _dicom(path, ct, resample)
     if what in ("nifti", "nrrd", "metaimage"):
         return _label_map(path, what)
     raise CTReadError(
@@ -176,14 +179,14 @@ def _itk(path: Path) -> tuple[list[np.ndarray], np.ndarray, dict]:
 
 
 def _slicer_names(keys: dict[str, str]) -> dict[tuple[int, int], tuple[str, str | None]]:
-    """(layer, label value) -> (name, colour) as 3D Slicer writes them."""
+    """(layer, label value) -> (name, colour) as 3D Slicer writes them; before 4.11 each segment had its own layer."""
     names = {}
     for key, name in keys.items():
         if match := re.fullmatch(r"Segment(\d+)_Name", key):
             about = f"Segment{match[1]}_"
             color = keys.get(f"{about}Color", "").split()
             hexed = "#" + "".join(f"{round(255 * min(1.0, max(0.0, float(c)))):02x}" for c in color)
-            at = int(keys.get(f"{about}Layer", 0)), int(keys.get(f"{about}LabelValue", 1))
+            at = int(keys.get(f"{about}Layer", match[1])), int(keys.get(f"{about}LabelValue", 1))
             names[at] = (name, hexed if len(color) == 3 else None)
     return names
 
@@ -210,7 +213,7 @@ def _names_beside(path: Path) -> dict[tuple[None, int], tuple[str, str | None]]:
 # ---- DICOM
 
 
-def _dicom(path: Path, ct: CTVolume) -> Iterator[_Part]:
+def _dicom(path: Path, ct: CTVolume, resample: bool) -> Iterator[_Part]:
     import pydicom
 
     try:
@@ -220,10 +223,10 @@ def _dicom(path: Path, ct: CTVolume) -> Iterator[_Part]:
             kind_of = str(data.get("SOPClassUID", ""))
     except Exception as error:  # pydicom's errors are of many kinds
         raise CTReadError(f"{path.name!r} could not be read as DICOM.") from error
-    if kind_of == SEGMENTATION:
+    if kind_of in SEGMENTATIONS:
         return _segmentation(data, path.name)
     if kind_of == STRUCTURES:
-        return _structures(data, ct, path.name)
+        return _structures(data, ct, path.name, resample)
     raise CTReadError(f"{path.name!r} is DICOM, but neither a Segmentation nor an RT Structure Set.")
 
 
@@ -237,49 +240,70 @@ def _segmentation(data: object, name: str) -> Iterator[_Part]:
             seg = hd.seg.Segmentation.from_dataset(data, copy=False)
             for number in seg.segment_numbers:
                 about = seg.get_segment_description(number)
-                volume = seg.get_volume(segment_numbers=[number], combine_segments=True, relabel=True)
+                volume = seg.get_volume(segment_numbers=[number])  # [..., 1]; fractions from 0 to 1
                 lab = about.get("RecommendedDisplayCIELabValue")
                 color = "#{:02x}{:02x}{:02x}".format(*CIELabColor.from_dicom_value(lab).to_rgb()) if lab else None
                 affine = LPS_TO_RAS @ np.asarray(volume.affine, dtype=np.float64)
-                yield _Part(about.segment_label, color, np.asarray(volume.array) > 0, affine)
+                yield _Part(about.segment_label, color, volume.array[..., 0] >= 0.5, affine)
     except (AttributeError, KeyError, ValueError, RuntimeError, TypeError, IndexError) as error:
         raise CTReadError(
             f"{name!r} is a DICOM Segmentation that cannot be read as a volume. Save it again."
         ) from error
 
 
-def _structures(data: object, ct: CTVolume, name: str) -> Iterator[_Part]:
+def _structures(data: object, ct: CTVolume, name: str, resample: bool) -> Iterator[_Part]:
     """Closed planar contours, filled on the CT's own slices; contours inside one another are holes (even-odd rule)."""
     try:
         names = {int(roi.ROINumber): str(roi.get("ROIName", "")) for roi in data.StructureSetROISequence}
         for item in data.get("ROIContourSequence", ()):
+            number = int(item.ReferencedROINumber)
+            called = names.get(number) or f"Structure {number}"
             contours = [
-                np.asarray(c.ContourData, dtype=np.float64).reshape(-1, 3)
+                ct.ras_mm_to_ijk(np.asarray(c.ContourData, dtype=np.float64).reshape(-1, 3) * (-1, -1, 1))
                 for c in item.get("ContourSequence", ())
-                if str(c.get("ContourGeometricType", "CLOSED_PLANAR")).startswith("CLOSED_PLANAR")
+                if c.get("ContourGeometricType", "CLOSED_PLANAR") in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
             ]
-            array = _filled(contours, ct)
+            array = _filled([c for c in contours if len(c) > 2], ct, called, resample)
             rgb = item.get("ROIDisplayColor")
             color = "#{:02x}{:02x}{:02x}".format(*(int(c) for c in rgb)) if rgb else None
-            number = int(item.ReferencedROINumber)
-            yield _Part(names.get(number) or f"Structure {number}", color, array, ct.affine)
+            yield _Part(called, color, array, ct.affine)
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise CTReadError(f"{name!r} is an RT Structure Set with contours that cannot be read.") from error
 
 
-def _filled(contours: list[np.ndarray], ct: CTVolume) -> np.ndarray:
+def _filled(contours: list[np.ndarray], ct: CTVolume, name: str, resample: bool) -> np.ndarray:
+    """Each slice holds the contours of its plane; resampled, those of the nearest plane within half their distance."""
     array = np.zeros(ct.shape, bool)
-    for points_lps in contours:
-        ijk = ct.ras_mm_to_ijk(points_lps * (-1, -1, 1))
-        axis = int(np.ptp(ijk, axis=0).argmin())
-        index = round(float(np.median(ijk[:, axis])))
-        if np.ptp(ijk[:, axis]) > 1 or not 0 <= index < ct.shape[axis]:
+    for axis in range(3):
+        mine = [c for c in contours if np.ptp(c, axis=0).argmin() == axis and np.ptp(c[:, axis]) <= 1]
+        planes: dict[int, list[np.ndarray]] = {}
+        for contour in mine:
+            planes.setdefault(round(float(np.median(contour[:, axis])) / ONE_PLANE), []).append(contour)
+        if not planes:
             continue
-        rest = [a for a in range(3) if a != axis]
-        plane = polygon2mask([ct.shape[a] for a in rest], ijk[:, rest])
+        at = np.array(sorted(planes)) * ONE_PLANE
+        off = bool((np.abs(at - np.round(at)) > OFF_SLICE).any())
+        if off and not resample:
+            raise CTReadError(
+                f"Contours of {name!r} lie between the slices of this scan. Open the scan that they were drawn on, or "
+                "have them resampled."
+            )
+        reach = max(1.0, float(np.median(np.diff(at))) if off and len(at) > 1 else 1.0) / 2
         view = np.moveaxis(array, axis, 0)
-        view[index] ^= plane
+        for index in range(ct.shape[axis]):
+            nearest = int(np.abs(at - index).argmin())
+            if abs(at[nearest] - index) <= reach:
+                for contour in planes[round(at[nearest] / ONE_PLANE)]:
+                    _fill(view[index], np.delete(contour, axis, axis=1))
     return array
+
+
+def _fill(plane: np.ndarray, points: np.ndarray) -> None:
+    """Turn the pixels inside a contour round; ``points`` are (row, column) of a view into the mask."""
+    lo = np.clip(np.floor(points.min(axis=0)).astype(int), 0, plane.shape)
+    hi = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, plane.shape)
+    if (hi > lo).all():
+        plane[lo[0] : hi[0], lo[1] : hi[1]] ^= polygon2mask(hi - lo, points - lo)
 
 
 # ---- onto the grid

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ..ct.changes import Change
-from ..ct.lengths import Length
+from ..ct.lengths import REGIONS, Length
 from ..ct.masks import Mask
 from ..ct.volume import CTVolume
 from ..errors import ExportError
@@ -122,7 +122,7 @@ def export_zip(
         ct: the scan the masks were drawn on.
         masks: the objects.
         formats: any of ``FORMATS``.
-        lengths: lines, circles and spheres drawn on the same scan.
+        lengths: lines, angles, axes and regions drawn on the same scan.
         changes: since an earlier scan; written with ``csv``.
 
     Returns:
@@ -149,8 +149,8 @@ def export_zip(
         if len(failures) == len(set(formats)):
             raise failures[0]
         notes += [str(failure) for failure in failures] + more
-        lines = [one for one in lengths if one.kind == "line"]
-        regions = [one for one in lengths if one.kind != "line"]
+        lines = [one for one in lengths if one.kind not in REGIONS]
+        regions = [one for one in lengths if one.kind in REGIONS]
         if lines:
             save_lengths_csv(lines, ct, folder / "lengths.csv")
         if changes and "csv" in formats:
@@ -241,7 +241,7 @@ def readme(ct: CTVolume, masks: Sequence[Mask], notes: Sequence[str]) -> str:
         "                  centroid in RAS mm, first and last axial slice counted from the feet and from 1; at_least",
         "                  says that sizes are lower bounds, limits why; doubt that an outline is doubtful;",
         "                  overlaps says what a mask shares with others.",
-        "lengths.csv       lengths drawn in the viewer, if any: plane, slice from 1, both ends (RAS) and length in mm.",
+        "lengths.csv       lengths drawn in the viewer, if any: plane, slice from 1, ends (RAS), mm or degrees.",
         "regions.csv       circles and spheres drawn in the viewer, if any: centre (RAS) and radius in mm, Hounsfield",
         "                  units of the voxels whose centres lie in it (mean, population SD, range), area or volume.",
         "changes.csv       volumes now and in the earlier scan that was open beside, if any: change in mL and percent.",

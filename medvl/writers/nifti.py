@@ -17,6 +17,7 @@ from ..ct.masks import Mask
 from ..ct.prompts import Box
 from ..ct.volume import CTVolume
 from ..errors import ExportError
+from .packed import PackedFile
 
 NOTICE = "Research use only, not for diagnosis."
 SAID_SHARE = 0.01  # of a mask: an overlap that is larger is told
@@ -194,7 +195,11 @@ def _write(
         image.set_sform(affine, code="scanner")
         header.set_xyzt_units("mm")
     image.header["descrip"] = about.encode()
-    nib.save(image, path)
+    if str(path).lower().endswith(".gz"):
+        with PackedFile(path) as file:
+            image.to_stream(file)
+    else:
+        nib.save(image, path)
 
 
 def _usable(header: nib.Nifti1Header) -> bool:

@@ -13,24 +13,26 @@ import numpy as np
 from ..ct.changes import Change
 from ..ct.lengths import Length
 from ..ct.masks import Mask
-from ..ct.measure import Measurement
+from ..ct.measure import PERCENTILES, Measurement
 from ..ct.volume import CTVolume
 from ..version import __version__
 from .nifti import overlaps
 
 SCAN_COLUMNS = ("scan", "series_description", "date", "program_version")
 CSV_COLUMNS = (
-    "label", "name", "voxels", "volume_ml", "mean_hu", "sd_hu", "longest_diameter_mm",
+    "label", "name", "voxels", "volume_ml", "mean_hu", "sd_hu", "p5_hu", "p25_hu", "median_hu", "p75_hu", "p95_hu",
+    "longest_diameter_mm",
     "centroid_r_mm", "centroid_a_mm", "centroid_s_mm", "first_axial_slice_from_1",
     "last_axial_slice_from_1", "at_least", "limits", "doubt", "overlaps", *SCAN_COLUMNS,
 )  # fmt: skip
 LENGTH_COLUMNS = (
     "length", "plane", "slice_from_1", "start_r_mm", "start_a_mm", "start_s_mm", "end_r_mm", "end_a_mm", "end_s_mm",
-    "length_mm", "name", *SCAN_COLUMNS,
+    "length_mm", "kind", "second_mm", "angle_degrees", "name", *SCAN_COLUMNS,
 )  # fmt: skip
 REGION_COLUMNS = (
     "region", "kind", "plane", "slice_from_1", "centre_r_mm", "centre_a_mm", "centre_s_mm", "radius_mm", "voxels",
-    "mean_hu", "sd_hu", "min_hu", "max_hu", "area_mm2", "volume_ml", "name", *SCAN_COLUMNS,
+    "mean_hu", "sd_hu", "min_hu", "max_hu", "p5_hu", "median_hu", "p95_hu", "area_mm2", "volume_ml",
+    "name", *SCAN_COLUMNS,
 )  # fmt: skip
 
 
@@ -95,7 +97,8 @@ def save_measurements_csv(
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
         for n, (mask, m) in enumerate(zip(masks, measurements, strict=True)):
-            numbers = [m.mean_hu, m.sd_hu, m.longest_diameter_mm, *(m.centroid_ras_mm or (None,) * 3)]
+            hu = [m.mean_hu, m.sd_hu, *(m.percentiles_hu or (None,) * len(PERCENTILES))]
+            numbers = [*hu, m.longest_diameter_mm, *(m.centroid_ras_mm or (None,) * 3)]
             shown = ["" if value is None else f"{value:.2f}" for value in numbers]
             slices = [k + 1 for k in m.slice_range] if m.slice_range else ["", ""]
             told = [
@@ -133,11 +136,13 @@ def save_changes_csv(changes: Sequence[Change], ct: CTVolume, path: str | PathLi
 
 
 def save_lengths_csv(lengths: Sequence[Length], ct: CTVolume, path: str | PathLike) -> None:
-    """Write one row a length, UTF-8, units in the column names.
+    """Write one row a line, angle or pair of axes, UTF-8, units in the column names.
 
-    ``slice_from_1`` counts as the viewer does: from 1, axial slices from the feet, coronal ones from the back, sagittal
-    ones from the left of the patient. The ends are in RAS mm (to the right, to the front, to the head are positive), as
-    the centroids of the measurements are.
+    Of an angle the ends are those of its first arm, the second its vertex, and it has no length; of two axes the ends
+    and the length are those of the first, ``second_mm`` is the length of the other. ``slice_from_1`` counts as the
+    viewer does: from 1, axial slices from the feet, coronal ones from the back, sagittal ones from the left of the
+    patient. The ends are in RAS mm (to the right, to the front, to the head are positive), as the centroids of the
+    measurements are.
 
     Args:
         lengths: in the order in which they are numbered.
@@ -154,13 +159,18 @@ def save_lengths_csv(lengths: Sequence[Length], ct: CTVolume, path: str | PathLi
         for number, length in enumerate(lengths, start=1):
             length.check(ct)
             start, end = ct.ijk_to_ras_mm(np.array([length.start, length.end]))
-            mm = [*start, *end, length.mm(ct)]
-            name = escape_cell(length.name)
-            writer.writerow([number, length.plane, length.slice + 1, *(f"{v:.2f}" for v in mm), name, *scan])
+            long = None if length.kind == "angle" else length.mm(ct)
+            second, degrees = (_cell(v) for v in (length.second_mm(ct), length.degrees(ct)))
+            where = [number, length.plane, length.slice + 1, *map(_cell, (*start, *end, long))]
+            writer.writerow([*where, length.kind, second, degrees, escape_cell(length.name), *scan])
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def save_regions_csv(regions: Sequence[Length], ct: CTVolume, path: str | PathLike) -> None:
-    """Write one row a circle or sphere, with what is measured in it (``Length.region``); as ``save_lengths_csv``.
+    """Write one row a region, with what is measured in it (``Length.region``); as ``save_lengths_csv``.
 
     Where the scan's values are no Hounsfield units, none are written.
 
@@ -173,9 +183,10 @@ def save_regions_csv(regions: Sequence[Length], ct: CTVolume, path: str | PathLi
         writer.writerow(REGION_COLUMNS)
         for number, one in enumerate(regions, start=1):
             found = one.check(ct).region(ct)
-            centre = ct.ijk_to_ras_mm(np.array(one.start))
-            hu = [found.mean, found.sd, found.least, found.most] if ct.hu_trusted else [None] * 4
+            flat = one.kind == "rectangle"  # its centre lies between its corners, and it has no radius
+            centre = ct.ijk_to_ras_mm((np.array(one.start) + one.end) / 2 if flat else np.array(one.start))
+            hu = [found.mean, found.sd, found.least, found.most, found.p5, found.median, found.p95]
             sizes = ["" if v is None else f"{v:.{n}f}" for v, n in ((found.area_mm2, 2), (found.volume_ml, 4))]
-            shown = ["" if v is None else f"{v:.2f}" for v in hu]
-            where = [number, one.kind, one.plane, one.slice + 1, *(f"{v:.2f}" for v in (*centre, one.mm(ct)))]
+            shown = [_cell(v if ct.hu_trusted else None) for v in hu]
+            where = [number, one.kind, one.plane, one.slice + 1, *map(_cell, (*centre, None if flat else one.mm(ct)))]
             writer.writerow([*where, found.voxels, *shown, *sizes, escape_cell(one.name), *scan])

@@ -23,7 +23,7 @@ def test_a_region_grows_into_a_new_mask_and_back(opened):
     click = {"id": None, "at": list(seed), "hu": [value - 5, value + 5], "most": 5000}
     shown = opened.grow("a", click)
     (mask,) = session.case.masks.values()
-    assert shown["tab"] == "masks"
+    assert shown["viewer"]["first"]
     assert f"{value - 5} to {value + 5} HU" in shown["viewer"]["status"]
     assert mask.array[seed]
     assert set(np.unique(session.ct.hu[mask.array])) <= set(range(value - 5, value + 6))

@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from app.updates import page
 from app.viewer import add_routes
 from medvl.ct.masks import Mask
 from medvl.errors import CTReadError
@@ -58,6 +59,9 @@ def test_its_masks_are_shown_where_they_lie_now(opened, prior, phantom):
     shown = session.prior.board._entries[mask.id].mask.array
     both = (shown & phantom.organ("liver")).sum()
     assert 2 * both / (shown.sum() + phantom.organ("liver").sum()) > 0.8
+    session.case.put(Mask.from_array(phantom.organ("liver"), id="", name="liver", color="#123456"))
+    page(session)
+    assert unpack_delta(session.prior.board.delta(-1))[0]["masks"][0]["color"] == "#123456"  # as its namesake
     case.remove(mask.id)
     session.prior.sync()
     assert session.prior.board.mask_ids == set()

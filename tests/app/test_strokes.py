@@ -56,7 +56,7 @@ def test_anything_may_arrive(opened, data):
 def test_a_new_mask_then_more_of_it_then_less(opened):
     session = opened.store.get("a")
     first = opened.stroke("a", GOOD)
-    assert first["tab"] == "masks"
+    assert first["viewer"]["first"]
     (mask,) = session.case.masks.values()
     assert mask.voxels == 5
     assert session.board.active == mask.id

@@ -3,11 +3,13 @@
     python tests/benchmarks/opening.py [--shape 512 512 300] [--kind nifti|dicom]
     python tests/benchmarks/opening.py --shape 256 256 150 --times 40
     python tests/benchmarks/opening.py --reading
+    python tests/benchmarks/opening.py --prior
 
 The scan is the bundled chest CT stretched to the grid with noise added (``scroll.py``), so that it packs as badly as a
 real one; it is written to a temporary file first, which does not count. Seconds run from the moment at which the
 browser has the file's name. ``server_peak_mb`` is the resident memory of the whole process, weights and libraries
-included; with ``--times`` the scan is opened again and again and ``after_each_mb`` has the memory after each.
+included; with ``--times`` the scan is opened again and again and ``after_each_mb`` has the memory after each. With
+``--prior`` the same scan, moved by 20 mm, is opened beside the first, until both are in the browser in full.
 ``reading`` is without a browser: seconds of ``read_ct`` in this process and of ``read_isolated``, which the page uses,
 in turns on the same file, and what the child costs: the difference of their medians. Prints one JSON object.
 """
@@ -33,9 +35,9 @@ from server import CHROMIUM, ROOT, Server, peak_mb, reset_peak, resident_mb, wai
 sys.path.insert(0, str(ROOT))
 
 
-def write_nifti(ct, folder: Path) -> Path:
+def write_nifti(ct, folder: Path, name: str = "scan.nii.gz") -> Path:
     """A compressed NIfTI, as scanners' exports are."""
-    path = folder / "scan.nii.gz"
+    path = folder / name
     nib.save(nib.Nifti1Image(ct.hu, ct.affine), path)
     return path
 
@@ -104,6 +106,15 @@ def open_file(page, path: Path, shape: tuple[int, ...]) -> tuple[float, float]:
     return first, round(time.perf_counter() - begin, 2)
 
 
+def open_prior(page, path: Path) -> float:
+    """Seconds from choosing an earlier scan to its last voxel in the browser, registration included."""
+    page.locator("#prior button").first.click()
+    begin = time.perf_counter()
+    page.locator("#upload-prior input[type=file]").set_input_files(str(path))
+    page.wait_for_function("medvlViewer.state().prior.complete", timeout=600_000, polling=50)
+    return round(time.perf_counter() - begin, 2)
+
+
 def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -111,6 +122,7 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(512, 512, 300))
     parser.add_argument("--kind", choices=("nifti", "dicom"), default="nifti")
     parser.add_argument("--click", action="store_true", help="also click in the middle, and wait for the mask")
+    parser.add_argument("--prior", action="store_true", help="also open an earlier scan of the same size beside it")
     parser.add_argument("--times", type=int, default=1, help="open it so many times in a row")
     parser.add_argument("--reading", action="store_true", help="measure the reading only, without a browser")
     options = parser.parse_args()
@@ -118,15 +130,22 @@ def main() -> None:
     shape = tuple(options.shape)
     with tempfile.TemporaryDirectory() as folder:
         write = {"nifti": write_nifti, "dicom": write_dicom}[options.kind]
-        path = write(stretched(shape), Path(folder))
+        ct = stretched(shape)
+        path, earlier = write(ct, Path(folder)), None
+        if options.prior:
+            ct.affine[2, 3] += 20
+            earlier = write_nifti(ct, Path(folder), "earlier.nii.gz")
+        del ct
         result: dict = {"shape": list(shape), "kind": options.kind, "file_mb": round(path.stat().st_size / 1e6, 1)}
         result["reading"] = reading(path)
         if not options.reading:
-            result |= in_browser(path, shape, options)
+            result |= in_browser(path, earlier, shape, options)
     print(json.dumps(result, indent=1))
 
 
-def in_browser(path: Path, shape: tuple[int, ...], options: argparse.Namespace) -> dict[str, object]:
+def in_browser(
+    path: Path, earlier: Path | None, shape: tuple[int, ...], options: argparse.Namespace
+) -> dict[str, object]:
     """What a visitor of the page waits for, and the server's memory."""
     from playwright.sync_api import sync_playwright
 
@@ -149,6 +168,8 @@ def in_browser(path: Path, shape: tuple[int, ...], options: argparse.Namespace) 
                 page.locator("#upload input[type=file]").wait_for(state="attached")
                 open_file(page, path, shape)
                 result["after_each_mb"].append(round(resident_mb(server.pid)))
+            if earlier is not None:
+                result["prior_complete_s"] = open_prior(page, earlier)
             if options.click:
                 at = page.evaluate("medvlViewer.canvasPoint('axial', medvlViewer.state().ijk)")
                 page.locator("#viewer .mv-positive").first.click()

@@ -63,13 +63,13 @@ def stretched(shape: tuple[int, int, int]):
     return CTVolume(hu, affine, SourceGeometry(shape, affine))
 
 
-def add_masks(board, shape: tuple[int, int, int], count: int = 6) -> None:
+def add_masks(board, shape: tuple[int, int, int], count: int = 10) -> None:
     """Ellipsoids of organ size."""
     from medvl.ct.masks import PALETTE, Mask
 
     grid = np.ogrid[tuple(slice(0, n) for n in shape)]
     for n in range(count):
-        centre = [shape[0] * (0.25 + 0.1 * n), shape[1] * 0.5, shape[2] * 0.5]
+        centre = [shape[0] * (0.25 + 0.05 * n), shape[1] * 0.5, shape[2] * 0.5]
         distance = sum(((g - c) / (0.13 * s)) ** 2 for g, c, s in zip(grid, centre, shape, strict=True))
         board.set_mask(Mask.from_array(distance < 1, id=f"m{n}", name=f"Object {n}", color=PALETTE[n]))
 
@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--browser", default="/usr/bin/chromium")
     parser.add_argument("--shape", type=int, nargs=3, default=(512, 512, 300))
-    parser.add_argument("--masks", action="store_true", help="show six organ-sized masks")
+    parser.add_argument("--masks", action="store_true", help="show ten organ-sized masks")
     parser.add_argument("--steps", type=int, default=240)
     options = parser.parse_args()
 

@@ -60,7 +60,7 @@ def main() -> None:
 
     shape = tuple(options.shape)
     board = Board(stretched(shape), secrets.token_urlsafe(24))
-    add_masks(board, shape, 10)
+    add_masks(board, shape)
 
     def took(event: gr.EventData) -> dict[str, Any]:
         board.took_stroke(event._data["n"])

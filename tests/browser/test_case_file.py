@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from .on_page import DRAWN, IDLE, NEEDS, READY, click, open_tab, state, tool, upload
+from .on_page import DRAWN, IDLE, NEEDS, READY, click, open_tab, spot, state, tool, upload
 
 pytestmark = NEEDS
 VIEW = ("ijk", "window", "zoom", "maximised")
@@ -133,6 +133,38 @@ def test_a_second_tab_does_not_take_the_first_ones_session(server, browser):
     twin.wait_for_function(READY, timeout=60_000)
     assert state(twin)["token"] != token
     assert server[1].store.find_board(token) is not None
+    context.close()
+
+
+def test_what_is_done_without_network_goes_to_the_server_later(server, browser, bladder):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(server[0])
+    page.wait_for_function(READY, timeout=60_000)
+    click(page, bladder)
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    session = server[1].store.by_token(state(page)["token"])
+    (before,) = session.case.masks.values()
+    context.set_offline(True)
+    tool(page, "brush")
+    x, y = spot(page, (bladder[0], 6, bladder[2]))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 25, y, steps=4)
+    page.mouse.up()
+    painted = state(page)["masks"][0]["voxels"]
+    assert painted > before.voxels
+    open_tab(page, "Chat")
+    page.locator(".cp-input").fill("how large is")
+    page.get_by_text("Attempting reconnection").wait_for(timeout=30_000)
+    context.set_offline(False)
+    done = "n => window.medvlViewer?.state().complete && medvlViewer.state().masks[0]?.voxels === n"
+    page.wait_for_function(f"{done} && !medvlViewer.state().brush.waiting", arg=painted, timeout=60_000)
+    (after,) = session.case.masks.values()
+    assert after.voxels == painted
+    assert page.locator(".cp-input").input_value() == "how large is"
+    assert asked == []  # nothing is lost by this reload
     context.close()
 
 

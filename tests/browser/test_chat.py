@@ -269,6 +269,7 @@ def test_on_a_phone_the_chat_comes_under_the_viewer(visit, pictures):
 def test_many_scans_at_once(visit, tmp_path):
     for name in ("first", "second"):
         shutil.copy(SAMPLES / "abdomen_ct.nii.gz", tmp_path / f"{name}.nii.gz")
+    (tmp_path / "broken.nii.gz").write_bytes(b"\x1f\x8b no scan")
     page = visit()
     before = state(page)["token"]
     open_tab(page, "Scan")
@@ -279,7 +280,7 @@ def test_many_scans_at_once(visit, tmp_path):
     page.locator("#many-run").click()
     link = page.locator("#many-table a")
     link.wait_for(timeout=60_000)
-    assert page.locator("#many-table .ms-state").all_inner_texts() == ["done", "done"]
+    assert page.locator("#many-table .ms-state").all_inner_texts() == ["failed", "done", "done"]
     with page.expect_download() as download:
         link.click()
     names = zipfile.ZipFile(download.value.path()).namelist()

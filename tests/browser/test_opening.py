@@ -60,6 +60,8 @@ def test_a_bad_upload_is_a_toast(visit, bladder, tmp_path, pictures):
     page.wait_for_selector(".toast-body", timeout=30_000)
     page.wait_for_timeout(400)
     page.screenshot(path=pictures / "toast.png")
+    toast, tabs = page.locator(".toast-body").first.bounding_box(), page.locator("#tabs").bounding_box()
+    assert toast["x"] + toast["width"] <= tabs["x"]  # the tabs can be reached
     after = state(page)
     assert after["token"] == before["token"]
     assert len(after["masks"]) == 1

@@ -12,7 +12,7 @@ import pytest
 
 from app.inputs import read_lengths
 
-from .on_page import DRAWN, NEEDS, open_tab, spot, state, tool
+from .on_page import DRAWN, NEEDS, click, open_tab, spot, state, tool, upload
 
 pytestmark = NEEDS
 
@@ -82,6 +82,84 @@ def test_the_list_names_jumps_and_removes_and_the_csv_has_it(visit, server, pict
     open_tab(page, "Masks")
     rows.last.get_by_role("button", name="Remove").click()
     assert [r["kind"] for r in state(page)["rulers"]] == ["circle"]
+
+
+def test_rectangle_angle_and_two_axes_go_into_list_csv_and_case(visit, server, pictures, tmp_path):
+    page = visit()
+    open_tab(page, "Masks")
+    tool(page, "region")
+    page.get_by_role("button", name="Rectangle", exact=True).click()
+    draw(page, (50, 44, 60), (66, 58, 60))
+    tool(page, "ruler")
+    page.get_by_role("button", name="Two axes", exact=True).click()
+    draw(page, (30, 60, 60), (52, 66, 60), name="ruler")
+    page.get_by_role("button", name="Angle", exact=True).click()
+    draw(page, (70, 30, 60), (70, 50, 60), name="ruler")
+    end = page.evaluate("medvlViewer.canvasPoint('axial', [84, 50, 60])")
+    page.mouse.move(end["x"], end["y"], steps=3)
+    page.mouse.click(end["x"], end["y"])
+    page.evaluate(DRAWN)
+    page.screenshot(path=pictures / "measured.png")
+    (rectangle, axes, angle), ct = on_server(page, server)
+    told = page.evaluate("medvlViewer.measured.list()")
+    found = rectangle.region(ct)
+    assert told[0]["words"] == f"{found.mean:.0f} ± {found.sd:.0f} HU, {found.area_mm2 / 100:.2f} cm²"
+    assert told[1]["words"] == f"{axes.mm(ct):.1f} \u00d7 {axes.second_mm(ct):.1f} mm"
+    first, second = (np.subtract(b, a) * ct.spacing_mm for a, b in ((axes.start, axes.end), axes.more))
+    assert abs(first @ second) < 1e-3 * np.linalg.norm(first) * np.linalg.norm(second)
+    assert told[2]["words"] == f"{angle.degrees(ct):.1f}°"
+    assert angle.degrees(ct) == pytest.approx(90, abs=3)
+    counts = page.evaluate("[...medvlViewer.measured.counts(0)]")
+    assert sum(counts) == found.voxels
+    assert sum((n - 2048) * count for n, count in enumerate(counts)) / found.voxels == pytest.approx(found.mean)
+    page.locator(".mp-length").first.get_by_role("button", name="Go").click()
+    page.wait_for_selector(".mp-length .mp-histogram")
+    open_tab(page, "Export")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export", exact=True).click()
+    download.value.save_as(tmp_path / "x.zip")
+    archive = zipfile.ZipFile(tmp_path / "x.zip")
+    rows = list(csv.DictReader(io.TextIOWrapper(archive.open("lengths.csv"), encoding="utf-8")))
+    assert [row["kind"] for row in rows] == ["axes", "angle"]
+    assert float(rows[0]["second_mm"]) == pytest.approx(axes.second_mm(ct), abs=0.01)
+    assert float(rows[1]["angle_degrees"]) == pytest.approx(angle.degrees(ct), abs=0.01)
+    (row,) = csv.DictReader(io.TextIOWrapper(archive.open("regions.csv"), encoding="utf-8"))
+    assert (row["kind"], row["radius_mm"]) == ("rectangle", "")
+    assert float(row["median_hu"]) == pytest.approx(found.median, abs=0.01)
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("button", name="Save case").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    other = visit()
+    upload(other, [path])
+    other.wait_for_function("medvlViewer.state().rulers.length === 3")
+    assert [one["words"] for one in other.evaluate("medvlViewer.measured.list()")] == [one["words"] for one in told]
+
+
+def test_an_angle_that_is_given_up_leaves_nothing(visit):
+    page = visit()
+    tool(page, "ruler")
+    page.get_by_role("button", name="Angle", exact=True).click()
+    draw(page, (70, 30, 60), (70, 50, 60), name="ruler")
+    assert len(state(page)["rulers"]) == 1
+    assert page.evaluate("medvlViewer.lengths().list") == []  # half an angle is in no file
+    page.keyboard.press("Escape")
+    assert state(page)["rulers"] == []
+
+
+def test_the_histogram_of_a_mask_is_of_its_voxels(visit, server, bladder, pictures):
+    page = visit()
+    click(page, bladder)
+    page.locator(".mp-spread summary").click()
+    page.wait_for_selector(".mp-histogram path")
+    session = server[1].store.by_token(state(page)["token"])
+    (mask,) = session.case.masks.values()
+    hu = np.asarray(session.ct.hu)[mask.array]
+    counts = np.array(page.evaluate("id => [...medvlViewer.histogram(id)]", mask.id))
+    assert np.array_equal(counts, np.bincount(hu.astype(int) + 2048, minlength=counts.size))
+    middle = round(float(np.percentile(hu, 50)))
+    assert page.locator('[data-fact="percentiles"]').inner_text().split(" / ")[2] == f"{middle}"
+    page.screenshot(path=pictures / "histogram.png")
 
 
 def test_a_sphere_is_seen_on_every_slice_that_it_cuts(visit):

@@ -19,6 +19,7 @@ from ...language.calls import (
     IT,
     TOOLS,
     Call,
+    Changes,
     Chat,
     Clarify,
     Compare,
@@ -387,6 +388,8 @@ def _forgets(said: Sequence[Mention], calls: Sequence[Call]) -> bool:
 
 def _strays(said: Sequence[Mention], calls: Sequence[Call], state: State) -> bool:
     """Whether calls are used on more than a message names, or on the organ where what was found in it is meant."""
+    if not said and any(isinstance(call, Changes) and call.of for call in calls):
+        return True  # "what changed?" asks of all that was masked
     named = {id for mention in said for id in mention.ids}
     used = {id for call in calls for id in call.structures}
     if len(named) > 1:

@@ -187,6 +187,16 @@ def _without(clause: Clause, denied: list[Mention], everything: bool) -> Call:
     return Refuse(tuple(dict.fromkeys(id for m in denied for id in m.ids)), "negated")
 
 
+def _bare_after_edit(clause: Clause) -> bool:
+    """Whether names alone ("spleen and left kidney") ask for masks, not for the last edit once more.
+
+    "And the spleen?" asks for the edit, but not after it was taken back.
+    """
+    words = clause.masked.split()
+    taken_back = any(isinstance(call, Edit) and call.op in ("undo", "redo") for call in clause.context.turns[-2])
+    return taken_back or (words[0] in ("@", "the", "both") and set(words) <= {"@", "the", "both", "and", ","})
+
+
 def _carried(clause: Clause) -> list[Call] | None:
     """The last request once more, with what is named now: "and the spleen?"."""
     last = clause.context.last
@@ -195,6 +205,8 @@ def _carried(clause: Clause) -> list[Call] | None:
         return None
     verb = clause.ordered or (clause.says(cues.SEGMENT_WEAK) and not clause.has(cues.cue("now|add|do")))
     if verb or (isinstance(last, Segment)) or referral_of(clause) is not None:
+        return None
+    if isinstance(last, Edit) and _bare_after_edit(clause):
         return None
     filler = cues.FUNCTION_WORDS | {
         "@",

@@ -105,6 +105,38 @@ class TestRegions:
         else:
             assert found.area_mm2 == pytest.approx(volume * 1000 / ct.spacing_mm[axis])
 
+    @pytest.mark.parametrize(("plane", "axis"), [("axial", 2), ("coronal", 1), ("sagittal", 0)])
+    def test_a_rectangle_holds_what_lies_between_its_corners(self, ct, plane, axis):
+        start, end = [12.3, 4.6, 8.1], [5.9, 11.2, 3.4]
+        start[axis] = end[axis] = 9
+        found = Length(plane, 9, tuple(start), tuple(end), "rectangle").check(ct).region(ct)
+        wanted = ct.hu[
+            tuple(
+                slice(9, 10) if a == axis else slice(int(np.ceil(min(p))), int(np.floor(max(p))) + 1)
+                for a, p in enumerate(zip(start, end, strict=True))
+            )
+        ]
+        assert found.voxels == wanted.size > 10
+        assert found.mean == pytest.approx(wanted.mean())
+        assert (found.p5, found.median, found.p95) == pytest.approx(tuple(np.percentile(wanted, (5, 50, 95))))
+        assert found.area_mm2 == pytest.approx(wanted.size * ct.voxel_volume_ml * 1000 / ct.spacing_mm[axis])
+
+    def test_angles_and_axes(self, ct):
+        corner = Length("axial", 3, (4.0, 5.0, 3.0), (4.0, 9.0, 3.0), "angle", more=((10.0, 9.0, 3.0),)).check(ct)
+        assert corner.degrees(ct) == pytest.approx(90)
+        assert corner.second_mm(ct) is None
+        flat = Length("axial", 3, (4.0, 5.0, 3.0), (6.0, 5.0, 3.0), "angle", more=((9.0, 5.0, 3.0),))
+        assert flat.degrees(ct) == pytest.approx(180)
+        axes = Length("axial", 3, (4.0, 5.0, 3.0), (14.0, 5.0, 3.0), "axes", more=((9.0, 3.0, 3.0), (9.0, 7.0, 3.0)))
+        assert axes.check(ct).mm(ct) == pytest.approx(7.0)
+        assert axes.second_mm(ct) == pytest.approx(4 * np.hypot(0.9, 0))
+        assert axes.degrees(ct) is None
+
+    @pytest.mark.parametrize(("kind", "more"), [("line", 1), ("angle", 0), ("angle", 2), ("axes", 1), ("circle", 1)])
+    def test_too_many_or_too_few_places(self, ct, kind, more):
+        with pytest.raises(ExportError, match="two axes or a region"):
+            Length("axial", 3, (4.0, 5.0, 3.0), (5.0, 5.0, 3.0), kind, more=((6.0, 5.0, 3.0),) * more).check(ct)
+
     def test_the_smallest_is_the_voxel_it_lies_in(self, ct):
         found = Length("axial", 3, (4.3, 5.2, 3.0), (4.31, 5.2, 3.0), "circle").region(ct)
         assert found.voxels == 1
@@ -115,5 +147,5 @@ class TestRegions:
         assert 10 < found.voxels < ct.hu.size
 
     def test_no_such_kind(self, ct):
-        with pytest.raises(ExportError, match="line, a circle or a sphere"):
+        with pytest.raises(ExportError, match="two axes or a region"):
             Length("axial", 3, (4.0, 5.0, 3.0), (5.0, 5.0, 3.0), "square").check(ct)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medvl.evaluation.question_set import history
-from medvl.language.calls import Call, Clarify, Compare, Measure, Segment
+from medvl.language.calls import Call, Clarify, Compare, Edit, Measure, Segment
 from medvl.language.parse import parse
 
 
@@ -87,3 +87,13 @@ def test_history_is_not_changed():
     copy = tuple(before)
     parse("and the other one?", before)
     assert before == copy
+
+
+@pytest.mark.parametrize("edit", ["expand it by 5 mm", "keep only above 60 HU"])
+def test_names_alone_after_an_edit_ask_for_masks(edit):
+    for words in ("spleen and left kidney", "the spleen", "both kidneys"):
+        assert {type(call) for call in talk("liver", edit, words)} == {Segment}
+    (again,) = talk("liver", edit, "and the spleen?")
+    assert (type(again), again.structures) == (Edit, ("spleen",))
+    (fresh,) = talk("liver", edit, "undo", "and the spleen?")
+    assert (type(fresh), fresh.structures) == (Segment, ("spleen",))

@@ -14,7 +14,7 @@ from medvl.conversation.planners.sides import sides_hold
 from medvl.conversation.planners.small import BundledPlanner, SmallPlanner, Sure
 from medvl.conversation.planning import checked
 from medvl.conversation.state import State, Turn
-from medvl.language.calls import TOOLS, Finding, ListStructures, Measure, Probe, Refuse, Remove, Segment, Show
+from medvl.language.calls import TOOLS, Changes, Finding, ListStructures, Measure, Probe, Refuse, Remove, Segment, Show
 from medvl.language.encoding import prepare
 from medvl.language.mentions import find
 from medvl.training.talk.corpus import generated
@@ -131,6 +131,12 @@ def test_a_message_of_several_names_is_about_these():
     said = find(["right", "kidney", "versus", "left", "kidney"])
     assert small._strays(said, [Measure(("right_kidney", "left_kidney", "liver"))], State())
     assert not small._strays(said, [Measure(("right_kidney", "left_kidney"))], State())
+
+
+def test_what_changed_asks_of_all_where_nothing_is_named():
+    assert small._strays((), [Changes(("spleen",))], State())
+    assert not small._strays(find(["has", "the", "spleen", "changed"]), [Changes(("spleen",))], State())
+    assert not small._strays((), [Changes()], State())
 
 
 def test_a_name_of_no_structure_is_not_dropped():
