@@ -37,6 +37,7 @@ from ..language.calls import (
     Segment,
     Share,
     Show,
+    Total,
     changed,
     turned,
 )
@@ -56,7 +57,7 @@ from .mask_edits import MaskEditor
 from .planners.rules import RulesPlanner
 from .planning import Planner
 from .references import resolved
-from .state import State, Turn, asked_back
+from .state import State, Turn, asked_back, so_far
 from .teller import Teller
 from .writing import changes as told_changes
 from .writing import choosing, knowledge, plausible, sentences, views
@@ -187,7 +188,8 @@ class Conversation:
                     if isinstance(call, Edit):
                         answered, told = yield from self._edit(call, calls[:-1], text, cancel, teller)
                     else:
-                        answered, told = yield from self._answer(resolved(call, self.state), cancel, teller, turn)
+                        now = so_far(self.state, turn, calls[:-1], teller.facts)
+                        answered, told = yield from self._answer(resolved(call, now), cancel, teller, turn)
                 except Cancelled:
                     raise
                 except MedVLError as error:
@@ -233,7 +235,7 @@ class Conversation:
     def _remember(self, turn: Turn, calls: list[Call], teller: Teller) -> None:
         """The turn with what it told; what stands in the state is what was said, not what might have been."""
         turn.calls = tuple(calls)
-        turn.facts = self.state.numbered([fact for told in teller.told for fact in told.facts if fact.key != "rule"])
+        turn.facts = self.state.numbered([fact for fact in teller.facts if fact.key != "rule"])
         turn.masks = tuple(dict.fromkeys((*(id for told in teller.told for id in told.mask_ids), *teller.announced)))
         self.state.turns.append(turn)
         if self._listed is not None:
@@ -290,8 +292,7 @@ class Conversation:
             yield turn.view
             return call, [told_looks.gone_to(fact)]
         if isinstance(call, Measuring) and result.seen and call.part:
-            before = [fact for told in teller.told for fact in told.facts]
-            return call, self._with_unknown(call, told_looks.part_told(result.seen[0], call.part, before))
+            return call, self._with_unknown(call, told_looks.part_told(result.seen[0], call.part, teller.facts))
         if isinstance(call, Report):
             return call, (yield from self._write_report(cancel))
         if isinstance(call, Show):
@@ -397,6 +398,8 @@ class Conversation:
     def _tell_measured(self, call: Measuring, structures: tuple[str, ...]) -> list[Sentence]:
         if isinstance(call, Measure) and (call.than, call.low_hu, call.high_hu) != (None, None, None):
             return held_against(self.scene, call, structures)
+        if isinstance(call, Total) and call.against:
+            return told_sums.left(self.scene, call)
         doubts = [plausible.doubt(self.scene, id) for id in structures if call.attribute in _SIZES]
         return [*sentences.measured(self.scene, call, structures), *filter(None, doubts)]
 

@@ -210,10 +210,15 @@ def sources(looks: Sequence[Look]) -> list[Sentence]:
 
 
 def apart(own: Sequence[Mask], found: Sequence[Fact]) -> list[Sentence]:
-    """How far the first of some masks is from the others, or from a structure."""
+    """How far the first of some masks is from the others, or from a structure; or what they share."""
     names = [f'"{mask.name}"' for mask in own]
     called = tuple(Fact("name", mask.name, source="program") for mask in own)
     told = []
+    shared = [fact for fact in found if fact.key in ("shared_ml", "dice")]
+    for number, (volume, dice) in enumerate(zip(shared[::2], shared[1::2], strict=True), start=1):
+        other = the(volume.structures[0]) if volume.structures else names[number]
+        text = f"{names[0]} and {other} share {shown(volume)}: their Dice is {shown(dice)}."
+        told.append(Sentence(sentence(text), "measured", tuple(mask.id for mask in own), (volume, dice, *called)))
     for number, fact in enumerate((fact for fact in found if fact.key == "distance_mm"), start=1):
         other = the(fact.structures[0]) if fact.structures else names[number]
         lie = f"are {shown(fact)} apart at the nearest" if fact.value else "overlap"

@@ -304,6 +304,9 @@ def _diameter(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
             at,
         )
     longest = values[0]
+    if id == "aorta":  # its length is no width
+        text = "the aorta is nowhere in this scan round, even and free of its neighbours, so no width of it is told"
+        return say(scene, text, structures=(id,))
     text = variant(
         f"{id} diameter",
         (
