@@ -334,6 +334,9 @@ def call_from(
         said = [prepared.words[i] for i, t in zip(prepared.at, tags, strict=True) if t == tag and i >= 0]
         if said and field in known:
             value[field] = [" ".join(said)] if field == "unknown" else " ".join(said)
+    if value.get("unknown"):
+        near = [id for _, m in prepared.anchors if m.kind == "unknown" for id in m.nearest]
+        value["nearest"] = list(dict.fromkeys(near))
     if tool == "clarify":  # what was named and leaves open which is meant
         named = [mention for _, mention in prepared.anchors if prepared.is_asked(mention)]
         open_ids = (id for mention in named for id in (mention.ids or mention.nearest))

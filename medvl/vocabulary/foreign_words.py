@@ -215,7 +215,8 @@ CHINESE = _table("""
 升主动脉=ascending aorta; 降主动脉=descending aorta; 腹主动脉=abdominal aorta; 肺炎=pneumonia; 腹腔=abdomen
 满=full; 最宽=widest; 撤销=undo; 排序=rank; 另一个=the other one; 阴影=shadow; 长=long; 宽=wide; 高=high; 我=i
 你=you; 医生=doctor; 手术=surgery; 病人/患者=patient; 名字=name; 笑话=joke
-缩小=shrink by; 扩大/放大=grow by; 膨胀=grow by; 上次=last time; 之前/以前=before; 变化=changes; 相比=compared to; 比=than; 更高=higher; 掩膜/蒙版=mask; 合并=merge; 减去=subtract; 填充=fill
+缩小=shrink by; 扩大/放大=grow by; 膨胀=grow by; 上次=last time; 之前/以前=before; 变化=changes; 相比=compared to
+比=than; 更高=higher; 掩膜/蒙版=mask; 合并=merge; 减去=subtract; 填充=fill
 重叠=overlap; 平滑=smooth; 拆分=split; 阈值=threshold; 冠状=coronal; 矢状=sagittal; 窗=window; 疼=pain; 危险=dangerous
 """)
 

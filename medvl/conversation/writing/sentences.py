@@ -305,8 +305,8 @@ def _diameter(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
         )
     longest = values[0]
     if id == "aorta":  # its length is no width
-        text = "the aorta is nowhere in this scan round, even and free of its neighbours, so no width of it is told"
-        return say(scene, text, structures=(id,))
+        why = Fact("limits", "nowhere round, even and free of its neighbours", structures=(id,))
+        return say(scene, f"the aorta is {why.value} in this scan, so no width of it is told", why)
     text = variant(
         f"{id} diameter",
         (
