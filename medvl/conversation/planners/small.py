@@ -44,6 +44,7 @@ from ...language.mentions import Mention, find
 from ...language.normalise import words
 from ...language.parse import KNOWN_WORDS, SPELLER
 from ...networks.message_encoder import MessageEncoder, Said, WordPieces
+from ...tools.findings import FINDINGS
 from ...weights.hub import BUNDLED
 from ..state import State, Turn
 from . import following
@@ -165,7 +166,12 @@ class SmallPlanner:
         all_said = _EVERY & set(SPELLER.mend(words(english(message))))
         if any(isinstance(call, Remove) and not call.of for call in calls) and not all_said:
             return False
-        return not (_forgets(said, calls) or _strays(said, calls, state) or not _can_point(calls, state))
+        return not (
+            _forgets(said, calls)
+            or _repeats(said, calls, state)
+            or _strays(said, calls, state)
+            or not _can_point(calls, state)
+        )
 
     def _one_by_one(self, message: str, parts: Sequence[Part], state: State, ruled: int) -> tuple[Call, ...] | None:
         """Each request by itself, read by the network where it is sure and by the rules where not.
@@ -352,8 +358,15 @@ def _joined(done: Sequence[Call], new: Sequence[Call]) -> list[Call]:
 
 
 def _on_the_same(call: Call | None, before: Sequence[Call]) -> Call | None:
-    """A request that names nothing, on what the one before it in the same message is used on ("..., and its HU")."""
+    """A request that names nothing, on what the one before it in the same message is used on ("..., and its HU").
+
+    And how one structure lies to what the request before it finds ("which is the largest, and how far is it from ...").
+    """
     named = next((one.of for one in reversed(before) if one.of), ())
+    if isinstance(call, Relate) and before and len(call.of) == 1 and not call.unknown:
+        finds = isinstance(before[-1], _FINDS) or before[-1].which
+        first = (IT,) if finds else named if len(named) == 1 else ()
+        return changed(call, of=(*first, *call.of)) if call.of != first else call
     coloured = isinstance(call, Show) and call.action in ("colour", "centre", "largest_slice")
     if not named or not (coloured or isinstance(call, Measuring | Compare)) or call.of or call.unknown:
         return call
@@ -383,6 +396,14 @@ def _forgets(said: Sequence[Mention], calls: Sequence[Call]) -> bool:
         return True  # "any focal liver lesions" is about the liver
     strange = any(mention.kind == "unknown" and not mention.lesion for mention in said)
     return strange and not any(call.unknown or isinstance(call, _TELLING) for call in calls)
+
+
+def _repeats(said: Sequence[Mention], calls: Sequence[Call], state: State) -> bool:
+    """Whether a sign that was just told is told again to who names another organ: "spleen?" after a fatty liver."""
+    named = {id for mention in said for id in mention.ids}
+    told = {call.id for call in state.last.calls if isinstance(call, Finding)}
+    again = [c for c in calls if isinstance(c, Finding) and c.id in told and not named & set(FINDINGS[c.id].needs)]
+    return bool(named) and len(again) == len(calls)
 
 
 def _strays(said: Sequence[Mention], calls: Sequence[Call], state: State) -> bool:
