@@ -372,7 +372,7 @@ class Conversation:
         """What to say of a call, all it needs having been looked for."""
         if isinstance(call, _DIRECT):
             if not structures:
-                return [] if call.unknown else [Sentence(self._text("antecedent"), "knowledge")]
+                return [] if call.unknown else self._tell_topic(Clarify(), ())
             if isinstance(call, Relating) and call.unknown and (isinstance(call, Between) or len(structures) < 2):
                 return []  # that the other one is not known is said next
         for kind in type(call).__mro__:
@@ -389,17 +389,15 @@ class Conversation:
             return [Sentence(image_reading.FOLLOWS, "knowledge")]
         if isinstance(call, Clarify) and call.options:
             return [Sentence(f"Which do you mean: {told_looks.parts_of(call.options)}?", "program")]
-        if isinstance(call, Clarify) and any(isinstance(one, Probe) for one in self.state.last.calls):
-            return [Sentence(f"Nothing was seen that I could take for it. {told_looks.CLICK}", "program")]
-        topic = call.reason if isinstance(call, Refuse) else "antecedent" if isinstance(call, Clarify) else call.topic
+        if isinstance(call, Clarify):
+            return [told_looks.antecedent(self.state.last.calls, self._text("antecedent"))]
+        topic = call.reason if isinstance(call, Refuse) else call.topic
         told = [Sentence(self._text(topic), "knowledge")]
         return told + (told_scan.published(structures) if topic == "reference_ranges" else [])
 
     def _tell_measured(self, call: Measuring, structures: tuple[str, ...]) -> list[Sentence]:
         if isinstance(call, Measure) and (call.than, call.low_hu, call.high_hu) != (None, None, None):
             return held_against(self.scene, call, structures)
-        if isinstance(call, Total) and call.against:
-            return told_sums.left(self.scene, call)
         doubts = [plausible.doubt(self.scene, id) for id in structures if call.attribute in _SIZES]
         return [*sentences.measured(self.scene, call, structures), *filter(None, doubts)]
 
@@ -474,6 +472,7 @@ class Conversation:
 
 _TELLS: dict[type[Call], Callable[[Conversation, Call, tuple[str, ...]], list[Sentence]]] = {
     Segment: lambda talk, call, ids: sentences.segmented(talk.scene, ids),
+    Total: lambda talk, call, ids: told_sums.left(talk.scene, call) if call.against else talk._tell_measured(call, ids),
     Measuring: Conversation._tell_measured,
     Presence: lambda talk, call, ids: sentences.present(talk.scene, ids, call.claim == "absent"),
     Share: lambda talk, call, ids: told_sums.shared(talk.scene, call),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..errors import CallError, Cancelled, WeightsError
-from ..language.calls import TOOLS, Call, Clarify, Finding, Measure, Probe, ReadImage, Refuse, Remove
+from ..language.calls import TOOLS, Call, Clarify, ReadImage, Refuse, Remove
 from ..language.calls.base import REFERENCE
 from ..tools.scene import Scene
 from ..vocabulary.names import STRUCTURES
@@ -85,14 +85,9 @@ def plan(
 
 
 def possible(calls: tuple[Call, ...], scene: Scene) -> tuple[Call, ...]:
-    """Without removing what has no mask: "forget the spleen, show the kidneys" is about the kidneys.
-
-    And without the place of an organ that is looked into: "how many kidney stones, and where" is about the stones.
-    """
+    """Without removing what has no mask: "forget the spleen, show the kidneys" is about the kidneys."""
     removed = [call for call in calls if isinstance(call, Remove) and call.structures]
     idle = [call for call in removed if not scene.masks(*call.structures)]
-    looked = {id for call in calls if isinstance(call, Finding | Probe) for id in call.structures}
-    idle += [c for c in calls if isinstance(c, Measure) and c.what == "position" and c.of and looked.issuperset(c.of)]
     return tuple(call for call in calls if call not in idle) or calls
 
 

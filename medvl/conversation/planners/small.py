@@ -48,7 +48,7 @@ from ...tools.findings import FINDINGS
 from ...weights.hub import BUNDLED
 from ..state import State, Turn
 from . import following
-from .rules import RulesPlanner
+from .rules import RulesPlanner, told_by_look
 from .sides import sides_hold
 
 _LOG = logging.getLogger(__name__)
@@ -252,6 +252,9 @@ class SmallPlanner:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
             call = _on_the_same(call, calls)
+            placed = calls and isinstance(call, Measure) and call.what == "position"
+            if placed and told_by_look(calls[-1], said[span.start : span.stop], [call]):
+                continue
             parts.append(Part(_trimmed(said[span.start : span.stop]), call, sure if call is not None else 0.0))
             if call is not None and call not in calls:  # one request that was cut in two is asked once
                 calls.append(call)
@@ -394,7 +397,10 @@ def _forgets(said: Sequence[Mention], calls: Sequence[Call]) -> bool:
     placed = any(mention.lesion and mention.nearest and not used & {*mention.nearest, IT} for mention in said)
     if placed and any(isinstance(call, Probe) for call in calls):
         return True  # "any focal liver lesions" is about the liver
-    strange = any(mention.kind == "unknown" and not mention.lesion for mention in said)
+    named = [mention for mention in said if mention.kind == "unknown"]
+    if named and any(isinstance(c, Segment | Measure) and not (c.of or c.unknown or c.description) for c in calls):
+        return True  # "segment the tumour" asks for something
+    strange = any(not mention.lesion for mention in named)
     return strange and not any(call.unknown or isinstance(call, _TELLING) for call in calls)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...ct.masks import Mask
+from ...language.calls import Call, Probe
 from ...tools.executor import Seen
 from ...tools.fact import Fact, shown
 from ...tools.looks import LOOKS, Look, Spot
@@ -207,6 +208,13 @@ def sources(looks: Sequence[Look]) -> list[Sentence]:
 
 
 # ---- masks that are no structure's
+
+
+def antecedent(last: Sequence[Call], text: str) -> Sentence:
+    """Where nothing is meant by "it": the question which structure is, or that the look before saw nothing."""
+    if any(isinstance(call, Probe) for call in last):
+        return Sentence(f"Nothing was seen that I could take for it. {CLICK}", "program")
+    return Sentence(text, "knowledge")
 
 
 def apart(own: Sequence[Mask], found: Sequence[Fact]) -> list[Sentence]:
