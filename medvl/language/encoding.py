@@ -381,6 +381,8 @@ def _read_off(value: dict[str, Any], known: set[str], prepared: Prepared, before
             value["radius_mm"] = length or float(numbers[-1])
         elif op == "threshold":
             value |= {name: hu for name, hu in (("low_hu", low), ("high_hu", high)) if hu is not None}
+    if value["tool"] == "show" and {"width", "ww"} & set(prepared.said):
+        value["action"] = "window"
     if value.get("action") == "window" and (told := window_hu(prepared.said)):
         value |= {"level": told[0], "width": told[1]}
         value.pop("window", None)

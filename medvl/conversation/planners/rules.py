@@ -158,7 +158,7 @@ def told_by_look(look: Call, part: Sequence[str], calls: Sequence[Call]) -> bool
     if not (isinstance(look, Probe) and look.where != "at") and not (isinstance(look, Finding) and look.id in _SPOTS):
         return False
     named = any(mention.kind == "known" for mention in find(list(part)))
-    asked = all(isinstance(call, Measure) and call.what in _SEEN for call in calls)
+    asked = all(call == Probe() or (isinstance(call, Measure) and call.what in _SEEN) for call in calls)
     return asked and (not named or sights.sought(part) is not None)
 
 

@@ -40,6 +40,7 @@ from ...language.calls import (
 )
 from ...language.encoding import HEADS, JOINTS, ROLES, TAGS, Prepared, call_from, counted, prepare
 from ...language.foreign import english
+from ...language.formulas import formula
 from ...language.mentions import Mention, find
 from ...language.normalise import words
 from ...language.parse import KNOWN_WORDS, SPELLER
@@ -134,6 +135,8 @@ class SmallPlanner:
         """Calls for one message; see ``planning.Planner``."""
         if following.follows(message, state) or _names_a_mask(message, state):
             return None
+        if told := formula(SPELLER.mend(words(english(message)))):
+            return (told,)
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
         untaught = tuple(TOOLS.values())[self.net.sizes["heads"]["tool"] :]  # tools that came after its training
         by_rules = self._rules.plan(message, state) or ()
@@ -209,6 +212,8 @@ class SmallPlanner:
             return self.sure.negated
         if SEQUENCE & set(said) and len(understood) < len(planned):  # and here they would
             return self.sure.open
+        if any(map(_beyond_rules, planned)):
+            return self.sure.open
         if any(map(self._unheard_of, calls)):
             return self.sure.negated
         if all(call.unanswered for call in calls):
@@ -251,9 +256,9 @@ class SmallPlanner:
             else:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
-            call = _on_the_same(call, calls)
-            placed = calls and isinstance(call, Measure) and call.what == "position"
-            if placed and told_by_look(calls[-1], said[span.start : span.stop], [call]):
+            call = _on_the_same(_both(call, whole, span), calls)
+            where = call == Probe() or (isinstance(call, Measure) and call.what == "position")
+            if where and calls and told_by_look(calls[-1], said[span.start : span.stop], [call]):
                 continue
             parts.append(Part(_trimmed(said[span.start : span.stop]), call, sure if call is not None else 0.0))
             if call is not None and call not in calls:  # one request that was cut in two is asked once
@@ -358,6 +363,21 @@ def _joined(done: Sequence[Call], new: Sequence[Call]) -> list[Call]:
         else:
             found.append(call)
     return found
+
+
+def _beyond_rules(call: Call) -> bool:
+    """Whether a call asks for what no rule has a pattern for, so that theirs is something else."""
+    overlap = isinstance(call, Relate) and call.kind == "overlap"
+    view = isinstance(call, Show) and (bool(call.width) or (call.action == "centre" and bool(call.plane)))
+    return overlap or view
+
+
+def _both(call: Call | None, prepared: Prepared, span: range) -> Call | None:
+    """How two lie to one another, of both where two are named and the network took one ("left and right lung")."""
+    if not isinstance(call, Relate) or len(call.of) != 1 or call.unknown:
+        return call
+    named = [id for _, m in prepared.anchors if m.kind == "known" and m.start in span for id in m.ids]
+    return changed(call, of=tuple(named)) if len(set(named)) == 2 and call.of[0] in named else call
 
 
 def _on_the_same(call: Call | None, before: Sequence[Call]) -> Call | None:
