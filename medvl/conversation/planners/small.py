@@ -79,8 +79,8 @@ class Sure:
     """
 
     known: float = 0.8
-    strange: float = 0.4
-    later: float = 0.5
+    strange: float = 0.5
+    later: float = 0.6
     negated: float = 1.1
     open: float = 0.4
     cut: float = 0.5
