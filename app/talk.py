@@ -307,7 +307,9 @@ def _open_eye(session: CaseSession, mask_id: str) -> None:
 def _change_view(session: CaseSession, change: View) -> None:
     """Do what the visitor asked of the viewer."""
     if change.action == "window":
-        session.board.window(change.value)
+        level, _, width = change.value.partition(" ")
+        own = width.replace(".", "", 1).isdigit()  # "Soft tissue" is a name
+        session.board.window((float(level), float(width)) if own else change.value)
     elif change.action == "slice":
         axis, index = change.value.split()
         session.board.focus(int(index) if n == int(axis) else None for n in range(3))

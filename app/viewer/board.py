@@ -191,16 +191,19 @@ class Board:
             self._revision += 1
             self._focus = {"ijk": point, "revision": self._revision}
 
-    def window(self, name: str) -> None:
-        """Show the scan in a window of ``WINDOWS``.
+    def window(self, chosen: str | tuple[float, float]) -> None:
+        """Show the scan in a window of ``WINDOWS``, or in one of a level and a width in HU.
 
         Raises:
             KeyError: there is none of this name.
         """
-        index = {preset[0]: n for n, preset in enumerate(WINDOWS)}[name]
+        if isinstance(chosen, str):
+            index, own = {preset[0]: n for n, preset in enumerate(WINDOWS)}[chosen], None
+        else:
+            index, own = None, {"level": chosen[0], "width": chosen[1]}
         with self._lock:
             self._revision += 1
-            self._window = {"index": index, "revision": self._revision}
+            self._window = {"index": index, "own": own, "revision": self._revision}
 
     def took_stroke(self, number: int) -> None:
         """The browser's stroke of this number is in its mask, or was refused: what the browser drew of it may go."""

@@ -21,8 +21,9 @@ class MaskStore {
   /**
    * Takes in an answer of the delta route.
    * @param {ArrayBuffer} buffer
-   * @returns {{focus: number[]|null, window: number|null, view: object|null}} where to move the crosshair (null: stays
-   *     along that axis), which window to take, and the view of a saved case, if the server asked since the last answer
+   * @returns {{focus: number[]|null, window: number|object|null, view: object|null}} where to move the crosshair (null:
+   *     stays along that axis), which window to take (its number, or its level and width), and the view of a saved
+   *     case, if the server asked since the last answer
    */
   apply(buffer) {
     const bytes = new Uint8Array(buffer);
@@ -52,7 +53,7 @@ class MaskStore {
     }
     for (const key of this.outlines.keys()) if (!this.masks.has(key.split('|')[0])) this.outlines.delete(key);
     const focus = header.focus && header.focus.revision > this.revision ? header.focus.ijk : null;
-    const preset = header.window && header.window.revision > this.revision ? header.window.index : null;
+    const preset = header.window && header.window.revision > this.revision ? header.window.own ?? header.window.index : null;
     this.revision = header.revision;
     this.active = header.active;
     return { focus, window: preset, view: header.view, stroke: header.stroke };

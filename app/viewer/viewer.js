@@ -217,7 +217,8 @@ class Viewer {
         if (this.current && !volume.failed) this.say('');
         this.pending = this.pending.filter((prompt) => prompt.after >= this.store.revision);
         if (focus) this.moveTo(focus.map((n, axis) => n ?? this.ijk[axis]), true);
-        if (window !== null) this.usePreset(window);
+        if (typeof window === 'number') this.usePreset(window);
+        else if (window) this.setWindow(window.level, window.width);
         this.touch(true);
       } while (this.store.revision < this.wanted);
     } catch (error) {

@@ -37,6 +37,7 @@ from ..language.calls import (
     Segment,
     Share,
     Show,
+    Total,
     changed,
     turned,
 )
@@ -56,7 +57,7 @@ from .mask_edits import MaskEditor
 from .planners.rules import RulesPlanner
 from .planning import Planner
 from .references import resolved
-from .state import State, Turn, asked_back
+from .state import State, Turn, asked_back, so_far
 from .teller import Teller
 from .writing import changes as told_changes
 from .writing import choosing, knowledge, plausible, sentences, views
@@ -187,7 +188,8 @@ class Conversation:
                     if isinstance(call, Edit):
                         answered, told = yield from self._edit(call, calls[:-1], text, cancel, teller)
                     else:
-                        answered, told = yield from self._answer(resolved(call, self.state), cancel, teller, turn)
+                        now = so_far(self.state, turn, calls[:-1], teller.facts)
+                        answered, told = yield from self._answer(resolved(call, now), cancel, teller, turn)
                 except Cancelled:
                     raise
                 except MedVLError as error:
@@ -235,7 +237,7 @@ class Conversation:
     def _remember(self, turn: Turn, calls: list[Call], teller: Teller) -> None:
         """The turn with what it told; what stands in the state is what was said, not what might have been."""
         turn.calls = tuple(calls)
-        turn.facts = self.state.numbered([fact for told in teller.told for fact in told.facts if fact.key != "rule"])
+        turn.facts = self.state.numbered([fact for fact in teller.facts if fact.key != "rule"])
         turn.masks = tuple(dict.fromkeys((*(id for told in teller.told for id in told.mask_ids), *teller.announced)))
         self.state.turns.append(turn)
         if self._listed is not None:
@@ -292,8 +294,7 @@ class Conversation:
             yield turn.view
             return call, [told_looks.gone_to(fact)]
         if isinstance(call, Measuring) and result.seen and call.part:
-            before = [fact for told in teller.told for fact in told.facts]
-            return call, self._with_unknown(call, told_looks.part_told(result.seen[0], call.part, before))
+            return call, self._with_unknown(call, told_looks.part_told(result.seen[0], call.part, teller.facts))
         if isinstance(call, Report):
             return call, (yield from self._write_report(cancel))
         if isinstance(call, Show):
@@ -373,7 +374,7 @@ class Conversation:
         """What to say of a call, all it needs having been looked for."""
         if isinstance(call, _DIRECT):
             if not structures:
-                return [] if call.unknown else [Sentence(self._text("antecedent"), "knowledge")]
+                return [] if call.unknown else self._tell_topic(Clarify(), ())
             if isinstance(call, Relating) and call.unknown and (isinstance(call, Between) or len(structures) < 2):
                 return []  # that the other one is not known is said next
         for kind in type(call).__mro__:
@@ -390,9 +391,9 @@ class Conversation:
             return [Sentence(image_reading.FOLLOWS, "knowledge")]
         if isinstance(call, Clarify) and call.options:
             return [Sentence(f"Which do you mean: {told_looks.parts_of(call.options)}?", "program")]
-        if isinstance(call, Clarify) and any(isinstance(one, Probe) for one in self.state.last.calls):
-            return [Sentence(f"Nothing was seen that I could take for it. {told_looks.CLICK}", "program")]
-        topic = call.reason if isinstance(call, Refuse) else "antecedent" if isinstance(call, Clarify) else call.topic
+        if isinstance(call, Clarify):
+            return [told_looks.antecedent(self.state.last.calls, self._text("antecedent"))]
+        topic = call.reason if isinstance(call, Refuse) else call.topic
         told = [Sentence(self._text(topic), "knowledge")]
         return told + (told_scan.published(structures) if topic == "reference_ranges" else [])
 
@@ -473,6 +474,7 @@ class Conversation:
 
 _TELLS: dict[type[Call], Callable[[Conversation, Call, tuple[str, ...]], list[Sentence]]] = {
     Segment: lambda talk, call, ids: sentences.segmented(talk.scene, ids),
+    Total: lambda talk, call, ids: told_sums.left(talk.scene, call) if call.against else talk._tell_measured(call, ids),
     Measuring: Conversation._tell_measured,
     Presence: lambda talk, call, ids: sentences.present(talk.scene, ids, call.claim == "absent"),
     Share: lambda talk, call, ids: told_sums.shared(talk.scene, call),

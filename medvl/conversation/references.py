@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..language.asking import group_of
-from ..language.calls import IT, Call, Compare, Edit, Lookup, Measure, Probe, Rank, Remove, Show, changed
+from ..language.calls import IT, Call, Compare, Edit, Lookup, Measure, Neighbours, Probe, Rank, Remove, Show, changed
 from ..language.calls.base import REFERENCE
 from ..vocabulary.names import EVERYTHING, STRUCTURES, counterpart
 from .state import State, Turn
@@ -64,9 +64,26 @@ def subject(state: State) -> tuple[str, ...]:
         spots = tuple(id for id in turn.spots if id in state.masks)
         if spots:
             return spots[:1]
-        if spoken := structures_of(turn):
+        if spoken := _found(turn) or structures_of(turn):
             return spoken
     return ()
+
+
+_VALUES = {"volume": ("volume_ml",), "mean_hu": ("mean_hu",)}
+_WIDTHS = ("cross_diameter_mm", "longest_diameter_mm", "length_mm")
+
+
+def _found(turn: Turn) -> tuple[str, ...]:
+    """The one that a turn was asked to find: the largest, the denser of two, what lies nearest; empty for others."""
+    last = turn.calls[-1] if turn.calls else None
+    if isinstance(last, Neighbours):
+        return tuple(id for fact in turn.facts for id in fact.structures if id not in last.of)[:1]
+    if not isinstance(last, Rank | Compare) or not last.which:
+        return ()
+    keys = _VALUES.get(last.attribute, _WIDTHS)
+    told = [fact for fact in turn.facts if fact.key in keys and len(fact.structures) == 1]
+    told = sorted(told, key=lambda fact: fact.value, reverse=last.which in ("larger", "brighter"))
+    return told[0].structures if told else ()
 
 
 def other(state: State) -> tuple[str, ...]:

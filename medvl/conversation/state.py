@@ -97,6 +97,13 @@ class State:
         return tuple(replace(fact, id=f"f{first + n}") for n, fact in enumerate(dict.fromkeys(facts)))
 
 
+def so_far(state: State, turn: Turn, calls: Sequence[Call], facts: Sequence[Fact]) -> State:
+    """The state as a further request of the same message sees it: "which is largest, and how far is it ...?"."""
+    if not calls:
+        return state
+    return replace(state, turns=[*state.turns, replace(turn, calls=tuple(calls), facts=tuple(facts))])
+
+
 def asked_back(call: Call, message: str) -> Question | None:
     """The question that the answer of a call asks; None where it asks none.
 

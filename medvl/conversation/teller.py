@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ..ct.masks import Mask
 from ..errors import Cancelled
+from ..tools.fact import Fact
 from ..tools.pieces import MaskRef, Step
 from ..tools.scene import Scene
 from . import guard
@@ -42,6 +43,11 @@ class Teller:
                 return end.value
             if not isinstance(piece, MaskRef) or self.is_new(piece):
                 yield piece
+
+    @property
+    def facts(self) -> list[Fact]:
+        """Facts of what was told, in order."""
+        return [fact for told in self.told for fact in told.facts]
 
     @property
     def announced(self) -> tuple[str, ...]:

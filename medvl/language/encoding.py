@@ -21,7 +21,7 @@ from .calls.base import Part
 from .calls.schema import from_dict
 from .glossary import MEANINGS
 from .mentions import Mention, find
-from .quantities import LENGTHY, hu_range, length_mm
+from .quantities import LENGTHY, hu_range, length_mm, window_hu
 from .referring import Referral, describe
 
 ANCHOR, STRANGE, POINTER, TURN = "[unused1]", "[unused2]", "[unused3]", "[unused4]"
@@ -36,7 +36,7 @@ REFERENCES = ("", "it", "other", "clicked", "crosshair", "f1", "last", "last_fir
               "counterpart", "everything", "said", *IMPLIED)  # fmt: skip
 NOT_LEARNED = frozenset({"of", "against", "whole", "ends", "unknown", "name", "description", "question", "words",
                          "options", "nearest", "changed", "number", "radius_mm", "low_hu", "high_hu", "decimals",
-                         "colour", "than_is"})  # fmt: skip
+                         "colour", "than_is", "level", "width"})  # fmt: skip
 JOINED = frozenset({"total", "compare", "rank", "share", "relate", "between"})
 """Tools that may be used on what the words of the call name together with what the rest of the message names."""
 JOINTS = frozenset({"and", "then", "also", "plus", ",", ".", ";", "?", "!", ":"})
@@ -334,6 +334,9 @@ def call_from(
         said = [prepared.words[i] for i, t in zip(prepared.at, tags, strict=True) if t == tag and i >= 0]
         if said and field in known:
             value[field] = [" ".join(said)] if field == "unknown" else " ".join(said)
+    if value.get("unknown"):
+        near = [id for _, m in prepared.anchors if m.kind == "unknown" for id in m.nearest]
+        value["nearest"] = list(dict.fromkeys(near))
     if tool == "clarify":  # what was named and leaves open which is meant
         named = [mention for _, mention in prepared.anchors if prepared.is_asked(mention)]
         open_ids = (id for mention in named for id in (mention.ids or mention.nearest))
@@ -378,6 +381,11 @@ def _read_off(value: dict[str, Any], known: set[str], prepared: Prepared, before
             value["radius_mm"] = length or float(numbers[-1])
         elif op == "threshold":
             value |= {name: hu for name, hu in (("low_hu", low), ("high_hu", high)) if hu is not None}
+    if value["tool"] == "show" and {"width", "ww"} & set(prepared.said):
+        value["action"] = "window"
+    if value.get("action") == "window" and (told := window_hu(prepared.said)):
+        value |= {"level": told[0], "width": told[1]}
+        value.pop("window", None)
     if "part" in known and "aorta" in value.get("of", ()) and (parts_said := set(PARTS) & set(prepared.said)):
         value["part"] = next(part for part in prepared.said if part in parts_said)
     if "colour" in known and value.get("action") == "colour":

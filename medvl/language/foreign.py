@@ -69,9 +69,18 @@ def english(text: str) -> str:
                 at += len(piece)
                 break
         else:
-            found.append(parts[at])
+            found.append(_parted(parts[at], table) if code == "de" else parts[at])
             at += 1
     return " ".join("".join(found).split())
+
+
+def _parted(word: str, table: dict[str, str]) -> str:
+    """A word put together of two that are known, as "Milzvolumen"; the word itself where it is none."""
+    for end in range(4, len(word) - 3):
+        first, second = word[:end], word[end:]
+        if second in table and (known := next((w for w in (first, first[:-1]) if len(w) > 3 and w in table), "")):
+            return f"{table[known]} {table[second]}"
+    return word
 
 
 def _plain(text: str) -> str:

@@ -127,7 +127,10 @@ _ORDINARY = word_set(
     lengthy ticket tickets piped liner liners vowel grand averaged delicate bonus sine spline outliers corollary
     threat miles pleas columnar depending described lies canvas slides descendant tested testes outlive remover
     highlighted outlined summarized sliced cattle settle kettle metal mental dental rental central control
-    patrol petrol cholesterol
+    patrol petrol cholesterol cough coal coach medal medals corps revolution glad colony beast beasts submarine
+    defending chorus pleased widow coins meal meals bonds closet fees spike spikes caves coral chips caring spiral
+    supervisor supervisors loses feeds lamps brightly tutor cares sins skies spies fools handy visibly investing renew
+    consolation pens sanitary stunts
     """
 )
 
@@ -165,7 +168,10 @@ def words(text: str) -> list[str]:
 
     A text of any length is cut at 2,000 characters: nobody asks that much, and work grows with it.
     """
-    text = _listed_apart(fold(text[:2000]))
+    text = text[:2000]
+    if "+" in text:  # "liver + spleen - heart"; elsewhere a dash between words is none of arithmetic
+        text = re.sub(r"(?<=\w)\s+[-\u2013]\s+(?=[a-z])", " minus ", text, flags=re.I)
+    text = _listed_apart(fold(text))
     text = re.sub(r"[<>](?==?\s*-?\d)", lambda m: " above " if m.group() == ">" else " below ", text)
     for pattern, replacement in _CONTRACTIONS:
         text = re.sub(pattern, replacement, text)

@@ -73,6 +73,35 @@ def _number_before(words: Sequence[str], end: int) -> float | None:
     return (whole + (number or 0.0)) * (-1 if start and words[start - 1] in ("minus", "negative") else 1)
 
 
+_LEVEL = frozenset({"level", "wl", "center", "centre", "middle", "l", "left", "liters", "round", "around", "at"})
+_WIDTH = frozenset({"width", "ww", "w", "wide"})
+
+
+def window_hu(words: Sequence[str]) -> tuple[float, float] | None:
+    """Level and width of a window that is told in two numbers; None where it is not.
+
+    "level 40 width 350", "ww 400 wl 40", "from -100 to 300"; of two bare numbers the width is the larger one.
+
+    Args:
+        words: of ``normalise.words``.
+    """
+    places = [i for i, word in enumerate(words) if _NUMBER.fullmatch(word)]
+    if len(places) != 2:
+        return None
+    one, other = (float(words[i]) for i in places)
+    if {"from", "between"} & set(words) and {"to", "and"} & set(words[places[0] : places[1]]):
+        low, high = sorted((one, other))
+        return ((low + high) / 2, high - low) if high > low else None
+    before = [words[i - 1] if i else "" for i in places]
+    if before[0] in _WIDTH or before[1] in _LEVEL:
+        width, level = one, other
+    elif before[1] in _WIDTH or before[0] in _LEVEL:
+        level, width = one, other
+    else:
+        level, width = sorted((one, other))
+    return (level, width) if width > 0 else None
+
+
 def hu_range(words: Sequence[str]) -> tuple[float | None, float | None]:
     """The range of HU that a message keeps: "above 150" is (150, None), "between -100 and 200" is (-100, 200).
 

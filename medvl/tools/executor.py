@@ -31,6 +31,7 @@ from ..language.calls import (
     Segment,
     Share,
     Show,
+    Total,
 )
 from ..structures.found import Finder
 from ..vocabulary.names import EVERYTHING, in_region
@@ -165,12 +166,10 @@ class Executor:
                 return call.structures + every
             case Share():
                 return call.structures + call.whole
-            case Compare() if call.against:
+            case Compare() | Total() if call.against:
                 return call.structures + call.against
         if call.attribute == "diameter" and "aorta" in call.structures:
-            if call.part:
-                return call.structures + self._known(LOOKS["aorta_widths"].helps)
-            return call.structures + self._known(("heart",))  # where it lies against the heart its width is not told
+            return call.structures + self._known(LOOKS["aorta_widths"].helps)
         looks = isinstance(call, Show) and call.action in ("centre", "only", "colour", "largest_slice")
         return call.structures if looks or isinstance(call, _DIRECT) else ()
 
@@ -289,6 +288,9 @@ class Executor:
                     seen = tuple(self.offer(look_in(BESIDES[id], scene)) for id in there if id in BESIDES)
         elif attribute == "count":
             told += facts.count(scene, call.structures)
+        elif isinstance(call, Relate) and call.kind == "overlap" and len(own) + len(there) > 1:
+            first, *others = (*own, *there)
+            told += [fact for other in others for fact in relations.overlap(scene, first, other)]
         elif isinstance(call, Relate) and own and len(own) + len(there) > 1:
             told += [relations.apart(scene, own[0], other) for other in (*own[1:], *there)]
         elif isinstance(call, Relate) and len(there) > 1:

@@ -71,13 +71,18 @@ def mean_hu(scene: Scene, structure: str) -> tuple[Fact, ...]:
 
 
 def diameter(scene: Scene, structure: str) -> tuple[Fact, ...]:
-    """Longest diameter in 3-D (maximum Feret diameter); of a vessel, also how wide it is across, see ``vessels``."""
+    """Longest diameter in 3-D (maximum Feret diameter); of a vessel, also how wide it is across, see ``vessels``.
+
+    The aorta only where a section is round, even and against no neighbour, as each of its parts (``looks.aorta``).
+    """
     value = scene.measure(structure).longest_diameter_mm
     facts = [Fact("longest_diameter_mm", value, "mm", (structure,), note=cut_note(scene, structure))]
     if structure in ("aorta", "inferior_vena_cava", "trachea", "esophagus", "spinal_cord"):
+        from .looks.aorta import good_sections
+        from .looks.aorta import widest as widest_of
         from .vessels import widest
 
-        wide = widest(scene, structure)
+        wide = widest_of(good_sections(scene)[0]) if structure == "aorta" else widest(scene, structure)
         if wide is not None:
             facts.append(Fact("cross_diameter_mm", wide.diameter_mm, "mm", (structure,), slice=wide.k + 1))
             facts.append(Fact("cross_slice", wide.k + 1, "", (structure,), note=COUNTED))

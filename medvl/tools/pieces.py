@@ -39,8 +39,8 @@ class View:
     Attributes:
         action: ``hide``, ``show``, ``only`` (these and no other), ``centre``, ``colour``, ``window`` or ``slice``.
         mask_ids: of which masks.
-        value: of ``colour`` ``#rrggbb``, of ``window`` its name, of ``slice`` axis and index (from 0): ``"2 49"``;
-            else "".
+        value: of ``colour`` ``#rrggbb``, of ``window`` its name or level and width in HU (``"40 350"``), of ``slice``
+            axis and index (from 0): ``"2 49"``; else "".
     """
 
     action: Literal["hide", "show", "only", "centre", "colour", "window", "slice"]

@@ -127,6 +127,22 @@ def apart(scene: Scene, own: Mask, other: Mask | str) -> Fact:
     return Fact("distance_mm", mm, "mm", about, note="touching" if mm == 0 else "", mask_id=own.id)
 
 
+def overlap(scene: Scene, a: Mask | str, b: Mask | str) -> tuple[Fact, ...]:
+    """What two masks both hold, the volume of each, and their Dice coefficient (0 where they share nothing, 1 where
+    they are the same).
+    """
+    masks = [one if isinstance(one, Mask) else scene.mask(one) for one in (a, b)]
+    about = tuple(one for one in (a, b) if isinstance(one, str))
+    own = next((one.id for one in (a, b) if isinstance(one, Mask)), "")
+    shared = int((masks[0].region(masks[1].box) & masks[1].block).sum())
+    ml = scene.ct.voxel_volume_ml
+    dice = 2 * shared / (masks[0].voxels + masks[1].voxels)
+    return (
+        Fact("shared_ml", shared * ml, "mL", about, mask_id=own),
+        Fact("dice", round(dice, 3), "", about, mask_id=own),
+    )
+
+
 def _surface(block: np.ndarray) -> np.ndarray:
     """Voxels ``(n, 3)`` of a block that have a face to its outside."""
     padded = np.pad(block, 1)

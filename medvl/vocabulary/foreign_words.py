@@ -68,7 +68,15 @@ lungenfenster=lung window; knochenfenster=bone window; helligkeit=brightness; sc
 hervorheben=highlight; perikarderguss=pericardial effusion; infiltrat=consolidation; wirbelkorper=vertebra
 volumens=volume; mittlere/mittlerer=mean; breiteste=widest; freier/freies=free; bauchhohle=abdomen; nein=no
 ja=yes; muskelflache=muscle area; zur=to the; alles loschen=delete all; ruckgangig=undo; umbenennen=rename
-der bericht=report; er=he; zeichne=draw
+der bericht=report; er=he; zeichne=draw; voruntersuchung/voraufnahme/vorbefund=prior scan; letztes mal=last time
+fruher/vorher=before; gewachsen=grown; verandert=changed; veranderung/veranderungen=changes; gegenuber=compared to
+vergleich=compare; schnittmenge=intersect; uberlappung/uberschneidung=overlap; uberlappen=overlap; zerlegen=split
+teile/teilen=pieces; trennen=separate; verkleinern/schrumpfen/verkleinere=shrink; wachsen/erweitern=grow
+vergrossern/vergrossere=grow; um=by; fullen/fulle/auffullen=fill; locher=holes; abziehen=subtract
+vereinigen/zusammenfugen=merge; interpolieren=interpolate; schwellwert/schwelle=threshold; aushohlen=hollow
+grosstes stuck/grosste stuck=largest piece; zusammen=together; einblenden=show; gehe/geh=go; schnitt=slice
+koronar=coronal; sagittal=sagittal; hoher=higher; niedriger/tiefer=lower; beruhren/beruhrt=touching; schmerzen=pain
+notfall=emergency; gesund=healthy; ursache=cause; sicher=sure; genau=accurate
 """)
 
 SPANISH = _table("""
@@ -112,7 +120,15 @@ medicina/medicamento=drug; consolidacion=consolidation; detras=behind; delante=i
 pinta=color; se uso=was; grande=large; pequeno=small; haz=make; deshacer/deshaz=undo; suaviza/suavizar=smooth
 porcentaje=percent; ordena/ordenar=rank; he hecho clic=clicked; hice clic=clicked
 derrame pericardico=pericardial effusion; ganglios=lymph nodes; ventana de pulmon=lung window; paciente=patient
-chiste=joke; tiempo=weather; clic=clicked; cortado=cut off; quiero=i want; ver=see; linfaticos=; si=yes
+chiste=joke; el tiempo=the weather; cuanto tiempo=how much time; me queda=do i have left; nivel=level
+duele=hurts; pecho=chest; emergencia/urgencia=emergency; sano/sana=healthy; estudio previo=prior scan
+anterior/previo/previa=prior; ultima vez=last time; cambio/cambios=changes; crecido=grown; comparado con=compared to
+mascara=mask; reducir/encoger=shrink; ampliar/agrandar=grow; rellenar/rellena=fill; agujeros=holes
+lobulo inferior izquierdo=left lower lobe; lobulo inferior derecho=right lower lobe; restar/resta=subtract
+lobulo superior izquierdo=left upper lobe; lobulo superior derecho=right upper lobe; lobulo medio=middle lobe
+unir/une=merge; dividir/divide=split; umbral=threshold; interseccion=intersect; superponen=overlap; juntos=together
+coronal=coronal; sagital=sagittal; pleura=pleural; lado derecho=right side; tocan/toca=touching; peligroso=dangerous
+ clic=clicked; cortado=cut off; quiero=i want; ver=see; linfaticos=; si=yes
 area muscular=muscle area
 """)
 
@@ -160,6 +176,13 @@ lisse/lisser=smooth; epanchement pericardique=pericardial effusion; ganglions=ly
 fenetre pulmonaire=lung window; blague=joke; touchent/touche=touching; lequel/laquelle=which; autour=around
 je veux dire=i mean; opere/operer=operate; faut il=should; grand axe=longest axis; clique=clicked; oui=yes
 non=no; ce=this; surface musculaire=muscle area; chez=in; patient=patient; c=it; masque=mask
+examen precedent=prior scan; precedent/precedente=prior; lobe inferieur gauche=left lower lobe
+lobe inferieur droit=right lower lobe; lobe superieur gauche=left upper lobe; lobe superieur droit=right upper lobe
+la derniere fois=last time; changement=changes; grandi=grown; par rapport a=compared to
+reduire/retrecir=shrink; agrandir/dilater=grow; remplir=fill; trous=holes; soustraire=subtract; fusionner=merge
+separer/diviser=split; seuil=threshold; intersection=intersect; chevauchent/chevauchement=overlap; ensemble=together
+coronale=coronal; sagittale=sagittal; demineralise/demineralisee=demineralised; douleur=pain; urgence=emergency
+sain/saine=healthy; lobe inferieur=lower lobe; lobe superieur=upper lobe; lobe moyen=middle lobe
 """)
 
 CHINESE = _table("""
@@ -192,6 +215,9 @@ CHINESE = _table("""
 升主动脉=ascending aorta; 降主动脉=descending aorta; 腹主动脉=abdominal aorta; 肺炎=pneumonia; 腹腔=abdomen
 满=full; 最宽=widest; 撤销=undo; 排序=rank; 另一个=the other one; 阴影=shadow; 长=long; 宽=wide; 高=high; 我=i
 你=you; 医生=doctor; 手术=surgery; 病人/患者=patient; 名字=name; 笑话=joke
+缩小=shrink by; 扩大/放大=grow by; 膨胀=grow by; 上次=last time; 之前/以前=before; 变化=changes; 相比=compared to
+比=than; 更高=higher; 掩膜/蒙版=mask; 合并=merge; 减去=subtract; 填充=fill
+重叠=overlap; 平滑=smooth; 拆分=split; 阈值=threshold; 冠状=coronal; 矢状=sagittal; 窗=window; 疼=pain; 危险=dangerous
 """)
 
 LANGUAGES = {"de": GERMAN, "es": SPANISH, "fr": FRENCH}

@@ -126,7 +126,8 @@ class TalkingCase(StandInCase):
     def _view(self, low):
         ids = tuple(id for name, id in self.found.items() if name in low)
         if "window" in low:
-            return View("window", value="Lung")
+            numbers = [word for word in low.split() if word.isdigit()]
+            return View("window", value=" ".join(numbers) or "Lung")
         return View("colour", ids, "#ff0000") if "red" in low.split() else View("only", ids)
 
     def _find_all(self, names, cancel):

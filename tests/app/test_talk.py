@@ -199,6 +199,9 @@ class TestAsking:
         ask(talking, "lung window please")
         header = unpack_delta(board.delta(before))[0]
         assert board.info()["windows"][header["window"]["index"]]["name"] == "Lung"
+        ask(talking, "window 50 400")
+        header = unpack_delta(board.delta(before))[0]
+        assert header["window"]["own"] == {"level": 50, "width": 400}
 
     def test_a_mask_that_the_chat_removes_leaves_the_viewer(self, talking):
         (mask_id,) = turn(ask(talking, "liver"))["chips"]

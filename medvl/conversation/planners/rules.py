@@ -42,6 +42,10 @@ _JUDGED = frozenset(
 )
 """Words that ask what something is, which no look tells."""
 _THERE = frozenset({"it", "its", "them", "there", "one"})
+_SPOTS = frozenset({"gallstones", "renal_stones", "pleural_effusion", "aortic_calcification"})
+"""Signs that are told as what was seen, each with its size and place."""
+_SEEN = frozenset({"volume", "position", "diameter", "extent", "count"})
+"""Qualities of a spot that a look tells of each."""
 _WIDER = frozenset({"wider", "larger", "bigger", "narrower", "smaller", "thicker"})
 
 
@@ -88,8 +92,8 @@ class RulesPlanner:
                 return None
             if all(isinstance(call, Segment) for call in calls) and not cues.SEGMENT_STRONG.search(text):
                 return None
-            if done and sights.sought(part) is not None and all(isinstance(call, Measure) for call in calls):
-                continue  # "how much fluid?" after an effusion was asked: the look tells it
+            if done and told_by_look(done[-1], part, calls):
+                continue
             named = next((call.structures for call in reversed(done) if call.structures), ())
             if _THERE & set(part):
                 calls = tuple(_placed(call, named) for call in calls)
@@ -147,6 +151,15 @@ class RulesPlanner:
         left = [" ".join(part) for part in parts if len(parts) > 1 and sights.sought(part) is None]
         named = [one for one in left if all(map(_of_disease, self._parse(one, state.history)))]
         return (Refuse(words=tuple(named)),) if named else ()
+
+
+def told_by_look(look: Call, part: Sequence[str], calls: Sequence[Call]) -> bool:
+    """Whether a look tells what is asked behind it: "stones?", "and where", "if yes, how big"; "how much fluid?"."""
+    if not (isinstance(look, Probe) and look.where != "at") and not (isinstance(look, Finding) and look.id in _SPOTS):
+        return False
+    named = any(mention.kind == "known" for mention in find(list(part)))
+    asked = all(call == Probe() or (isinstance(call, Measure) and call.what in _SEEN) for call in calls)
+    return asked and (not named or sights.sought(part) is not None)
 
 
 def _history(state: State) -> list[tuple[Call, ...]]:

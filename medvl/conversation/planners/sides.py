@@ -29,6 +29,8 @@ def sides_hold(message: str, calls: Sequence[Call], before: Sequence[Call] = ())
     mentioned = [mention.ids for mention in find(said_words)]
     named = {id for ids in mentioned for id in ids if counterpart(id) not in ids}  # "kidneys" names neither side
     earlier = {id for call in before for id in call.structures}
+    last = next((set(call.structures) for call in reversed(before) if call.structures), set())
+    others = _OTHER & set(said_words)
     alone = {mention.side for mention in find(said_words) if mention.kind == "side"}  # "..., the right one green"
     used = {id for call in calls for id in call.structures}
     planned: set[str] = set()
@@ -42,8 +44,10 @@ def sides_hold(message: str, calls: Sequence[Call], before: Sequence[Call] = ())
             planned.add(side)
             if twin in ids or id in named:
                 continue
-            other = twin in (named | earlier) and _OTHER & set(said_words)
+            other = twin in (named | last) and others
             after = side in alone and twin in named & used  # of what the message itself named with the other side
-            if not (other or after or (side in said and twin not in named) or (id in earlier and not said)):
+            # of what was spoken of before: not one of two, of which only an answer tells which, and not "the other"
+            again = id in earlier and not said and twin not in last and not (others - {"second"} and not named)
+            if not (other or after or (side in said and twin not in named) or again):
                 return False
     return said <= planned or all(isinstance(call, _TELL) for call in calls)

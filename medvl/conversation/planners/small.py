@@ -41,14 +41,16 @@ from ...language.calls import (
 )
 from ...language.encoding import HEADS, JOINTS, ROLES, TAGS, Prepared, call_from, counted, prepare
 from ...language.foreign import english
+from ...language.formulas import formula
 from ...language.mentions import Mention, find
 from ...language.normalise import words
 from ...language.parse import KNOWN_WORDS, SPELLER
 from ...networks.message_encoder import MessageEncoder, Said, WordPieces
+from ...tools.findings import FINDINGS
 from ...weights.hub import BUNDLED
 from ..state import State, Turn
 from . import following
-from .rules import RulesPlanner
+from .rules import RulesPlanner, told_by_look
 from .sides import sides_hold
 
 _LOG = logging.getLogger(__name__)
@@ -134,6 +136,8 @@ class SmallPlanner:
         """Calls for one message; see ``planning.Planner``."""
         if following.follows(message, state) or _names_a_mask(message, state):
             return None
+        if told := formula(SPELLER.mend(words(english(message)))):
+            return (told,)
         before = tuple(call for turn in state.history for call in turn)[-EARLIER:]
         untaught = tuple(TOOLS.values())[self.net.sizes["heads"]["tool"] :]  # tools that came after its training
         by_rules = self._rules.plan(message, state) or ()
@@ -166,7 +170,12 @@ class SmallPlanner:
         all_said = _EVERY & set(SPELLER.mend(words(english(message))))
         if any(isinstance(call, Remove) and not call.of for call in calls) and not all_said:
             return False
-        return not (_forgets(said, calls) or _strays(said, calls, state) or not _can_point(calls, state))
+        return not (
+            _forgets(said, calls)
+            or _repeats(said, calls, state)
+            or _strays(said, calls, state)
+            or not _can_point(calls, state)
+        )
 
     def _one_by_one(self, message: str, parts: Sequence[Part], state: State, ruled: int) -> tuple[Call, ...] | None:
         """Each request by itself, read by the network where it is sure and by the rules where not.
@@ -203,6 +212,8 @@ class SmallPlanner:
         ):  # it would read over what the rules understand is to be done
             return self.sure.negated
         if SEQUENCE & set(said) and len(understood) < len(planned):  # and here they would
+            return self.sure.open
+        if any(map(_beyond_rules, planned)):
             return self.sure.open
         if any(map(self._unheard_of, calls)):
             return self.sure.negated
@@ -246,7 +257,10 @@ class SmallPlanner:
             else:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
-            call = _on_the_same(call, calls)
+            call = _on_the_same(_both(call, whole, span), calls)
+            where = call == Probe() or (isinstance(call, Measure) and call.what == "position")
+            if where and calls and told_by_look(calls[-1], said[span.start : span.stop], [call]):
+                continue
             parts.append(Part(_trimmed(said[span.start : span.stop]), call, sure if call is not None else 0.0))
             if call is not None and call not in calls:  # one request that was cut in two is asked once
                 calls.append(call)
@@ -352,9 +366,31 @@ def _joined(done: Sequence[Call], new: Sequence[Call]) -> list[Call]:
     return found
 
 
+def _beyond_rules(call: Call) -> bool:
+    """Whether a call asks for what no rule has a pattern for, so that theirs is something else."""
+    overlap = isinstance(call, Relate) and call.kind == "overlap"
+    view = isinstance(call, Show) and (bool(call.width) or (call.action == "centre" and bool(call.plane)))
+    return overlap or view
+
+
+def _both(call: Call | None, prepared: Prepared, span: range) -> Call | None:
+    """How two lie to one another, of both where two are named and the network took one ("left and right lung")."""
+    if not isinstance(call, Relate) or len(call.of) != 1 or call.unknown:
+        return call
+    named = [id for _, m in prepared.anchors if m.kind == "known" and m.start in span for id in m.ids]
+    return changed(call, of=tuple(named)) if len(set(named)) == 2 and call.of[0] in named else call
+
+
 def _on_the_same(call: Call | None, before: Sequence[Call]) -> Call | None:
-    """A request that names nothing, on what the one before it in the same message is used on ("..., and its HU")."""
+    """A request that names nothing, on what the one before it in the same message is used on ("..., and its HU").
+
+    And how one structure lies to what the request before it finds ("which is the largest, and how far is it from ...").
+    """
     named = next((one.of for one in reversed(before) if one.of), ())
+    if isinstance(call, Relate) and before and len(call.of) == 1 and not call.unknown:
+        finds = isinstance(before[-1], _FINDS) or before[-1].which
+        first = (IT,) if finds else named if len(named) == 1 else ()
+        return changed(call, of=(*first, *call.of)) if call.of != first else call
     coloured = isinstance(call, Show) and call.action in ("colour", "centre", "largest_slice")
     if not named or not (coloured or isinstance(call, Measuring | Compare)) or call.of or call.unknown:
         return call
@@ -382,8 +418,19 @@ def _forgets(said: Sequence[Mention], calls: Sequence[Call]) -> bool:
     placed = any(mention.lesion and mention.nearest and not used & {*mention.nearest, IT} for mention in said)
     if placed and any(isinstance(call, Probe) for call in calls):
         return True  # "any focal liver lesions" is about the liver
-    strange = any(mention.kind == "unknown" and not mention.lesion for mention in said)
+    named = [mention for mention in said if mention.kind == "unknown"]
+    if named and any(isinstance(c, Segment | Measure) and not (c.of or c.unknown or c.description) for c in calls):
+        return True  # "segment the tumour" asks for something
+    strange = any(not mention.lesion for mention in named)
     return strange and not any(call.unknown or isinstance(call, _TELLING) for call in calls)
+
+
+def _repeats(said: Sequence[Mention], calls: Sequence[Call], state: State) -> bool:
+    """Whether a sign that was just told is told again to who names another organ: "spleen?" after a fatty liver."""
+    named = {id for mention in said for id in mention.ids}
+    told = {call.id for call in state.last.calls if isinstance(call, Finding)}
+    again = [c for c in calls if isinstance(c, Finding) and c.id in told and not named & set(FINDINGS[c.id].needs)]
+    return bool(named) and len(again) == len(calls)
 
 
 def _strays(said: Sequence[Mention], calls: Sequence[Call], state: State) -> bool:

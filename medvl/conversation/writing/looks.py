@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...ct.masks import Mask
+from ...language.calls import Call, Probe
 from ...tools.executor import Seen
 from ...tools.fact import Fact, shown
 from ...tools.looks import LOOKS, Look, Spot
@@ -209,11 +210,23 @@ def sources(looks: Sequence[Look]) -> list[Sentence]:
 # ---- masks that are no structure's
 
 
+def antecedent(last: Sequence[Call], text: str) -> Sentence:
+    """Where nothing is meant by "it": the question which structure is, or that the look before saw nothing."""
+    if any(isinstance(call, Probe) for call in last):
+        return Sentence(f"Nothing was seen that I could take for it. {CLICK}", "program")
+    return Sentence(text, "knowledge")
+
+
 def apart(own: Sequence[Mask], found: Sequence[Fact]) -> list[Sentence]:
-    """How far the first of some masks is from the others, or from a structure."""
+    """How far the first of some masks is from the others, or from a structure; or what they share."""
     names = [f'"{mask.name}"' for mask in own]
     called = tuple(Fact("name", mask.name, source="program") for mask in own)
     told = []
+    shared = [fact for fact in found if fact.key in ("shared_ml", "dice")]
+    for number, (volume, dice) in enumerate(zip(shared[::2], shared[1::2], strict=True), start=1):
+        other = the(volume.structures[0]) if volume.structures else names[number]
+        text = f"{names[0]} and {other} share {shown(volume)}: their Dice is {shown(dice)}."
+        told.append(Sentence(sentence(text), "measured", tuple(mask.id for mask in own), (volume, dice, *called)))
     for number, fact in enumerate((fact for fact in found if fact.key == "distance_mm"), start=1):
         other = the(fact.structures[0]) if fact.structures else names[number]
         lie = f"are {shown(fact)} apart at the nearest" if fact.value else "overlap"

@@ -177,6 +177,8 @@ def related(scene: Scene, call: Relate | Neighbours | Between, candidates: Seque
             told.append(_distance(scene, a, b))
         elif call.kind == "touching":
             told.append(_touching(scene, a, b, call.claim))
+        elif call.kind == "overlap":
+            told.append(_overlap(scene, a, b))
         elif call.kind in relations.AXES:
             told.append(_along(scene, a, b, call.kind, call.claim))
         else:
@@ -217,6 +219,12 @@ def _touching(scene: Scene, a: str, b: str, claim: str) -> Sentence:
             Fact("voxels", 2),
         )
     return say(scene, text, apart)
+
+
+def _overlap(scene: Scene, a: str, b: str) -> Sentence:
+    shared, dice = relations.overlap(scene, a, b)
+    what = shown(shared) if shared.value else "no voxel"
+    return say(scene, f"the masks of {all_the((a, b))} share {what}: their Dice is {shown(dice)}", shared, dice)
 
 
 def _along(scene: Scene, a: str, b: str, relation: str, claim: str) -> Sentence:

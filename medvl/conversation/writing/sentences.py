@@ -297,13 +297,17 @@ def _diameter(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
     of = {fact.key: fact for fact in values}
     if "cross_diameter_mm" in of:
         wide, at = of["cross_diameter_mm"], of["cross_slice"]
+        fit = " where its section is round and free of neighbours" if id == "aorta" else ""
         return say(
             scene,
-            f"{the(id)} {be(id)} up to {shown(wide)} wide across, in slice {shown(at)} ({facts.COUNTED})",
+            f"{the(id)} {be(id)} up to {shown(wide)} wide across{fit}, in slice {shown(at)} ({facts.COUNTED})",
             wide,
             at,
         )
     longest = values[0]
+    if id == "aorta":  # its length is no width
+        why = Fact("limits", "nowhere round, even and free of its neighbours", structures=(id,))
+        return say(scene, f"the aorta is {why.value} in this scan, so no width of it is told", why)
     text = variant(
         f"{id} diameter",
         (

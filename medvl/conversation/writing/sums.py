@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...language.calls import Compare, Share
+from ...language.calls import Compare, Share, Total
 from ...tools import facts
 from ...tools.fact import Fact, shown
 from ...tools.scene import Scene
 from ...vocabulary.numbers import decimals
-from ...vocabulary.spoken import all_the, have
+from ...vocabulary.spoken import all_the, have, the
 from ..contract import Sentence
 from .relations import OPPOSITE, of_fact
 from .sentences import missing, say
@@ -38,6 +38,23 @@ def summed(scene: Scene, call: Compare) -> list[Sentence]:
     )
     told = [say(scene, text, one, other, ratio, difference)]
     if one.note or other.note:
+        told.append(say(scene, "some of it reaches the border of the scan, so this holds only for what is in it"))
+    return told
+
+
+def left(scene: Scene, call: Total) -> list[Sentence]:
+    """The sum of some volumes less others; volumes as numbers, whatever the masks share."""
+    ids = (*call.structures, *call.against)
+    gone = missing(scene, ids)
+    if gone:
+        return gone  # a sum without one of its parts is none
+    values = [facts.volume(scene, id)[0] for id in ids]
+    added, taken = values[: len(call.structures)], values[len(call.structures) :]
+    rest = Fact("rest_ml", sum(f.value for f in added) - sum(f.value for f in taken), "mL", ids)
+    terms = " + ".join(f"{the(f.structures[0])} ({of_fact(f)})" for f in added)
+    terms += "".join(f" - {the(f.structures[0])} ({of_fact(f)})" for f in taken)
+    told = [say(scene, f"{terms} = {shown(rest)}", *values, rest)]
+    if any(f.note for f in values):
         told.append(say(scene, "some of it reaches the border of the scan, so this holds only for what is in it"))
     return told
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args, get_type_hints
+
+import numpy as np
 
 from ...ct.masks import Mask
 from ...language.calls import Show
@@ -16,6 +19,8 @@ from ...vocabulary.spoken import all_the, listing, the
 from ..contract import Sentence
 from . import sentences
 
+WINDOW_NAMES = tuple(name for name in get_args(get_type_hints(Show)["window"]) if name)
+AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 _DONE = {
     "hide": "I hid {}; the masks stay in the list",
     "show": "{} can be seen again",
@@ -32,6 +37,15 @@ def change(scene: Scene, call: Show) -> tuple[View | None, list[Sentence]]:
         The change, None if there is nothing to change; and what to say of it.
     """
     action = call.action
+    if action == "window" and call.width:
+        level = Fact("level_hu", call.level or 0.0, "HU", source="program")
+        width = Fact("width_hu", call.width, "HU", source="program")
+        text = f"the viewer shows a window of {shown(width)} round {shown(level)}"
+        return View("window", value=f"{level.value:g} {width.value:g}"), [
+            sentences.say(None, text, level, width, source="program")
+        ]
+    if action == "window" and not call.window:
+        return None, [_say(f"which window do you mean: {listing(WINDOW_NAMES, 'or')}, or a level and a width in HU")]
     if action == "window":
         return View("window", value=call.window), [_say(f"the viewer shows the {call.window.lower()} window")]
     if action == "slice":
@@ -48,6 +62,8 @@ def change(scene: Scene, call: Show) -> tuple[View | None, list[Sentence]]:
             return None, sentences.missing(scene, named)
         what = f"of {all_the(call.structures)} " if call.structures else ""
         return None, [_say(f"there is no mask {what}yet. Ask for it to be segmented first")]
+    if action == "centre" and call.plane:
+        return _through(scene, call.plane, there[0])
     if action == "largest_slice":
         return _to_largest(scene, there[0])
     ids = tuple(mask.id for mask in scene.masks(*there))
@@ -88,7 +104,7 @@ def _to_largest(scene: Scene, structure: str) -> tuple[View, list[Sentence]]:
 
 def _to_slice(scene: Scene, plane: str, number: int) -> tuple[View | None, list[Sentence]]:
     """The viewer at a slice, counted from 1 as the viewer does."""
-    axis = {"sagittal": 0, "coronal": 1, "axial": 2}[plane]
+    axis = AXES[plane]
     count = Fact("slices_of_plane", int(scene.ct.shape[axis]), source="scan")
     asked = Fact("slice", number, source="scan")
     if not 1 <= asked.value <= count.value:
@@ -97,6 +113,17 @@ def _to_slice(scene: Scene, plane: str, number: int) -> tuple[View | None, list[
     text = f"the viewer shows {plane} slice {shown(asked)} of {shown(count)}"
     view = View("slice", value=f"{axis} {asked.value - 1}")
     return view, [sentences.say(None, text, asked, count, source="program")]
+
+
+def _through(scene: Scene, plane: str, structure: str) -> tuple[View, list[Sentence]]:
+    """The viewer at the slice of a plane through the middle of a structure."""
+    axis = AXES[plane]
+    middle = scene.ct.ras_mm_to_ijk(np.array([scene.measure(structure).centroid_ras_mm]))[0]
+    at = Fact("slice", int(np.clip(round(float(middle[axis])), 0, scene.ct.shape[axis] - 1)) + 1, "", (structure,))
+    count = Fact("slices_of_plane", int(scene.ct.shape[axis]), source="scan")
+    text = f"the viewer shows {plane} slice {shown(at)} of {shown(count)}, through the middle of {the(structure)}"
+    ids = tuple(mask.id for mask in scene.masks(structure))
+    return View("slice", ids, f"{axis} {at.value - 1}"), [sentences.say(scene, text, at, count)]
 
 
 def _say(text: str) -> Sentence:

@@ -92,9 +92,15 @@ class Total(Measuring):
     Examples:
         "total lung volume" {"tool": "total", "of": ["lungs"]}
         "liver and spleen together, in litres" {"tool": "total", "of": ["liver", "spleen"], "unit": "L"}
+        "liver plus spleen minus gallbladder"
+            {"tool": "total", "of": ["liver", "spleen"], "against": ["gallbladder"]}
+
+    Attributes:
+        against: what is taken away from the sum.
     """
 
     tool = "total"
+    against: tuple[str, ...] = ()
 
     @property
     def attribute(self) -> str:
@@ -207,15 +213,18 @@ class Relate(Relating):
             {"tool": "relate", "kind": "distance", "of": ["aorta", "vertebral_column"]}
         "does the stomach lie above the pancreas?"
             {"tool": "relate", "kind": "above", "of": ["stomach", "pancreas"], "claim": "above"}
+        "dice of the liver and m2" {"tool": "relate", "kind": "overlap", "of": ["liver", "m2"]}
 
     Attributes:
         kind: ``distance``, ``touching``, ``side`` (left or right of it), ``above`` (above or below it), ``front`` (in
-            front of or behind it), or ``direction`` where none of these is meant alone.
+            front of or behind it), ``overlap`` (what both masks hold, and their Dice), or ``direction`` where none of
+            these is meant alone.
         claim: what the person supposes of the first: to be confirmed or denied.
     """
 
     tool = "relate"
-    kind: Literal["direction", "distance", "touching", "side", "above", "front"] = "direction"
+    # new ones go last: a saved planner knows each by its place
+    kind: Literal["direction", "distance", "touching", "side", "above", "front", "overlap"] = "direction"
     claim: Literal["", "left", "right", "above", "below", "front", "behind", "touching"] = ""
 
 

@@ -53,6 +53,8 @@ class Show(Described):
         "hide the lungs" {"tool": "show", "action": "hide", "of": ["lungs"]}
         "go to where that was measured" {"tool": "show", "action": "centre", "of": ["f2"]}
         "coronal slice 120" {"tool": "show", "action": "slice", "plane": "coronal", "number": 120}
+        "coronal view through the heart" {"tool": "show", "action": "centre", "plane": "coronal", "of": ["heart"]}
+        "level 40, width 350" {"tool": "show", "action": "window", "level": 40, "width": 350}
         "make the liver red" {"tool": "show", "action": "colour", "of": ["liver"], "colour": "red"}
 
     Attributes:
@@ -60,9 +62,11 @@ class Show(Described):
             to its largest axial section), ``colour``, ``window``, ``slice``.
         of: what; left out for every mask.
         colour: of ``colour``, a name of ``vocabulary.names.COLOURS``.
-        window: of ``window``.
-        plane: of ``slice``.
+        window: of ``window``, one by its name.
+        plane: of ``slice``; of ``centre``, the plane that is wanted.
         number: of ``slice``, counted from 1.
+        level: of ``window``, its middle in HU, where it is told in numbers.
+        width: the HU from its black to its white.
     """
 
     tool = "show"
@@ -71,6 +75,8 @@ class Show(Described):
     window: Literal["", "Soft tissue", "Lung", "Bone", "Brain", "Liver", "Mediastinum"] = ""
     plane: Plane = ""
     number: int | None = None
+    level: float | None = None
+    width: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 from typing import get_args
 
 from ...vocabulary.names import GROUPS, PART_HEADS, PARTS
-from .. import cues, glossary
+from .. import cues
 from ..calls import Call, Finding, Lookup, Measure, Scan, Segment, changed
 from ..calls.base import Part
 from ..clauses import Clause
@@ -66,17 +66,6 @@ def all_vessels(clause: Clause) -> list[Call] | None:
         return None
     known = {"arteries": ("aorta",), "veins": ("inferior_vena_cava",)}.get(asked[0].text)
     return [Segment(known or GROUPS["great_vessels"], description=f"all {asked[0].text}")]
-
-
-_SWAPPED = cues.cue("dextrocardia|situs( (inversus|solitus|ambiguus))?|heterotaxy|levocardia")
-
-
-def swapped(clause: Clause) -> list[Call] | None:
-    """Organs on the other side: on which side they lie is told."""
-    if not clause.says(_SWAPPED) or clause.explicit or glossary.meant(clause.text):
-        return None
-    ids = ("heart",) if "cardia" in clause.text else ("heart", "liver", "spleen")
-    return [Measure(ids, "position")]
 
 
 _ON_SIDE = cues.cue(

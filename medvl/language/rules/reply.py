@@ -19,7 +19,6 @@ from ..calls import (
     Finding,
     ListStructures,
     Lookup,
-    Measure,
     Measuring,
     Neighbours,
     Presence,
@@ -30,7 +29,6 @@ from ..calls import (
     Segment,
     Show,
     changed,
-    turned,
 )
 from ..clauses import Clause
 from ..referring import superlative
@@ -104,40 +102,6 @@ def _rules_on(request: Call) -> list[Call]:
     else:
         rules = SIZE_RULES if not isinstance(request, Relating) and request.attribute in _SIZES else {}
     return [Finding((id,), rules[id]) for id in request.structures if id in rules]
-
-
-_VALUE_MEANS = cues.cue(
-    "(and |so )?what (does|do|would|is|are) (a |an |the )?(volume |size |diameter |value )?(of )?\\d.* for .*"
-)
-_IS_VALUE = cues.cue("(is|are|would|does) (a |an |the )?(volume |size |diameter |width |length |value )?(of )?\\d.*")
-
-
-def value_judged(clause: Clause) -> list[Call] | None:
-    """Whether a value that a person names is normal: "is 250 ml normal for a spleen", "
-    ""is 35 mm too wide for an aorta".
-    """
-    if not clause.structures or not clause.explicit:
-        return None
-    asks = clause.yes_no and _IS_VALUE.match(clause.text) and cues.cue(_QUALITY).search(clause.text)
-    if not asks and not _VALUE_MEANS.match(clause.text):
-        return None
-    told = [Finding((id,), SIZE_RULES[id]) for id in clause.structures if id in SIZE_RULES]
-    sized = not clause.has(cues.BRIGHT)
-    return told if told and sized else [Lookup(clause.structures, "reference_ranges")]
-
-
-_LEFT_OPEN = cues.cue(
-    "((and|just|only|ok|now|please|show|me|what|about) )*(both|(the )?(left|right|other|first|second|larger|smaller|"
-    "bigger)( one)?|this( one)?|that( one)?|these|those|them|it|this organ|that organ)( (of them|please|one))*( "
-    "?[?.!])*"
-)
-
-
-def left_open(clause: Clause) -> list[Call] | None:
-    """Nothing but a pointer, and nothing said before that it could point to."""
-    if clause.context.last is None and not clause.explicit and not clause.unknown and _LEFT_OPEN.fullmatch(clause.text):
-        return [Clarify()]
-    return None
 
 
 _SHOW = cues.cue(
@@ -313,17 +277,6 @@ def reworded(clause: Clause) -> list[Call] | None:
     if isinstance(before, Finding):
         return [Lookup(before.structures, before.id)]
     return [Chat("wording")]
-
-
-def unknown_again(clause: Clause) -> list[Call] | None:
-    """What is asked of "it" where the answer before was that it is not known: that it is not known."""
-    before = _before(clause)
-    if before is None or not before.unknown or before.structures or clause.explicit or clause.unknown:
-        return None
-    pointing = any(w in clause.words for w in ("it", "its", "they", "them", "that", "those", "this"))
-    if not pointing or len(clause.words) > 7 or not any(clause.has(p) for p in cues.ATTRIBUTES.values()):
-        return None
-    return [turned(before, Measure, what=before.attribute or "volume")]
 
 
 def _before(clause: Clause) -> Call | None:

@@ -5,7 +5,6 @@ Each rule gives the requests of a clause, or None for another rule to be asked.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 
 from ...vocabulary.names import EVERYTHING, GROUPS, STRUCTURES
@@ -274,24 +273,6 @@ def open_follow_up(clause: Clause) -> list[Call] | None:
     if clause.ordered and len(clause.words) <= 4 and not clause.strange:
         return [Segment(last.structures, choose=last.choose, description=last.description)]
     return None
-
-
-def named_like(clause: Clause) -> list[Call] | None:
-    """A noun that is no structure, "segment the flurb", with the names written most like it."""
-    match = cues.SEGMENT_STRONG.search(clause.text)
-    after = clause.text[match.end() :] if match else clause.text
-    rest = [w for w in after.split() if w not in cues.FUNCTION_WORDS and w.isalpha()]
-    region = next((r for w in rest for stem, r in cues.REGION_WORDS.items() if w.startswith(stem)), None)
-    if region and len(rest) == 1:
-        ids = tuple(id for id in EVERYTHING if STRUCTURES[id].region == region[0])
-        return [Segment(unknown=(rest[0],), nearest=ids)]
-    if not match or clause.says(cues.OFF_TOPIC):
-        return None
-    if not rest or len(rest) > 3:
-        return None
-    names = {s.name: s.id for s in STRUCTURES.values()}
-    near = difflib.get_close_matches(" ".join(rest), names, n=2, cutoff=0.6)
-    return [Segment(unknown=(" ".join(rest),), nearest=tuple(names[n] for n in near))]
 
 
 def described(clause: Clause) -> list[Call] | None:

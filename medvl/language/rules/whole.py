@@ -11,7 +11,6 @@ from ...vocabulary.names import EVERYTHING, STRUCTURES
 from .. import cues
 from ..calls import (
     Call,
-    Compare,
     Comparing,
     Finding,
     ListStructures,
@@ -20,12 +19,10 @@ from ..calls import (
     Measuring,
     Presence,
     Rank,
-    Relating,
     Scan,
     Segment,
     Share,
     Total,
-    changed,
 )
 from ..clauses import Clause
 from ..referring import superlative
@@ -51,15 +48,6 @@ _CUT = cues.cue(
     "cut|cut off|truncated|clipped|cropped|incomplete|complete(ly)?|entire(ly)?|whole|wholly|full(y)?|partial(ly)?|"
     "(at|on|touch|touches|reach|reaches|beyond|outside) (the )?(edge|border|boundary)s?( of the (scan|image|volume))?"
 )
-_MUCH = cues.cue(
-    "(by )?how much( (bigger|larger|smaller|brighter|darker|denser|wider|longer|heavier|more|less))?|"
-    "what is the (difference|ratio)|(by )?how many (hu|ml|mm|percent)|how (big|large) is the difference|(by "
-    ")?what factor"
-)
-
-
-_FAR = cues.cue("(by )?how (far|many (mm|cm|millimeters|centimeters))")
-_TIMES = cues.cue("ratio|factor|how many times|times (as )?(big|large|bigger|larger)")
 
 
 def share(clause: Clause) -> list[Call] | None:
@@ -109,19 +97,6 @@ def cut(clause: Clause) -> list[Call] | None:
     if clause.known or clause.unknown or not (asks and clause.has(_CUT) and clause.has(_ORGANS)):
         return None
     return None if superlative(clause.words) else [ListStructures("cut")]
-
-
-def difference(clause: Clause) -> list[Call] | None:
-    """Again the last comparison, which tells the difference: "by how much?"."""
-    last = clause.context.last
-    far = clause.has(_MUCH) or clause.has(_FAR)
-    related = last is not None and isinstance(last, Relating) and len(last.structures) == 2
-    if related and far and not clause.explicit and not clause.unknown:
-        return [changed(last, claim="", side="")]  # told with how far they are apart
-    if last is None or not isinstance(last, Comparing) or clause.explicit or not clause.has(_MUCH):
-        return None
-    times = clause.has(_TIMES) and len(last.structures) == 2 and isinstance(last, Compare) and not last.against
-    return [changed(last, claim="", which="", ratio=times)]
 
 
 _DETAILS = cues.cue(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -174,6 +175,19 @@ def _against(scene: Scene, section: Section, plane: np.ndarray, origin: tuple[in
     return most
 
 
+def widest(good: Sequence[Section]) -> Section | None:
+    """The widest of some sections, as wide as the median of it and those beside it; None where there is none."""
+    if not good:
+        return None
+    most = max(good, key=lambda s: s.diameter_mm)
+    near = [
+        s.diameter_mm
+        for s in good
+        if abs(s.k - most.k) <= 1 and np.hypot(*np.subtract(s.center_mm, most.center_mm)) < 15
+    ]
+    return replace(most, diameter_mm=float(np.median(near))) if len(near) > 1 else most
+
+
 def widths(scene: Scene, values: Thresholds = DEFAULT) -> Look:
     """Width across the aorta by segment, each against the threshold of that segment."""
     rules = (
@@ -195,15 +209,14 @@ def widths(scene: Scene, values: Thresholds = DEFAULT) -> Look:
         mine = [s for s in good if segment_of(scene, s, at) == segment]
         if len(mine) < values.aorta_least:
             continue
-        widest = max(mine, key=lambda s: s.diameter_mm)
-        near = [s.diameter_mm for s in mine if abs(s.k - widest.k) <= 1]
-        value = float(np.median(near)) if len(near) > 1 else widest.diameter_mm
+        most = widest(mine)
+        value = most.diameter_mm
         middle = float(np.median([s.diameter_mm for s in mine]))
         amounts.append(
-            Amount("width_mm", value, "mm", ("aorta",), part=segment, slice=widest.k + 1, note="at its widest")
+            Amount("width_mm", value, "mm", ("aorta",), part=segment, slice=most.k + 1, note="at its widest")
         )
         amounts.append(Amount("median_width_mm", middle, "mm", ("aorta",), part=segment))
-        told.append(f"{segment} {show(value, 'mm')} (slice {widest.k + 1})")
+        told.append(f"{segment} {show(value, 'mm')} (slice {most.k + 1})")
         limit = {"ascending": values.ascending_mm, "descending": None}.get(segment, values.abdominal_mm)
         if limit is not None:
             amounts.append(Amount("threshold_mm", limit, "mm", ("aorta",), part=segment))
@@ -220,10 +233,10 @@ def widths(scene: Scene, values: Thresholds = DEFAULT) -> Look:
     if at.source:
         limits.append(f"the segments were parted by {at.source}")
     if not told and good:
-        widest = max(good, key=lambda s: s.diameter_mm)
+        most = max(good, key=lambda s: s.diameter_mm)
         note = "which part this is cannot be told, so no threshold is applied"
-        amounts.append(Amount("width_mm", widest.diameter_mm, "mm", ("aorta",), slice=widest.k + 1, note=note))
-        text = f"the aorta is {show(widest.diameter_mm, 'mm')} wide at its widest (slice {widest.k + 1}); {note}"
+        amounts.append(Amount("width_mm", most.diameter_mm, "mm", ("aorta",), slice=most.k + 1, note=note))
+        text = f"the aorta is {show(most.diameter_mm, 'mm')} wide at its widest (slice {most.k + 1}); {note}"
         return Look("aorta_widths", False, text, (), tuple(amounts), rules, tuple(limits), "unclear")
     if not told:
         return Look("aorta_widths", None, "", rules=rules, limits=tuple(limits), sureness="unclear")

@@ -46,7 +46,55 @@ _AFTER = (
 _JOINTS = (" and ", ", then ", ". ", "; ", " and then ", "? ", ", and ", " also ", ", ", " then ", " & ", " plus ",
            ". Then ", ". After that ", ", and also ", ", afterwards ", ", oh and ", "? And ", ". Next: ", " + ",
            ", after that ", ". And ", ". Also, ", " - also ", "... ", ", finally ", ". btw ")  # fmt: skip
-HELD = ("held_d", "held_e")
+_STORIES = (
+    "he has a cough for weeks",
+    "she fell off her bike",
+    "i have pain on the right side",
+    "she had surgery last year",
+    "my doctor was not sure",
+    "for the tumour board",
+    "for my thesis",
+    "i am a student",
+    "we are in a hurry",
+    "my daughter was born with it",
+    "history of lymphoma",
+    "the boss wants it",
+    "sorry for my english",
+    "patient is 64 years old",
+    "he drinks a lot",
+    "known case",
+    "we argued about it",
+    "i am new here",
+    "follow up after treatment",
+    "my teacher asked",
+    "i looked at the picture for an hour",
+    "the mask is a mess",
+    "that came out well",
+    "nice",
+    "one more thing",
+    "next question",
+    "back to work",
+    "just checking",
+    "my wife asks",
+    "the other reader did not say",
+    "it is for the report",
+    "before i go home",
+    "i cannot sleep",
+    "post op",
+    "status post fall",
+    "he lost weight",
+    "she is always tired",
+    "the old report is lost",
+    "no idea how this works",
+    "teaching case",
+    "as discussed",
+    "so the question is",
+    "i was told to ask you",
+    "weight loss and night sweats",
+    "routine check",
+)
+"""What people tell besides, which asks for nothing: no call begins behind it."""
+HELD = ("held_f", "held_g")
 """Files that nothing is learned or chosen on."""
 
 
@@ -159,6 +207,10 @@ def rough(text: str, rng: random.Random, ending: bool = True, begins: bool = Tru
     """A message as people type it: politeness, capitals, a slip of the finger now and then."""
     if begins and rng.random() < 0.2:
         text = rng.choice(_POLITE) + text
+    if begins and rng.random() < 0.1:
+        text = rng.choice(_STORIES) + rng.choice((", ", ". ", ": ", "; ", " - ", " ")) + text
+    if ending and rng.random() < 0.06:
+        text = text.rstrip("?.! ") + rng.choice((", ", "? ", ". ", " - ")) + rng.choice(_STORIES)
     if ending and rng.random() < 0.35:
         text = text.rstrip("?.!") + rng.choice(_AFTER)
     if begins and rng.random() < 0.4:
@@ -269,7 +321,7 @@ def _calls(text: str, values: dict[str, str], said: dict[str, str]) -> tuple[Cal
                 call[key] = [said.get(value, value)]
             elif key in ("number", "decimals"):
                 call[key] = int(values.get(value, value))
-            elif key in ("radius_mm", "low_hu", "high_hu"):
+            elif key in ("radius_mm", "low_hu", "high_hu", "level", "width"):
                 call[key] = float(values.get(value, value))
             elif key == "ratio":
                 call[key] = value == "true"

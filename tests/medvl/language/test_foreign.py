@@ -50,3 +50,8 @@ def test_every_name_of_a_table_is_one_that_is_known(code):
 @pytest.mark.parametrize("text", ["", " ", "?!", "肝" * 5000, "die die die der das " * 4000, "¿" * 3000, "\u0000 rein"])
 def test_anything_comes_through(text):
     assert len(english(text)) <= 40_000
+
+
+def test_german_words_are_taken_apart_where_both_parts_are_known():
+    assert english("Milzvolumen und Dichte der Leber") == "spleen volume and density the liver"
+    assert english("Nierengrösse messen bitte") == "kidneys size measure please"

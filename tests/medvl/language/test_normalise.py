@@ -63,3 +63,8 @@ def test_mending_twice_changes_nothing():
     once = SPELLER.mend(words("segement teh blader and the pancrease volumn please"))
     assert SPELLER.mend(once) == once
     assert {"segment", "bladder", "pancreas"} <= set(once)
+
+
+def test_a_dash_is_a_minus_only_in_a_sum():
+    assert words("liver + spleen - heart") == ["liver", "and", "spleen", "minus", "heart"]
+    assert "minus" not in words("liver - how big is it?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medvl.language.normalise import words
-from medvl.language.quantities import hu_range, length_mm, measures
+from medvl.language.quantities import hu_range, length_mm, measures, window_hu
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,20 @@ def test_range(text, ends):
 )  # fmt: skip
 def test_numbers_with_a_unit_in_digits_and_in_words(text, found):
     assert measures(words(text)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("window 50 400", (50, 400)),
+        ("level 40 width 350", (40, 350)),
+        ("ww 80 wl 30", (30, 80)),
+        ("W 1500 L -600", (-600, 1500)),
+        ("window -600 / 1500", (-600, 1500)),
+        ("from -100 to 300 hu", (100, 400)),
+        ("window width 300", None),
+        ("lung window", None),
+    ],
+)
+def test_a_window_is_read_in_numbers(text, window):
+    assert window_hu(words(text)) == window

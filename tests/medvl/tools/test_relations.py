@@ -24,6 +24,19 @@ def brute(a: np.ndarray, b: np.ndarray, spacing) -> float:
     return float(np.linalg.norm(steps * spacing, axis=1).min())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_overlap_is_that_of_the_voxels(seed):
+    scene = scene_of(finder_of(BLOCKS))
+    rng = np.random.default_rng(seed)
+    a, b = (rng.random(scene.ct.shape) < share for share in (0.3, 0.6))
+    a[:3], b[-2:] = False, False
+    shared, dice = relations.overlap(scene, Mask.from_array(a), Mask.from_array(b))
+    assert shared.value == pytest.approx((a & b).sum() * scene.ct.voxel_volume_ml)
+    assert dice.value == pytest.approx(2 * (a & b).sum() / (a.sum() + b.sum()), abs=6e-4)
+    same = relations.overlap(scene, Mask.from_array(a), Mask.from_array(a))
+    assert same[1].value == 1.0
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_distance_is_that_of_the_nearest_voxels(seed):
     rng = np.random.default_rng(seed)

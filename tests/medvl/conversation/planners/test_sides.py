@@ -65,3 +65,14 @@ def test_two_sides_said_need_both():
     said = "left kidney and right lung"
     for ids in itertools.product(("left_kidney", "right_kidney"), ("left_lung", "right_lung")):
         assert sides_hold(said, [Segment(ids)]) is (ids == ("left_kidney", "right_lung"))
+
+
+def test_the_other_one_is_not_the_same_one():
+    left, right = Measure(("left_kidney",)), Measure(("right_kidney",))
+    for before in ([left], [right, left], [right, Probe(), left]):
+        assert sides_hold("and what is behind the other kidney", [Neighbours(("right_kidney",))], before)
+        assert not sides_hold("and what is behind the other kidney", [Neighbours(("left_kidney",))], before)
+        assert sides_hold("and its density", [left], before)
+    both = [Measure(("left_kidney", "right_kidney"))]
+    assert not sides_hold("and its density", [left], both)  # which of the two, only an answer tells
+    assert sides_hold("and their density", both, both)

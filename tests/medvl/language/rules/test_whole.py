@@ -9,7 +9,6 @@ from medvl.conversation.contract import Done
 from medvl.conversation.conversation import Conversation
 from medvl.language.calls import (
     Chat,
-    Compare,
     Finding,
     ListStructures,
     Measure,
@@ -75,8 +74,6 @@ def test_parts_with_their_own_attribute_are_told_apart():
 
 
 def test_follow_ups():
-    (request,) = turns("which is denser, liver or spleen", "by how much?")
-    assert (type(request), request.structures, request.attribute) == (Compare, ("liver", "spleen"), "mean_hu")
     (request,) = turns("how big is the heart", "is that normal")
     assert request.id == "cardiomegaly"
     assert [r.attribute for r in turns("liver volume", "more details")] == ["mean_hu", "extent", "position"]
