@@ -123,7 +123,7 @@ class SliceSegmenter:
             area = float(mask.sum()) * frame.pixel_area_mm2
             score[n] -= 0.5 * (area < THRESHOLDS.min_area_mm2)
             if prompts.box is not None:
-                score[n] += 0.5 * box_agreement(mask, prompts.box)
+                score[n] += THRESHOLDS.box_weight * box_agreement(mask, prompts.box)
             elif here.size and mask.any():
                 reach = max(2.5 * float(here.std()), 40.0)
                 alike = float((np.abs(hu[mask] - np.median(here)) <= reach).mean())
@@ -134,7 +134,7 @@ class SliceSegmenter:
                 hu, prompts.box, float(iou[0][best]), lambda points: self.predict(axis, index, window, points, None)
             )
             if parts is not None:
-                return parts[0], parts[1] + 0.5 * box_agreement(parts[0] > 0, prompts.box)
+                return parts[0], parts[1] + THRESHOLDS.box_weight * box_agreement(parts[0] > 0, prompts.box)
         chosen = logits[best] if prompts.box is None else _agreed(logits, score, prompts.box)
         if prompts.box is None and sum(on for _, _, on in prompts.points) >= THRESHOLDS.scribble_points:
             chosen = self._shown_again(axis, index, prompts, window, chosen)

@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -22,12 +22,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
+from scipy import ndimage
 from torch import Tensor
 
 from ...ct.geometry import spacing_mm, to_canonical
 from ...ct.windows import BODY_HU
 from ...errors import TrainingError
 from ...networks.localiser import Localiser, LocaliserConfig, body_of, grid_size, make_maps, place_of, resample
+from .bodies import infiltrated, leaner, plain
 from .step import descend, write_network
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,9 @@ PHASES = (
     (("stomach",), 0.2), (("duodenum",), 0.15),
 )  # fmt: skip
 HEAD_NECK_SHARE = 0.25  # of the patches; the head and neck has 50 cases, the torso 7
+BONES = ("vertebral_column", "other_bone", "mandible")
+UNKNOWN = 255  # in a label map: nothing is known of this voxel
+LEAN = (0.3, 0.6)  # shares of fat that are left in the leaner bodies made of each torso
 STRUCTURE_WEIGHT = 0.3  # of the mean cross-entropy by structure
 
 
@@ -56,7 +61,7 @@ class TrainingCase:
     Attributes:
         id: case id.
         hu: float16 ``[D, H, W]``.
-        labels: uint8 class index, 0 where nothing is labelled.
+        labels: uint8 class index, 0 where nothing is labelled, ``UNKNOWN`` where it may be anything.
         place: ``place_of`` the body, float16.
         allowed: bool ``[classes]``: what an unlabelled voxel may be: background, or a structure not complete here.
         complete: bool ``[classes]``: labelled everywhere, or truly absent.
@@ -92,6 +97,9 @@ def load_case(folder: Path, entry: dict, target_mm: float) -> TrainingCase:
                 labels[wins] = 1 + STRUCTURES.index(name)
                 best[wins] = share[wins]
 
+        unknown = resample(torch.from_numpy((array == UNKNOWN).astype(np.float32)), size) > 0.3
+        labels[unknown & (best < 0.6)] = UNKNOWN
+
     names = {int(v): n for v, n in entry["label_names"].items()}
     add(entry["labels"], names)
     complete = set(entry["complete"])
@@ -102,9 +110,22 @@ def load_case(folder: Path, entry: dict, target_mm: float) -> TrainingCase:
     allowed = ~is_complete
     allowed[0] = True
     body = body_of(coarse.numpy())
-    present = [int(v) for v in labels.unique() if v > 0]
+    present = [int(v) for v in labels.unique() if 0 < v < UNKNOWN]
     place = torch.from_numpy(place_of(body, target_mm)).half()
     return TrainingCase(entry["id"], coarse.half(), labels, place, allowed, is_complete, present)
+
+
+def leaner_case(case: TrainingCase, left: float, target_mm: float) -> TrainingCase:
+    """The same body with that share of its fat."""
+    hu = case.hu.float().numpy()
+    source = leaner(hu, body_of(hu), left)
+    moved = ndimage.map_coordinates(hu, source, order=1, mode="nearest")
+    labels = ndimage.map_coordinates(case.labels.numpy(), source, order=0, mode="nearest")
+    place = torch.from_numpy(place_of(body_of(moved), target_mm)).half()
+    present = [int(v) for v in np.unique(labels) if 0 < v < UNKNOWN]
+    return replace(
+        case, hu=torch.from_numpy(moved).half(), labels=torch.from_numpy(labels), place=place, present=present
+    )
 
 
 class Patches:
@@ -130,30 +151,51 @@ class Patches:
             centre = spots[int(rng.integers(len(spots)))].numpy() + rng.uniform(-0.35, 0.35, 3) * size
         else:
             centre = rng.uniform(0, 1, 3) * shape
-        # A patch stays mostly inside the scan, as it will at inference.
-        low = np.minimum(0.42 * size, shape / 2)
+        # A patch stays mostly inside the scan, as it will at inference; ``scale``: how much smaller a body is shown.
+        scale = np.exp(rng.uniform(np.log(0.8), np.log(1.6))) * rng.uniform(0.92, 1.09, 3)
+        low = np.minimum(0.42 * size * scale, shape / 2)
         centre = np.clip(centre, low, np.maximum(shape - low, low))
-        theta = _deformation(rng, centre, shape, size)
+        theta = _deformation(rng, centre, shape, size, scale)
         grid = F.affine_grid(theta, (1, 1, size, size, size), align_corners=True)
         if rng.random() < 0.5:
             bend = torch.from_numpy(rng.normal(0, 0.035 * size, (1, 3, 5, 5, 5)).astype(np.float32))
             bend = bend / torch.tensor(shape[::-1].copy(), dtype=torch.float32).view(1, 3, 1, 1, 1)
             grid = grid + F.interpolate(bend, (size,) * 3, mode="trilinear", align_corners=True).permute(0, 2, 3, 4, 1)
-        hu = F.grid_sample(case.hu.float()[None, None] + 1024, grid, align_corners=True)[0, 0] - 1024
+        # At inference a scan that is shorter than a patch goes on as it ends.
+        beyond = "border" if rng.random() < 0.5 else "zeros"
+        hu = (
+            F.grid_sample(case.hu.float()[None, None] + 1024, grid, align_corners=True, padding_mode=beyond)[0, 0]
+            - 1024
+        )
         labels = F.grid_sample(case.labels.float()[None, None], grid, mode="nearest", align_corners=True)[0, 0].long()
         place = F.grid_sample(case.place.float()[None], grid, align_corners=True, padding_mode="border")[0]
+        # Places are millimetres of the body as it is shown, which is larger or smaller than it was.
+        place = place / torch.tensor(scale[:2], dtype=torch.float32).view(2, 1, 1, 1)
         place = place + torch.from_numpy(rng.normal(0, 0.08, (2, 1, 1, 1)).astype(np.float32))
         hu = self._intensity(hu, labels)
         # Beyond the scan nothing is known.
         outside = (grid.abs() > 1).any(-1)[0]
-        labels = torch.where(outside, torch.full_like(labels, 255), labels)
+        labels = torch.where(outside, torch.full_like(labels, UNKNOWN), labels)
+        if rng.random() < 0.3:
+            self._cut(hu, labels, beyond)
         maps = make_maps(hu[None], place[None])[0]
         return {"maps": maps, "labels": labels, "allowed": case.allowed, "complete": case.complete}
+
+    def _cut(self, hu: Tensor, labels: Tensor, beyond: str) -> None:
+        """End the scan within the patch, above or below, in place."""
+        at = int(self.rng.integers(self.patch // 8, self.patch // 2))
+        upper = self.rng.random() < 0.5
+        gone = slice(self.patch - at, None) if upper else slice(None, at)
+        last = self.patch - at - 1 if upper else at
+        hu[..., gone] = hu[..., last : last + 1] if beyond == "border" else -1024.0
+        labels[..., gone] = UNKNOWN
 
     def _intensity(self, hu: Tensor, labels: Tensor) -> Tensor:
         """Other scanners, doses, kernels, slice thicknesses and contrast phases."""
         rng = self.rng
-        if rng.random() < 0.5:
+        if rng.random() < 0.3:
+            hu = plain(hu, labels, STRUCTURES, BONES, rng.uniform(0.05, 0.4))
+        elif rng.random() < 0.5:
             blood = rng.uniform(-60, 300)
             for names, share in PHASES:
                 strength = blood * share / 0.6 if rng.random() < 0.7 else rng.uniform(-30, 120)
@@ -164,6 +206,9 @@ class Patches:
                 if part.any() and rng.random() < 0.7:
                     soft = F.avg_pool3d(part[None, None], 3, 1, 1)[0, 0]
                     hu = hu + strength * soft * (hu > -100)  # not into gas
+        if rng.random() < 0.3:
+            amount = torch.from_numpy(rng.uniform(0, rng.uniform(0.2, 1.0), (1, 1, 4, 4, 4)).astype(np.float32))
+            hu = infiltrated(hu, F.interpolate(amount, hu.shape, mode="trilinear", align_corners=True)[0, 0])
         tissue = hu > BODY_HU
         hu = torch.where(
             tissue, (hu - 40) * rng.uniform(0.85, 1.2) + 40 + rng.normal(0, 10), hu * rng.uniform(0.96, 1.04)
@@ -180,8 +225,10 @@ class Patches:
         return hu
 
 
-def _deformation(rng: np.random.Generator, centre: np.ndarray, shape: np.ndarray, size: int) -> Tensor:
-    """Affine grid parameters ``[1, 3, 4]``: rotation, scale per axis and shear round ``centre``, no flips."""
+def _deformation(
+    rng: np.random.Generator, centre: np.ndarray, shape: np.ndarray, size: int, scale: np.ndarray
+) -> Tensor:
+    """Affine grid parameters ``[1, 3, 4]``: rotation, that scale by axis and shear round ``centre``, no flips."""
     angles = np.deg2rad(rng.normal(0, 8, 3))
     (ca, cb, cc), (sa, sb, sc) = np.cos(angles), np.sin(angles)
     rotation = (
@@ -189,7 +236,6 @@ def _deformation(rng: np.random.Generator, centre: np.ndarray, shape: np.ndarray
         @ np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
         @ np.array([[cc, -sc, 0], [sc, cc, 0], [0, 0, 1]])
     )
-    scale = rng.uniform(0.8, 1.25) * rng.uniform(0.92, 1.09, 3)
     matrix = rotation * scale  # patch voxel -> case voxel, (i, j, k)
     half = (shape - 1) / 2
     matrix = matrix * ((size - 1) / 2) / half[:, None]
@@ -203,7 +249,7 @@ def loss_of(logits: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 
     Args:
         logits: ``[B, K, ...]``.
-        batch: ``labels`` ``[B, ...]`` (255: no target), ``allowed`` ``[B, K]``, ``complete`` ``[B, K]``.
+        batch: ``labels`` ``[B, ...]`` (``UNKNOWN``: no target), ``allowed`` ``[B, K]``, ``complete`` ``[B, K]``.
 
     Returns:
         The loss, and soft Dice by class ``[B, K]`` (NaN where it does not count).
@@ -211,7 +257,7 @@ def loss_of(logits: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     labels, allowed, complete = batch["labels"], batch["allowed"], batch["complete"]
     logits = logits.float()
     count = logits.shape[1]
-    valid = labels < 255
+    valid = labels < UNKNOWN
     target = labels.clamp(max=count - 1)
     log_p = logits.log_softmax(1)
     dims = (..., *(None,) * (logits.dim() - 2))
@@ -276,7 +322,9 @@ def train(
         cases = list(pool.map(lambda e: load_case(cases_file.parent, e, config.spacing_mm), entries))
     if not cases:
         raise TrainingError(f"The train split of {cases_file.name} has no labelled case. Give another file.")
-    logger.info("%d cases", len(cases))
+    torsos = [case for case in cases if not case.id.startswith("openkbp")]
+    cases += [leaner_case(case, left, config.spacing_mm) for case in torsos for left in LEAN]
+    logger.info("%d cases, %d leaner ones among them", len(cases), len(LEAN) * len(torsos))
     patches = Patches(cases, config.patch, seed, head_neck_share)
     net = Localiser(config).to(memory_format=torch.channels_last_3d)
     logger.info("%.2f M parameters", sum(p.numel() for p in net.parameters()) / 1e6)
