@@ -90,6 +90,12 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
                             height=112,
                             elem_id="upload",
                         )
+                        folder = gr.UploadButton(
+                            "Open a folder of DICOM files\N{HORIZONTAL ELLIPSIS}",
+                            file_count="directory",
+                            size="sm",
+                            elem_id="upload-folder",
+                        )
                         with gr.Accordion("Prior\N{HORIZONTAL ELLIPSIS}", open=False, elem_id="prior"):
                             prior = files(
                                 label="An earlier scan of the same person, to compare with",
@@ -147,6 +153,7 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
             "report": report,
             "tab": tabs,
             "upload": upload,
+            "folder": folder,
             "own": own,
             "prior": prior,
             "sample": sample,
@@ -208,11 +215,12 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
             yield from map(updates, _guarded_stream(handlers.open_sample(request.session_hash, sample_id)))
 
         def on_upload(paths: list[str] | None, request: gr.Request) -> Iterator[dict]:
+            taken = {"upload": None, "folder": None}  # the same files can be chosen again
             if paths is None:
-                yield updates(handlers.keep_scan(request.session_hash) | {"upload": None})
+                yield updates(handlers.keep_scan(request.session_hash) | taken)
                 return
             for given in _guarded_stream(handlers.open_upload(request.session_hash, paths)):
-                yield updates(given | {"upload": None})
+                yield updates(given | taken)
 
         def on_masks(paths: list[str] | None, again: bool, request: gr.Request) -> Iterator[dict]:
             for given in _guarded_stream(handlers.add_masks(request.session_hash, paths, again)):
@@ -243,7 +251,8 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
         tabs.select(on_tab, None, outputs, **QUIET, **many)
         # What the visitor does not want to lose is asked in the browser, which knows what is in no export.
         sample.input(on_sample, sample, outputs, js=KEPT_IF_REFUSED, **QUIET, **many)
-        upload.upload(on_upload, upload, outputs, js=KEPT_IF_REFUSED, **QUIET, **many)
+        for chosen in (upload, folder):
+            chosen.upload(on_upload, chosen, outputs, js=KEPT_IF_REFUSED, **QUIET, **many)
         prior.upload(on_prior, prior, outputs, **QUIET, **many)
         own.upload(on_masks, [own, resample], outputs, **QUIET, **many)
         many_run.click(on_many, [many_files, many_text], [many_table, many_files], **QUIET, **many)

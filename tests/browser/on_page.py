@@ -69,10 +69,10 @@ def row_volumes(page):
     ]
 
 
-def upload(page, files):
+def upload(page, files, within="#upload"):
     open_tab(page, "Scan")
     before = state(page)["token"]
-    page.locator("#upload input[type=file]").set_input_files([str(f) for f in files])
+    page.locator(f"{within} input[type=file]").set_input_files([str(f) for f in files])
     page.wait_for_function("before => medvlViewer.state().token !== before", arg=before, timeout=60_000)
     page.wait_for_function(READY, timeout=60_000)
     page.wait_for_timeout(300)

@@ -48,6 +48,18 @@ def test_upload_zipped_dicom_and_export_seg(visit, tmp_path, pictures):
     page.screenshot(path=pictures / "dicom.png")
 
 
+def test_a_folder_is_chosen_whole_and_chosen_again(visit, tmp_path, pictures):
+    phantom = phantoms.phantom((64, 56, 24), spacing=(4.0, 4.0, 8.0), noise=0)
+    folder = phantoms.write_dicom_series(tmp_path / "study" / "series", phantom.hu, phantom.affine)
+    (tmp_path / "study" / "readme.txt").write_text("not an image")
+    page = visit()
+    for _ in range(2):
+        upload(page, [folder.parent], ":has(> #upload-folder) >")
+        assert state(page)["shape"] == [64, 56, 24]
+        assert page.locator("#sample input").input_value() == "Own scan"
+    page.screenshot(path=pictures / "folder.png")
+
+
 def test_a_bad_upload_is_a_toast(visit, bladder, tmp_path, pictures):
     path = tmp_path / "bad.nii.gz"
     path.write_bytes(b"this is not a scan")
