@@ -388,7 +388,7 @@ class Conversation:
         if isinstance(call, Refuse) and call.words:
             return [sentences.left_out(call.words)]
         if call.unanswered and self._reader is not None:
-            return [Sentence(image_reading.FOLLOWS, "knowledge")]
+            return []  # its reading stands above, or why there is none
         if isinstance(call, Clarify) and call.options:
             return [Sentence(f"Which do you mean: {told_looks.parts_of(call.options)}?", "program")]
         if isinstance(call, Clarify):
@@ -484,7 +484,7 @@ _TELLS: dict[type[Call], Callable[[Conversation, Call, tuple[str, ...]], list[Se
     Scan: lambda talk, call, ids: told_scan.scan(talk.scene, call.what),
     ListStructures: lambda talk, call, ids: told_scan.listed(talk.scene, call, talk.finder.known),
     Remove: Conversation._take_out,
-    ReadImage: lambda talk, call, ids: [Sentence(image_reading.lead(talk._reader), "program")],
+    ReadImage: lambda talk, call, ids: [] if talk._reader else [Sentence(image_reading.NO_READER, "program")],
     **dict.fromkeys((Lookup, Chat, Clarify, Refuse), Conversation._tell_topic),
 }
 """What to say of each kind of call."""

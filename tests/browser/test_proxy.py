@@ -94,6 +94,7 @@ def test_voxels_upload_prompt_and_download_under_a_prefix(address, browser, tmp_
     page.locator("#viewer .mv-positive").first.click()
     page.mouse.click(at["x"], at["y"])
     page.wait_for_function("medvlViewer.state().masks.some((m) => m.voxels) && !medvlViewer.state().busy")
+    page.locator(".mp-size").first.wait_for()  # the first mask opens its tab
     page.get_by_role("tab", name="Export").click()
     with page.expect_download(timeout=60_000) as download:
         page.locator(".ep-go").click()

@@ -147,7 +147,8 @@ class Crops:
         shape = np.array(scan.hu.shape)
         spots = scan.voxels[kind]
         centre = spots[int(rng.integers(len(spots)))].numpy() + rng.uniform(-0.35, 0.35, 3) * size
-        theta = _deformation(rng, centre, shape, size)
+        scale = rng.uniform(0.8, 1.25) * rng.uniform(0.92, 1.09, 3)
+        theta = _deformation(rng, centre, shape, size, scale)
         if rng.random() < 0.5:  # the patient's right and left; no kind has a side
             theta[:, :, 2] = -theta[:, :, 2]  # of the crop's first axis, which PyTorch counts last
         grid = F.affine_grid(theta, (1, 1, size, size, size), align_corners=True)

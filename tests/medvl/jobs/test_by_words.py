@@ -45,6 +45,9 @@ class LabelModel:
         self.case = LabelCase()
         return self.case
 
+    def notices(self):
+        return []
+
 
 @pytest.fixture
 def model(monkeypatch):

@@ -71,7 +71,7 @@ def test_crops_keep_image_labels_and_first_stage_together(loaded):
 def test_the_part_of_a_volume_that_a_grid_samples_gives_the_same_values():
     rng, volume = np.random.default_rng(0), torch.rand(1, 1, 30, 40, 50, generator=torch.Generator().manual_seed(0))
     for _ in range(4):
-        theta = refiner._deformation(rng, rng.uniform(0, 30, 3), np.array([30, 40, 50]), 12)
+        theta = refiner._deformation(rng, rng.uniform(0, 30, 3), np.array([30, 40, 50]), 12, rng.uniform(0.8, 1.25, 3))
         grid = F.affine_grid(theta, (1, 1, 12, 12, 12), align_corners=True)
         part, inner = refiner._round(grid, np.array([30, 40, 50]))
         some = F.grid_sample(volume[(..., *part)], inner, align_corners=True)
