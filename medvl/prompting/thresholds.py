@@ -24,8 +24,8 @@ class Thresholds:
     ``sarcoma_*``, ``lidc_0314`` and ``lits_117_crop``; the held ``ibsi_lung_*`` went from .817 to .831 there."""
     box_weight: float = 1.0
     """Of how well a mask fills its box, beside predicted IoU. Chosen on boxed slices of ``sarcoma_001`` to ``_005``,
-    ``lidc_0314`` and 14 made tumours in lungs of training scans: .919 with a half, .923 with 1, .924 with 1.5. Scores of
-    ``ibsi_lung_*`` had been seen: they do not validate it."""
+    ``lidc_0314`` and 14 made tumours in lungs of training scans: .919 with a half, .923 with 1, .924 with 1.5.
+    Scores of ``ibsi_lung_*`` had been seen: they do not validate it."""
     sam_weight: float = 0.5  # of SAM 2's logits where it agrees with the propagated mask
     min_agreement: float = 0.5  # IoU with the propagated mask below which SAM 2 is not listened to
     logit_limit: float = 6.0
