@@ -334,8 +334,7 @@ class Viewer {
   setTool(tool) {
     if (this.prior.swapped && tool !== 'navigate' && tool !== 'window') this.prior.show('now');
     this.tool = tool;
-    this.rulers.cancel();
-    this.lasso.cancel();
+    [this.rulers, this.lasso].forEach((drawn) => drawn.cancel());
     this.root.dataset.tool = tool;
     this.toolbar.refresh();
     this.options.refresh();

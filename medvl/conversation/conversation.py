@@ -178,8 +178,8 @@ class Conversation:
         self._point(at, clicked)
         try:
             planned = planning.possible((yield from self._plan(text, cancel)), self.scene)
-            read = ()
-            if self._reader is not None and image_reading.asks(text, planned):
+            read, tried = (), self._reader is not None and image_reading.asks(text, planned)
+            if tried:
                 read = yield from beside.read_first(self._reader, text, planned, teller, self.scene, cancel)
                 planned = image_reading.measurable(planned, text) if read else planned
             for call in planned:
@@ -194,6 +194,8 @@ class Conversation:
                     raise
                 except MedVLError as error:
                     answered, told = call, [image_reading.failed(error)]
+                if tried and (answered.unanswered or isinstance(answered, ReadImage)):
+                    told = []  # its reading stands above, or why there is none
                 calls[-1] = answered
                 refusals.append(_refused(answered, self.scene))
                 turn.question = turn.question or asked_back(answered, text)
@@ -206,8 +208,7 @@ class Conversation:
         except Cancelled:
             stopped = True
         self._remember(turn, calls, teller)
-        pointed = any(sentence.source == "model" and sentence.mask_ids for sentence in teller.told)
-        refused = bool(refusals) and all(refusals) and not pointed and not any(s.source == "model" for s in teller.told)
+        refused = bool(refusals) and all(refusals) and not any(said.source == "model" for said in teller.told)
         yield Done(Answer(tuple(calls), tuple(teller.told), refused), stopped)
 
     def run(self, call: Call, cancel: threading.Event | None = None) -> Result:
@@ -219,8 +220,7 @@ class Conversation:
         """Where a person points while asking."""
         last = self._listed.clicked if self._listed is not None else None
         self.state.clicked = clicked if clicked in self.state.masks else last if last in self.state.masks else None
-        self.state.crosshair = at
-        self._executor.crosshair = at
+        self.state.crosshair = self._executor.crosshair = at
         self._executor.clicked = self.state.masks.get(self.state.clicked)
 
     def _plan(self, text: str, cancel: threading.Event | None) -> Generator[Step, None, tuple[Call, ...]]:
@@ -230,8 +230,7 @@ class Conversation:
         calls, by, passed = planning.plan(self._planners, text, self.state, cancel, self._reader is not None)
         if len(self._planners) > 1:
             without = f"; {listing(passed)} had no plan" if passed else ""
-            seconds = time.perf_counter() - begin
-            yield Step(label, seconds=seconds, share=1.0, outcome=f"by {by or 'nobody'}{without}")
+            yield Step(label, seconds=time.perf_counter() - begin, share=1.0, outcome=f"by {by or 'nobody'}{without}")
         return calls or (Refuse(),)
 
     def _remember(self, turn: Turn, calls: list[Call], teller: Teller) -> None:
@@ -388,7 +387,7 @@ class Conversation:
         if isinstance(call, Refuse) and call.words:
             return [sentences.left_out(call.words)]
         if call.unanswered and self._reader is not None:
-            return []  # its reading stands above, or why there is none
+            return [Sentence(image_reading.FOLLOWS, "knowledge")]
         if isinstance(call, Clarify) and call.options:
             return [Sentence(f"Which do you mean: {told_looks.parts_of(call.options)}?", "program")]
         if isinstance(call, Clarify):
@@ -484,7 +483,7 @@ _TELLS: dict[type[Call], Callable[[Conversation, Call, tuple[str, ...]], list[Se
     Scan: lambda talk, call, ids: told_scan.scan(talk.scene, call.what),
     ListStructures: lambda talk, call, ids: told_scan.listed(talk.scene, call, talk.finder.known),
     Remove: Conversation._take_out,
-    ReadImage: lambda talk, call, ids: [] if talk._reader else [Sentence(image_reading.NO_READER, "program")],
+    ReadImage: lambda talk, call, ids: [Sentence(image_reading.lead(talk._reader), "program")],
     **dict.fromkeys((Lookup, Chat, Clarify, Refuse), Conversation._tell_topic),
 }
 """What to say of each kind of call."""

@@ -60,6 +60,11 @@ _LOOKING = word_set("look looks looking looked")
 _TO_ME = word_set("me us i we let")  # who sees is the person: "let me see the liver" is about the view
 
 
+def lead(reader: object | None) -> str:
+    """What stands above a reading, or that nobody reads."""
+    return FOLLOWS if reader else NO_READER
+
+
 def is_open(call: Call, text: str) -> bool:
     """Whether a call is one that measurements do not answer and a look at the image may.
 

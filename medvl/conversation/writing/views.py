@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 
+from ...ct.lengths import PLANES
 from ...ct.masks import Mask
 from ...language.calls import Show
 from ...tools import facts
@@ -20,7 +21,6 @@ from ..contract import Sentence
 from . import sentences
 
 WINDOW_NAMES = tuple(name for name in get_args(get_type_hints(Show)["window"]) if name)
-AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 _DONE = {
     "hide": "I hid {}; the masks stay in the list",
     "show": "{} can be seen again",
@@ -104,7 +104,7 @@ def _to_largest(scene: Scene, structure: str) -> tuple[View, list[Sentence]]:
 
 def _to_slice(scene: Scene, plane: str, number: int) -> tuple[View | None, list[Sentence]]:
     """The viewer at a slice, counted from 1 as the viewer does."""
-    axis = AXES[plane]
+    axis = PLANES[plane]
     count = Fact("slices_of_plane", int(scene.ct.shape[axis]), source="scan")
     asked = Fact("slice", number, source="scan")
     if not 1 <= asked.value <= count.value:
@@ -117,7 +117,7 @@ def _to_slice(scene: Scene, plane: str, number: int) -> tuple[View | None, list[
 
 def _through(scene: Scene, plane: str, structure: str) -> tuple[View, list[Sentence]]:
     """The viewer at the slice of a plane through the middle of a structure."""
-    axis = AXES[plane]
+    axis = PLANES[plane]
     middle = scene.ct.ras_mm_to_ijk(np.array([scene.measure(structure).centroid_ras_mm]))[0]
     at = Fact("slice", int(np.clip(round(float(middle[axis])), 0, scene.ct.shape[axis] - 1)) + 1, "", (structure,))
     count = Fact("slices_of_plane", int(scene.ct.shape[axis]), source="scan")
