@@ -11,7 +11,7 @@ import pytest
 
 WORK = """
 import torch
-import medvl
+import medvl.networks
 a = torch.ones(64, 64, dtype=torch.bfloat16)
 a @ a
 torch.nn.functional.conv2d(torch.ones(2, 64, 32, 32), torch.ones(64, 64, 3, 3))
