@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 _LOG = logging.getLogger(__name__)
-# As ``json.dumps`` writes, which is how examples in a prompt look: free white space would let a model fill lines with it.
+# As ``json.dumps`` writes and examples in a prompt look; with free white space a model could fill lines with it.
 _SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
