@@ -159,6 +159,9 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
             "sample": sample,
         }
         outputs = list(parts.values())
+        # What an answer or a prompt changes. Gradio builds every output anew with each of their many updates, the boxes
+        # for files most slowly, and all visitors' updates go through one thread.
+        shown = [parts[name] for name in ("viewer", "masks", "export", "surface", "chat", "report", "tab")]
         kept = gr.Textbox(visible=False)
 
         def updates(given: Updates) -> dict[Any, Any]:
@@ -185,21 +188,21 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
             return handler
 
         many = {"concurrency_limit": VISITORS_AT_ONCE}
-        viewer.prompt(streamed(handlers.prompt), None, outputs, **QUIET, **many)
+        viewer.prompt(streamed(handlers.prompt), None, shown, **QUIET, **many)
         # Stop does not queue: it must not wait behind the job that it stops.
         for stopping in (viewer.action, chat.act, report.act):
             stopping(_stopper(handlers), None, None, queue=False, **QUIET)
-        viewer.action(once(handlers.action), None, outputs, **QUIET, **many)
-        viewer.stroke(once(handlers.stroke), None, outputs, **QUIET, **many)
-        viewer.grow(once(handlers.grow), None, outputs, **QUIET, **many)
-        chat.ask(streamed(handlers.talk.ask), None, outputs, **QUIET, **many)
-        chat.act(streamed(handlers.talk.act), None, outputs, **QUIET, **many)
-        report.act(streamed(handlers.talk.report), None, outputs, **QUIET, **many)
-        masks.edit(once(handlers.edit), None, outputs, **QUIET, **many)
-        masks.follow(streamed(handlers.follow), None, outputs, **QUIET, **many)
+        viewer.action(once(handlers.action), None, shown, **QUIET, **many)
+        viewer.stroke(once(handlers.stroke), None, shown, **QUIET, **many)
+        viewer.grow(once(handlers.grow), None, shown, **QUIET, **many)
+        chat.ask(streamed(handlers.talk.ask), None, shown, **QUIET, **many)
+        chat.act(streamed(handlers.talk.act), None, shown, **QUIET, **many)
+        report.act(streamed(handlers.talk.report), None, shown, **QUIET, **many)
+        masks.edit(once(handlers.edit), None, shown, **QUIET, **many)
+        masks.follow(streamed(handlers.follow), None, shown, **QUIET, **many)
         facts.prior(streamed(handlers.priors.act), None, outputs, **QUIET, **many)
         facts.choose(streamed(handlers.open_series), None, outputs, **QUIET, **many)
-        export.export(once(handlers.export), None, outputs, **QUIET, **many)
+        export.export(once(handlers.export), None, shown, **QUIET, **many)
 
         def on_tab(event: gr.SelectData, request: gr.Request) -> dict:
             name = TABS.get(str(event.value), "")
@@ -248,7 +251,7 @@ def build(handlers: Handlers, preset: str, tools: bool = False) -> gr.Blocks:
         demo.load(lambda: footer(handlers.model, preset), None, foot, queue=False, **QUIET)  # the memory of now
         about.look(on_look, None, about, queue=False, **QUIET)
         large.click(None, js=LARGE, show_progress="hidden", api_visibility="private")
-        tabs.select(on_tab, None, outputs, **QUIET, **many)
+        tabs.select(on_tab, None, shown, **QUIET, **many)
         # What the visitor does not want to lose is asked in the browser, which knows what is in no export.
         sample.input(on_sample, sample, outputs, js=KEPT_IF_REFUSED, **QUIET, **many)
         for chosen in (upload, folder):

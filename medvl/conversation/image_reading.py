@@ -92,8 +92,9 @@ def asks(text: str, calls: Sequence[Call]) -> bool:
         text: the whole message.
         calls: as understood.
     """
-    if any(isinstance(call, Report | Edit) for call in calls):
+    if any(isinstance(call, Report) for call in calls):
         return False
+    calls = [call for call in calls if not isinstance(call, Edit)]  # what is to be done beside it is done after
     if any(is_open(call, text) for call in calls):
         return True
     if not any(isinstance(call, (*_NAMED, Finding)) for call in calls):

@@ -11,6 +11,7 @@ import torch
 
 from ..weights.download import download
 from ..weights.placement import DeviceMap, Place
+from .grammar import grammar_of
 from .image_text import FILES, ImageTextModel, PictureModel
 from .language_model import Conversation, LanguageModel, Prompt
 from .openai_server import OpenAIServer, is_url
@@ -38,8 +39,8 @@ class ChatModel(Protocol):
             turns: (role, text) with the roles ``system``, ``user``, ``assistant``.
             max_new_tokens: the answer ends there at the latest.
             cancel: set it to stop before the next token.
-            schema: JSON schema that the answer is to follow. A server holds the model to it; a model of this machine
-                is not held, so what comes has to be checked either way.
+            schema: JSON schema that the answer follows. A server may read over it, and the tokens may end before the
+                answer does, so what comes has to be checked.
         """
 
 
@@ -69,7 +70,8 @@ class LocalChat:
     ) -> Iterator[str]:
         """See ``ChatModel``."""
         with self._lock:
-            for token in self._cache.stream(Prompt(self.lm.chat(list(turns))), max_new_tokens, cancel):
+            grammar = None if schema is None else grammar_of(self.lm.tokenizer, self.lm.stop_ids, schema)
+            for token in self._cache.stream(Prompt(self.lm.chat(list(turns))), max_new_tokens, cancel, grammar):
                 yield token.text
 
 

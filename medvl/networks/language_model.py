@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub import save_torch_state_dict
@@ -17,6 +18,9 @@ from ..errors import WeightsError
 from ..weights.language_weights import empty_model, read_language_model
 from ..weights.placement import DeviceMap, Place, Placement, plan
 from ..weights.quantization import Precision, stored_mode
+
+if TYPE_CHECKING:
+    from .grammar import Grammar
 
 SEG_TOKEN = "[SEG]"
 IMAGE_TOKEN = "<im_patch>"
@@ -238,7 +242,11 @@ class Conversation:
 
     @torch.inference_mode()
     def stream(
-        self, prompt: Prompt, max_new_tokens: int = 512, cancel: threading.Event | None = None
+        self,
+        prompt: Prompt,
+        max_new_tokens: int = 512,
+        cancel: threading.Event | None = None,
+        grammar: Grammar | None = None,
     ) -> Iterator[Token]:
         """Answer greedily, token by token.
 
@@ -246,6 +254,7 @@ class Conversation:
             prompt: the whole conversation so far.
             max_new_tokens: the answer ends there if the model does not end it before, or begins to go round in a loop.
             cancel: set it to stop before the next token.
+            grammar: that the answer follows, from its beginning.
 
         Yields:
             Tokens; the one that ends the answer is not among them.
@@ -258,10 +267,19 @@ class Conversation:
         stop, seg, shown, ids = lm.stop_ids, lm.seg_id(), "", []
         # As ``generate`` does, for which a prompt of embeddings has no ids that the penalty could count.
         before, said = (prompt.ids if prompt.embeds is None else []), []
+        forced: list[int] = []  # tokens of which a grammar leaves no choice: they are read together
+        unread: list[int] = []
         for _ in range(max_new_tokens):
-            token = lm.next_token(logits, before + said)
+            if forced:
+                token = forced.pop(0)
+            else:
+                token = lm.next_token(logits if grammar is None else grammar.allowed(logits), before + said)
             if token in stop or cancel.is_set() or loops(said):
                 return
+            if grammar is not None:
+                grammar.take(token)
+                forced = forced or grammar.forced()
+            unread.append(token)
             ids.append(token)
             said.append(token)
             text = lm.tokenizer.decode(ids, skip_special_tokens=False)
@@ -272,13 +290,14 @@ class Conversation:
             state = None
             if token == seg:
                 # the state at [SEG] needs the token read, which also yields the next one's logits
-                logits, state = self._forward(lm.embed([token]), [token], want_state=True)
-                yield Token(token, added, state)
-                continue
-            yield Token(token, added)
-            if cancel.is_set():
+                logits, state = self._forward(lm.embed(unread), unread, want_state=True)
+                unread = []
+            yield Token(token, added, state)
+            if cancel.is_set() or (grammar is not None and grammar.ended):
                 return
-            logits, _ = self._forward(lm.embed([token]), [token])
+            if unread and not forced:
+                logits, _ = self._forward(lm.embed(unread), unread)
+                unread = []
 
     @staticmethod
     def _grown(text: str, shown: str, ids: list[int]) -> tuple[str, list[int], str]:

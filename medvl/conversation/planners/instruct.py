@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CallError
 from ...language.calls import Call
 from ...language.calls.base import REFERENCE
-from ...language.calls.schema import from_dict, schema, to_dict
+from ...language.calls.schema import from_dict, planned, schema, to_dict
 from ...vocabulary.names import GROUPS, STRUCTURES
 from .nearest import nearest
 from .sides import sides_hold
@@ -193,9 +192,10 @@ def _calls_text(calls: Sequence[Call]) -> str:
     """Calls as JSON; what a tool does by default is written out, as it is easier to imitate."""
     told = []
     for call in calls:
-        hidden = {field.name for field in fields(call) if field.metadata.get("hidden")}
-        usual = {f.name: f.default for f in fields(call) if isinstance(f.default, str) and f.default}
-        value = {key: part for key, part in ({"tool": call.tool} | usual | to_dict(call)).items() if key not in hidden}
+        known = to_dict(call)
+        usual = {f.name: f.default for f in planned(type(call)) if isinstance(f.default, str) and f.default}
+        value = {f.name: (usual | known)[f.name] for f in planned(type(call)) if f.name in usual | known}
+        value = {"tool": call.tool} | value
         for field in ("of", "against", "whole", "ends"):
             if field in value:
                 value[field] = _grouped(value[field])

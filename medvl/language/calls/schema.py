@@ -43,7 +43,7 @@ def schema(ids: bool = True) -> list[dict[str, Any]]:
                 "description": summary(call),
                 "parameters": {
                     "type": "object",
-                    "properties": {f.name: _property(call, f, ids) for f in _planned(call)},
+                    "properties": {f.name: _property(call, f, ids) for f in planned(call)},
                     "additionalProperties": False,
                 },
             },
@@ -98,8 +98,8 @@ def examples(call: type[Call]) -> list[tuple[str, str]]:
     return [(match["said"], match["call"]) for match in _EXAMPLE.finditer(text)]
 
 
-def _planned(call: type[Call]) -> Iterable[Field]:
-    """Fields that whoever plans sets, the tool's own first."""
+def planned(call: type[Call]) -> Iterable[Field]:
+    """Fields that whoever plans sets, the tool's own first: the order in which a grammar takes them."""
     inherited = {f.name for kind in (Described, Valued) for f in fields(kind)}
     shown = [f for f in fields(call) if not f.metadata.get("hidden")]
     return sorted(shown, key=lambda f: f.name in inherited)

@@ -9,6 +9,7 @@ from medvl.conversation import beside, guard, image_reading
 from medvl.conversation.contract import Sentence, Words
 from medvl.conversation.conversation import Conversation
 from medvl.conversation.image_reader import Telling
+from medvl.ct.mask_list import MaskList
 from medvl.errors import GpuError, WeightsError
 from medvl.language.calls import Measure, Presence
 from medvl.structures.found import Found
@@ -39,9 +40,9 @@ class Saying:
         pass
 
 
-def answer(text: str, reading: str = "", error: Exception | None = None, finder=None):
+def answer(text: str, reading: str = "", error: Exception | None = None, finder=None, listed=None):
     reader = Saying(reading, error)
-    conversation = Conversation(finder or sample(), reader=reader)
+    conversation = Conversation(finder or sample(), reader=reader, listed=listed)
     pieces = list(conversation.ask(text))
     streamed = "".join(p.text for p in pieces if isinstance(p, Words))
     told = pieces[-1].answer
@@ -103,6 +104,22 @@ def test_without_a_reader_the_answer_is_what_it_was():
     told = list(Conversation(sample()).ask("describe the liver"))[-1].answer
     assert "mL" in told.text
     assert image_reading.FOLLOWS not in told.text
+
+
+def test_what_is_to_be_done_beside_a_question_to_the_picture_is_done_and_the_reading_stands_under_its_line():
+    finder, listed = sample(), MaskList()
+    mask = finder.find("liver").mask
+    mask = listed.put(listed.begin(mask, "Liver"))
+    told, reader = answer("expand the liver by 5 mm. describe the spleen", PLAIN, finder=finder, listed=listed)
+    texts = [s.text for s in told.sentences]
+    assert texts.count(image_reading.FOLLOWS) == 1
+    assert told.sentences[texts.index(image_reading.FOLLOWS) + 1].source == "model"
+    assert told.calls[0].tool == "edit"
+    assert next(iter(listed.values())).voxels > mask.voxels
+    assert len(reader.asked) == 1
+    told, reader = answer("expand the liver by 5 mm", PLAIN, finder=finder, listed=listed)
+    assert image_reading.FOLLOWS not in told.text
+    assert reader.asked == []
 
 
 def test_a_report_keeps_its_order():
