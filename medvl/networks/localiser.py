@@ -23,6 +23,7 @@ from ..ct.volume import CTVolume
 from ..ct.windows import BODY_HU
 from ..errors import Cancelled
 from ..weights.devices import has_bfloat16
+from .sliding import over_patches
 
 HU_SCALES = ((40.0, 200.0), (-600.0, 800.0), (400.0, 900.0))  # (level, half width): soft tissue, lung, bone
 
@@ -265,8 +266,6 @@ def slide(
         progress: called with the share done.
         extra: further maps ``[C, D, H, W]`` on the localiser's grid, handed over behind those of ``make_maps``.
     """
-    from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import
-
     size = grid_size(ct.shape, ct.spacing_mm, config.spacing_mm)
     hu = resample(torch.from_numpy(ct.hu.astype(np.float32)), size)
     body = body_of(hu.numpy())
@@ -295,10 +294,7 @@ def slide(
             progress(min(1.0, done / total))
         return logits.float()
 
-    logits = sliding_window_inference(
-        maps, (config.patch,) * 3, 1, predict, overlap=config.overlap, mode="gaussian", padding_mode="replicate",
-        sw_device=device, device=torch.device("cpu"),
-    )  # fmt: skip
+    logits = over_patches(predict, maps, config.patch, config.overlap, device)
     inner = logits[0].softmax(0).half().numpy()
     probability = np.zeros((inner.shape[0], *size), np.float16)
     probability[0] = 1

@@ -22,6 +22,7 @@ from ..ct.prompts import Box
 from ..ct.volume import CTVolume
 from ..errors import Cancelled
 from .localiser import HU_SCALES, CoarseMap, UNet, grid_size, resample
+from .sliding import over_patches
 
 OUTSIDE_HU = -1024  # beyond the scan
 LEAST = 0.005  # probability that the localiser gives anything, and keeps from anything, in its own word's logit
@@ -133,8 +134,6 @@ def look_closer(
     Raises:
         Cancelled: ``cancel`` was set.
     """
-    from monai.inferers.utils import sliding_window_inference  # late: MONAI takes seconds to import
-
     config = net.config
     kind = config.kinds.index(kind_of(structure))
     size = grid_size(box.size, ct.spacing_mm, config.spacing_mm)
@@ -158,9 +157,6 @@ def look_closer(
             progress(min(1.0, done / total))
         return logits.float()
 
-    logits = sliding_window_inference(
-        maps, (config.patch,) * 3, 1, predict, overlap=config.overlap, mode="gaussian",
-        sw_device=device, device=torch.device("cpu"),
-    )[0, 0]  # fmt: skip
+    logits = over_patches(predict, maps, config.patch, config.overlap, device)[0, 0]
     inner = tuple(slice(n // 2, n // 2 + m) for n, m in zip(short, size, strict=True))
     return logits[inner].sigmoid().numpy()

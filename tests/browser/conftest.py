@@ -17,6 +17,7 @@ from app.scans import SAMPLES
 
 from ..app.stand_in import StandInModel
 from .on_page import ARGS, CHROMIUM, READY, serve
+from .tabs import Tabs
 
 
 def pytest_collection_modifyitems(items):
@@ -44,6 +45,11 @@ def window(browser):
     context.close()
 
 
+@pytest.fixture(scope="session")
+def tabs(window):
+    return Tabs(window)
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = Path(os.environ.get("MEDVL_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
@@ -69,11 +75,11 @@ def server(stand_in):
 
 
 @pytest.fixture
-def visit(server, window):
-    """Open the page in a tab of its own, wait for the scan; complain at the end of errors in the console."""
+def visit(server, window, tabs):
+    """Load the page in a tab of its own, wait for the scan; complain at the end of errors in the console."""
     url, handlers = server
     handlers.model.slice_s = 0.0
-    tabs, complaints = [], []
+    taken, complaints = [], []
 
     def complain(message):
         complaints.append((message.text, message.location.get("url", "")))
@@ -84,20 +90,19 @@ def visit(server, window):
         return bool(token) and handlers.store.find_board(token) is None
 
     def open_tab(width=1280, height=800, address=url):
-        page = window.new_page()
-        page.set_viewport_size({"width": width, "height": height})
+        page = tabs.take(width, height)
+        taken.append(page)
         page.on("pageerror", lambda error: complaints.append((str(error), "")))
         page.on("console", lambda message: complain(message) if message.type == "error" else None)
         page.goto(address)
         page.wait_for_function(READY, timeout=60_000)
-        tabs.append(page)
         return page
 
     yield open_tab
     wrong = [f"{text} {address}" for text, address in complaints if not of_a_closed_scan(address)]
-    for page in tabs:
-        page.close()
     window.set_offline(False)
+    for page in taken:
+        tabs.give_back(page)
     assert wrong == []
 
 

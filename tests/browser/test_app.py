@@ -284,11 +284,11 @@ def test_two_tabs_do_not_meet_and_closing_frees(visit, server, bladder):
     assert len(state(second)["masks"]) == 1
 
 
-def test_the_bundled_weights(browser, bladder, pictures):
+def test_the_bundled_weights(tabs, bladder, pictures):
     import medvl.model
 
     url, handlers, demo = serve(medvl.model.load("nano"))
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = tabs.take()
     try:
         page.goto(url)
         page.wait_for_function(READY, timeout=60_000)
@@ -312,6 +312,6 @@ def test_the_bundled_weights(browser, bladder, pictures):
         assert mask.array[bladder]
         assert mask.measure(session.ct).mean_hu == pytest.approx(10, abs=25)
     finally:
-        page.close()
+        tabs.give_back(page)
         demo.close()
         handlers.store.shutdown()

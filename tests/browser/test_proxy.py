@@ -74,10 +74,10 @@ def address():
     thread.join(10)
 
 
-def test_voxels_upload_prompt_and_download_under_a_prefix(address, browser, tmp_path):
+def test_voxels_upload_prompt_and_download_under_a_prefix(address, tabs, tmp_path):
     phantom = phantoms.phantom((48, 44, 40), spacing=(6.0, 6.0, 7.0), noise=0)
     scan = phantoms.write_nifti(tmp_path / "scan.nii.gz", phantom.hu, phantom.affine)
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = tabs.take()
     failed: list[str] = []
     page.on("response", lambda r: failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     page.goto(address)
@@ -101,5 +101,5 @@ def test_voxels_upload_prompt_and_download_under_a_prefix(address, browser, tmp_
     assert PREFIX + "/medvl/" in download.value.url
     download.value.save_as(tmp_path / "export.zip")
     assert (tmp_path / "export.zip").read_bytes()[:2] == b"PK"
-    page.close()
+    tabs.give_back(page)
     assert failed == []

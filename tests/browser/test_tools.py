@@ -8,7 +8,7 @@ import pytest
 
 from app.viewer.component import FOLDER
 
-from .test_viewer import at, crosshair, cube, page, server, settle, state, tabs  # noqa: F401
+from .test_viewer import at, crosshair, cube, page, server, settle, state, tab  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
@@ -41,11 +41,11 @@ def marks(page, plane):  # noqa: F811
         ([[1, 0, 0, 0], [0, 1, 0.5, 0], [0, 0, 2, 0], [0, 0, 0, 1]], (0, 0, 0), (0, 0, 10), math.hypot(5, 20)),  # tilt
     ],
 )
-def test_a_length_is_true_in_mm(browser, affine, a, b, mm):
-    blank = browser.new_page()
+def test_a_length_is_true_in_mm(tabs, affine, a, b, mm):
+    blank = tabs.take()
     blank.add_script_tag(content="\n".join((FOLDER / name).read_text() for name in ("geometry.js", "ruler.js")))
     measured = blank.evaluate("([affine, a, b]) => lengthMm(affine, a, b)", [affine, a, b])
-    blank.close()
+    tabs.give_back(blank)
     assert measured == pytest.approx(mm)
 
 

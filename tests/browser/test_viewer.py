@@ -158,16 +158,16 @@ def shown(page) -> dict:
 
 
 @pytest.fixture(scope="module")
-def tabs():
-    """The tab that the tests of a module use one after the other, if there is one."""
-    kept = []
-    yield kept
-    for tab in kept:
-        tab.close()
+def tab(tabs):
+    """The tab that the tests of a module use one after the other."""
+    tab = tabs.take()
+    tab.first = None  # what it shows of a new scan; None while it is to be loaded
+    yield tab
+    tabs.give_back(tab)
 
 
 def opened_anew(tab, server) -> bool:
-    """Open a new scan in a tab; whether it then shows what a new tab shows."""
+    """Open a new scan in a loaded page; whether it then shows what a new tab shows."""
     try:
         tab.wait_for_function("!medvlViewer.state().busy && !medvlViewer.state().pending", timeout=5000)
         tab.mouse.move(0, 0)
@@ -184,35 +184,33 @@ def opened_anew(tab, server) -> bool:
 
 
 @pytest.fixture
-def page(server, window, tabs):
+def page(server, tab):
     server.boards.clear()
     server.board = server.new_board()
     server.events.clear()
     server.pace = 0.05
-    size = {"width": 1280, "height": 800}
-    if tabs:
-        tabs[0].set_viewport_size(size)
-        if not opened_anew(tabs[0], server):
-            tabs.pop().close()
-    if not tabs:
-        page = window.new_page()
-        page.errors = []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.set_viewport_size(size)
-        page.goto(server.url)
-        page.wait_for_function(LOADED)
-        settle(page)
-        page.first = shown(page)
-        tabs.append(page)
-    page = tabs[0]
-    page.errors.clear()
+    errors = []
+
+    def complain(error):
+        errors.append(str(error))
+
+    tab.on("pageerror", complain)
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    if tab.first is None or not opened_anew(tab, server):
+        tab.mouse.move(0, 0)
+        tab.goto(server.url)
+        tab.wait_for_function(LOADED)
+        settle(tab)
+        tab.first = shown(tab)
+    errors.clear()
     server.events.clear()
-    yield page
+    yield tab
+    tab.remove_listener("pageerror", complain)
     # Gradio sends the last update of a prompt once more when it is done: that would come into the next test.
     prompted = any("kind" in event for event in server.events)
-    if prompted or page.errors or page.is_closed() or page.locator(".mv-cover").is_visible():
-        tabs.pop().close()
-    assert page.errors == []
+    if prompted or errors or tab.locator(".mv-cover").is_visible():
+        tab.first = None
+    assert errors == []
 
 
 class TestPicture:
@@ -470,7 +468,7 @@ class TestCases:
         assert state(page)["bytes"] <= 5 * slab * 2 + 2 * 48 * 40 * 30
 
 
-def test_page_under_a_folder(browser):
+def test_page_under_a_folder(tabs):
     """Gradio mounted at /ct of another app, with the routes of the viewer at that app's root."""
     board = Board(phantom(), secrets.token_urlsafe(24))
     with gr.Blocks() as demo:
@@ -484,13 +482,13 @@ def test_page_under_a_folder(browser):
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    page = browser.new_page()
+    page = tabs.take()
     for _ in range(100):
         if server.started:
             break
         time.sleep(0.1)
     page.goto(f"http://127.0.0.1:{port}/ct/")
     page.wait_for_function("window.medvlViewer && medvlViewer.state().complete", timeout=60000)
-    page.close()
+    tabs.give_back(page)
     server.should_exit = True
     thread.join(10)

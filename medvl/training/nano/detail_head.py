@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from ...ct.geometry import to_canonical
 from ...networks.config import ModelConfig
 from ...networks.detail_head import DetailConfig, DetailHead, surroundings
 from ...networks.localiser import CoarseMap, Localiser, LocaliserConfig, body_of, make_maps, place_of, resample
+from ...networks.sliding import over_patches
 from ...structures.details import BONES, LOBES
 from ...weights import hub
 from .localiser import STRUCTURES, Patches, TrainingCase, load_case
@@ -157,8 +159,6 @@ def draw(net: Localiser, hu: Tensor, labels: Tensor, rng: np.random.Generator) -
     Returns:
         float16 ``[N, channels]`` and int64 ``[N]``.
     """
-    from monai.inferers.utils import sliding_window_inference
-
     config = net.config
     body = body_of(hu.numpy())
     maps = make_maps(hu[None], torch.from_numpy(place_of(body, config.spacing_mm))[None])
@@ -170,9 +170,10 @@ def draw(net: Localiser, hu: Tensor, labels: Tensor, rng: np.random.Generator) -
             kept.append(levels)
             return net.ask(levels[0]).float()
 
-    window = {"roi_size": (config.patch,) * 3, "sw_batch_size": 1, "overlap": config.overlap, "mode": "gaussian",
-              "padding_mode": "replicate"}  # fmt: skip
-    probability = sliding_window_inference(maps, predictor=first, **window)[0].softmax(0).half().numpy()
+    def over(maps: Tensor, predict: Callable[[Tensor], Tensor]) -> Tensor:
+        return over_patches(predict, maps, config.patch, config.overlap, torch.device("cpu"))
+
+    probability = over(maps, first)[0].softmax(0).half().numpy()
     coarse = CoarseMap(config.structures, probability, body, (config.spacing_mm,) * 3)
     around = torch.from_numpy(surroundings(coarse))
     wanted = _choose(labels, rng)
@@ -192,7 +193,7 @@ def draw(net: Localiser, hu: Tensor, labels: Tensor, rng: np.random.Generator) -
         return patch[:, :1]
 
     stack = torch.cat((around, labels[None].float(), wanted[None].float()))[None]
-    sliding_window_inference(stack, predictor=second, **window)
+    over(stack, second)
     return torch.cat(features), torch.cat(rows)
 
 

@@ -275,8 +275,7 @@ def test_two_real_processes_without_a_gpu(small, tmp_path):
         phantoms.write_nifti(tmp_path / "scans" / f"{name}.nii.gz", small.hu, small.affine)
     for name in "cd":
         (tmp_path / "scans" / f"{name}.nii.gz").write_bytes(b"nothing")
-    # Despite its name --multi_gpu starts them where there is no GPU; --cpu would do so through MPI only.
-    launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [sys.executable, "-m", *launcher, "-m", "medvl", "report", str(tmp_path / "scans"), "-o"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Two processes on a CPU that share weights, gradients and optimiser state out: what they learn is what one learns."""
+"""Two processes on a CPU: what they learn is what one learns, with gradients alone or everything shared out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 import medvl
 from medvl.errors import ConfigError
-from medvl.training.config import TrainingConfig, parse
+from medvl.training import __main__ as training
+from medvl.training.config import TrainingConfig, as_dict, parse
 from medvl.training.datasets import open_dataset
 from medvl.training.datasets.samples import Turn
 from medvl.training.vlm import sharding
@@ -24,6 +25,8 @@ from medvl.training.vlm.engine import KINDS, train
 from medvl.training.vlm.joint import Joint
 from medvl.training.vlm.losses import siglip
 
+from ...tiny_checkpoints import WORDS
+from ..datasets.test_m3d import cap
 from ..tiny_stages import config_of, losses, write_cases, write_remembering
 
 pytest.importorskip("peft")
@@ -85,6 +88,22 @@ def same_gradients(one: Path, two: Path) -> None:
         assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5 * largest + 3e-2 * float(mine.abs().max()))
 
 
+def captions(folder: Path, cases: Path) -> None:
+    """Captions of one length, so that the mean over tokens is the mean over samples, and how they are trained on."""
+    root = cap(folder / "captions", ".npy")
+    pairs = json.loads((root / "M3D_Cap.json").read_text())
+    both = pairs["train"] + pairs["validation"]
+    (root / "M3D_Cap.json").write_text(json.dumps({"train": both, "validation": both, "test": []}))
+    for number, file in enumerate(sorted(root.glob("ct_case/*/text.txt"))):
+        file.write_text(" ".join(WORDS[2 * number : 2 * number + 5]))
+    data = {"train": [{"kind": "m3d-cap", "root": str(root)}], "validation": [], "augment": False}
+    for name, batch in (("projector_one", 2), ("projector_two", 1)):
+        optimiser = {"steps": 2, "lr": 1e-3, "mixed_precision": "no", "batch_size": batch}
+        run = {"log_every": 1, "save_every": 1, "device": "cpu"}
+        config = config_of(cases, folder / name, data=data, optimiser=optimiser, run=run)
+        (folder / f"{name}.json").write_text(json.dumps(as_dict(config)))
+
+
 def begin(folder: Path, name: str, checkpoint: Path) -> Path:
     """A run that was interrupted after a checkpoint."""
     (folder / name / "checkpoints").mkdir(parents=True)
@@ -137,6 +156,8 @@ def process(rank: int, port: int, cases: Path, folder: Path) -> None:
     run("memory", "still", end=1, loss=MEMORY, start=str(cases / "start"))
     for name, shard in (("encoder_apart", False), ("encoder_shared", True)):
         run(name, "align-encoder", 2, shard, 1, optimiser={"clip": 1e9})
+    command = ["align-projector", "--config", str(folder / "projector_two.json")]
+    assert training.main(command) == 0
     siglip_of(rank, folder)
     (folder / f"told{rank}.json").write_text(json.dumps(told))
     torch.distributed.destroy_process_group()
@@ -149,6 +170,8 @@ def runs(cases, tmp_path_factory):
     one = losses(train("joint", settings(cases, folder / "one", 2, False), samples=samples(cases)))
     alone = settings(cases, folder / "memory_alone", 2, False, loss=MEMORY, start=str(cases / "start"))
     train("still", alone, 1, samples(cases))
+    captions(folder, cases)
+    assert training.main(["align-projector", "--config", str(folder / "projector_one.json")]) == 0
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -195,6 +218,24 @@ def test_checkpoint_and_model_are_those_of_one_process(runs, cases):
     before = medvl.networks.language_model.LanguageModel.from_pretrained(cases / "lm", quantization="none")
     moved = two.vlm.lm.model.state_dict()["model.layers.0.mlp.up_proj.weight"]
     assert not torch.equal(moved, before.model.state_dict()["model.layers.0.mlp.up_proj.weight"])
+
+
+def test_gradients_of_two_processes_are_those_of_the_whole_batch(runs):
+    one, two = (runs[0] / f"projector_{name}" for name in ("one", "two"))
+    histories = [[json.loads(line) for line in (f / "history.jsonl").read_text().splitlines()] for f in (one, two)]
+    assert len(losses(histories[0])) == 2
+    assert losses(histories[1]) == pytest.approx(losses(histories[0]), rel=1e-5)
+    gradients = moments(one)
+    assert sum(float(g.abs().sum()) for g in gradients) > 0
+    for mine, theirs in zip(gradients, moments(two), strict=True):
+        # float32 sums in another order: small beside the tensor's largest value, not beside each value
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-7 + 1e-4 * float(theirs.abs().max()))
+
+
+def moments(folder: Path) -> list[torch.Tensor]:
+    """The mean gradient so far, of each trained weight: a step's gradient, by a known factor, after one step."""
+    state = torch.load(next((folder / "checkpoints").glob("step-*1")) / "optimizer.bin", weights_only=True)["state"]
+    return [entry["exp_avg"] for _, entry in sorted(state.items())]
 
 
 def test_each_process_holds_half(runs):
