@@ -91,6 +91,7 @@ class Brush {
     stroke.n = ++this.count;
     if (!stroke.id) stroke.id = DRAFT;
     this.waiting.push(stroke);
+    this.viewer.tabThen = openTab();
     if (this.waiting.length === 1) this._send();
     return true;
   }
@@ -339,6 +340,7 @@ function buildBrushBar(viewer) {
     viewer.brush.ball = !viewer.brush.ball;
     if (viewer.brush.ball && viewer.rulers.form === 'rectangle') viewer.rulers.form = '';
     root.refresh();
+    viewer.root.focus({ preventScroll: true });
   });
   const limits = [field('number', 'Lowest HU', take), field('number', 'Highest HU', take)];
   limits.forEach((input, n) => (input.value = n ? '300' : '0'));
@@ -373,6 +375,7 @@ function buildBrushBar(viewer) {
     button.addEventListener('click', () => {
       viewer.rulers.setForm(form);
       root.refresh();
+      viewer.root.focus({ preventScroll: true });
     });
     return [form, button];
   });
