@@ -7,7 +7,13 @@ let model = { masks: [], active: null };
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
 const given = () => (props.value && props.value.masks ? JSON.parse(JSON.stringify(props.value)) : null);
 
-const send = (op, id, more) => trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
+/** What is to be done, to the server; without network it is not done, and that is said. */
+function send(op, id, more) {
+  if (navigator.onLine) return trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
+  model.told = 'No connection: this was not done. Do it again when it is back.';
+  nameInput.blur(); // a name that was typed gives way to what there is
+  showDetail();
+}
 const active = () => model.masks.find((m) => m.id === model.active) || null;
 const fixed = (value, digits) => (value == null ? '–'
   : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits }));
@@ -213,8 +219,9 @@ element.addEventListener('click', (event) => {
   } else if (row) {
     send('jump', row.dataset.id);
   } else if (button && button.dataset.op === 'follow') {
-    button.disabled = true;
-    trigger('follow', { id: model.active });
+    button.disabled = navigator.onLine;
+    if (navigator.onLine) trigger('follow', { id: model.active });
+    else send('follow');
   } else if (button) {
     const [mm, low, high] = ['.mp-mm', '.mp-low', '.mp-high'].map((name) => Number($(name).value));
     send(button.dataset.op, model.active, { other: other.value, mm, low, high });

@@ -128,11 +128,6 @@ def test_the_first_mask_opens_its_tab_but_not_under_who_types(visit, server, bla
 
 def test_the_first_mask_does_not_take_who_chose_another_tab_away(visit, server, bladder):
     page = visit()
-    server[1].model.slice_s = 0.05
-    click(page, bladder, wait=False)
-    server[1].model.slice_s = 0.0
-    assert page.get_by_role("tab", name="Masks").get_attribute("aria-selected") == "true"
-    page = visit()
     tool(page, "positive")
     x, y = spot(page, bladder)
     server[1].model.slice_s = 0.3
