@@ -310,7 +310,7 @@ const BAR_PARTS = {
   erase: ['size', 'ball', 'bound'],
   region: ['ball', 'rectangle'],
   ruler: ['angle', 'axes'],
-  lasso: ['away', 'bound'],
+  lasso: ['asks', 'away', 'bound'],
   grow: ['away', 'bound', 'most'],
 };
 
@@ -356,6 +356,14 @@ function buildBrushBar(viewer) {
     viewer.lasso.away = !viewer.lasso.away;
     root.refresh();
   });
+  const asks = make('button', 'mv-button mv-asks', 'Ask the model');
+  asks.type = 'button';
+  asks.title = 'The model finds what the outline holds and follows it through the slices, instead of filling the outline';
+  asks.addEventListener('click', () => {
+    viewer.lasso.asks = !viewer.lasso.asks;
+    root.refresh();
+    viewer.root.focus({ preventScroll: true });
+  });
   bound.addEventListener('click', () => {
     viewer.brush.range = viewer.brush.range ? null : [0, 0];
     take();
@@ -383,6 +391,7 @@ function buildBrushBar(viewer) {
     ...Object.fromEntries(forms.map(([form, button]) => [form, [button]])),
     size: [make('span', 'mv-quiet', 'Radius'), slider, radius],
     ball: [ball],
+    asks: [asks],
     away: [away],
     bound: [bound, ...limits],
     most: [make('span', 'mv-quiet', 'up to'), most, make('span', 'mv-quiet', 'mL')],
@@ -397,7 +406,9 @@ function buildBrushBar(viewer) {
     }
     setText(ball, viewer.tool === 'region' ? 'Sphere' : '3-D ball');
     bound.title = viewer.tool === 'grow' ? 'Grow in this range; else in the range round the click' : 'Only voxels with HU in this range';
+    asks.setAttribute('aria-pressed', String(viewer.lasso.asks));
     away.setAttribute('aria-pressed', String(viewer.lasso.away));
+    away.disabled = bound.disabled = viewer.tool === 'lasso' && viewer.lasso.asks; // of what is filled
     slider.value = String(brush.radius);
     setText(radius, brush.radius + ' mm');
     ball.setAttribute('aria-pressed', String(brush.ball));

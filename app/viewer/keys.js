@@ -59,6 +59,7 @@ const HELP = [
     ['D, S', 'Brush, eraser'],
     ['L, then drag', 'Lasso: fills its outline; Alt takes away'],
     ['L, then clicks, Enter', 'Polygon; Backspace takes a corner back'],
+    ['L, "Ask the model"', 'The model follows what the outline holds'],
     ['G, then click', 'Grow in a range of HU; Alt takes away'],
     ['[ and ]', 'Smaller, larger brush'],
     ['A', 'New object'],

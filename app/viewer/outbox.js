@@ -54,7 +54,8 @@ class Outbox {
   _send({ name, data }) {
     const { viewer } = this;
     if (name === 'prompt') {
-      const shown = data.points ? data.points.map((ijk) => ({ kind: 'point', ijk, positive: data.positive })) : [data];
+      const points = (data.points || []).map((ijk) => ({ kind: 'point', ijk, positive: data.positive }));
+      const shown = data.lo ? [...points, { ...data, kind: 'box' }] : data.points ? points : [data];
       viewer.pending.push(...shown.map((one) => ({ ...one, after: viewer.store.revision })));
       viewer.touch(false);
     }
