@@ -32,16 +32,16 @@ const ICONS = {
 const BUTTONS = [
   [
     ['navigate', 'Move the crosshair', 'V', 'tool', 'Move'],
-    ['positive', 'Point: part of the object', 'P', 'tool', 'Include'],
-    ['negative', 'Point: not part of the object', 'N', 'tool', 'Exclude'],
+    ['positive', 'Include: a point in the object', 'P', 'tool', 'Include'],
+    ['negative', 'Exclude: a point outside the object', 'N', 'tool', 'Exclude'],
     ['box', 'Box around the object', 'B', 'tool', 'Box'],
     ['brush', 'Brush: paint into the object by hand', 'D', 'tool', 'Brush'],
     ['erase', 'Eraser: take from the object by hand', 'S', 'tool', 'Erase'],
     ['lasso', 'Lasso or polygon: fill an outline', 'L', 'tool', 'Lasso'],
     ['grow', 'Grow a region of like HU from a click', 'G', 'tool', 'Grow'],
-    ['window', 'Brightness and contrast by dragging (or right drag)', 'W', 'tool', 'Window'],
+    ['window', 'Window: brightness and contrast by dragging (or right drag)', 'W', 'tool', 'Window'],
     ['ruler', 'Measure a length by dragging; angles and two axes too', 'M', 'tool', 'Length'],
-    ['region', 'Mean and SD in a circle, rectangle or sphere: drag from its centre', 'O', 'tool', 'Region'],
+    ['region', 'Region: mean and SD in a circle, rectangle or sphere, from its centre', 'O', 'tool', 'Region'],
   ],
   [
     ['undo', 'Undo', 'Ctrl+Z', 'action', 'Undo'],
@@ -147,7 +147,7 @@ function buildToolbar(viewer) {
         button.disabled = !ready && name !== 'help';
       }
       const measuring = viewer.tool === 'ruler' || viewer.tool === 'region';
-      const clears = measuring ? 'Remove the measurement (Delete)' : 'Clear this object';
+      const clears = measuring ? 'Clear the measurement (Delete)' : 'Clear this object';
       buttons.clear.title = clears;
       buttons.clear.setAttribute('aria-label', clears);
       buttons.stop.hidden = !viewer.busy;

@@ -188,16 +188,6 @@ def test_slices_are_filled_between_two_that_were_painted(visit, server, pictures
     page.screenshot(path=pictures / "smoothed.png")
 
 
-def test_the_toolbar_stays_in_one_row(visit):
-    page = visit()
-    for width in (1280, 1920):
-        page.set_viewport_size({"width": width, "height": 800})
-        for hidden in ("true", "false"):
-            page.evaluate(f"document.querySelector('.mv-stop').hidden = {hidden}")
-            page.evaluate(DRAWN)
-            assert page.locator("#viewer .mv-bar").bounding_box()["height"] < 50
-
-
 def test_an_outline_asks_the_model(visit, server, bladder):
     page = visit()
     tool(page, "lasso")
