@@ -179,7 +179,7 @@ spread.append(ofMask);
 /** That of the selected mask, while it is asked for. */
 function showHistogram() {
   const mask = active();
-  if (!spread.open || !mask || mask.running || !window.medvlViewer) return;
+  if (!spread.open || !spread.offsetParent || !mask || mask.running || !window.medvlViewer) return;
   ofMask.dataset.of = mask.id;
   drawHistogram(ofMask, window.medvlViewer.histogram(mask.id), mask.color);
 }
@@ -290,7 +290,14 @@ function measure(one) {
   if (one.chosen) row.append(ofRegion); // drawn or gone to last
   return row;
 }
-let toldLengths = '';
+let toldLengths = '', later = 0;
+/** The histogram of the chosen region, where it is seen. */
+function showRegion() {
+  const chosen = window.medvlViewer && window.medvlViewer.measured.list().find((one) => one.chosen);
+  if (!chosen || !lengths.offsetParent) return;
+  drawHistogram(ofRegion, window.medvlViewer.measured.counts(chosen.n), getComputedStyle(element).getPropertyValue('--accent').trim());
+}
+new ResizeObserver(() => { showHistogram(); showRegion(); }).observe(element); // the tab was opened
 function showMeasured() {
   const list = window.medvlViewer ? window.medvlViewer.measured.list() : [];
   measured.hidden = list.length === 0;
@@ -298,8 +305,8 @@ function showMeasured() {
   if (told === toldLengths || lengths.contains(document.activeElement) && document.activeElement.matches('input')) return;
   toldLengths = told;
   lengths.replaceChildren(...list.map(measure));
-  const chosen = list.find((one) => one.chosen);
-  if (chosen) drawHistogram(ofRegion, window.medvlViewer.measured.counts(chosen.n), getComputedStyle(element).getPropertyValue('--accent').trim());
+  clearTimeout(later);
+  later = setTimeout(showRegion, 60); // not at every step of a drag
 }
 window.addEventListener('medvl-measured', () => { if (element.isConnected) showMeasured(); });
 lengths.addEventListener('focusout', () => setTimeout(showMeasured));
