@@ -153,6 +153,20 @@ class CaseSession:
         """Stop what runs and forget what waits; returns at once, the job ends within one slice."""
         with self.lock:
             self._pending.clear()
+            self._stop_jobs()
+
+    def leave(self, now: float) -> None:
+        """The page is away, for good or until the network is back: stop what runs; prompts that wait stay.
+
+        Args:
+            now: seconds, by the store's clock.
+        """
+        with self.lock:
+            self.left_at = now  # first: a job that is stopped looks at it
+            self._stop_jobs()
+
+    def _stop_jobs(self) -> None:
+        with self.lock:
             for event in (*self._waiting, *([self._running] if self._running else [])):
                 event.set()
 

@@ -10,7 +10,7 @@ from medvl.ct import region_growing
 from medvl.errors import MedVLError
 
 from .case_session import CaseSession
-from .inputs import read_growth, read_stroke
+from .inputs import read_growth, read_stroke, read_word
 from .updates import Updates, first_time, page, with_first, words
 
 
@@ -44,6 +44,8 @@ def grow(session: CaseSession, data: Any) -> Updates:
         session: the visitor's.
         data: see ``inputs.read_growth``.
     """
+    if not session.board.take(read_word(data, "key")):  # sent again by a page that did not hear of it
+        return page(session, busy=session.busy)
     try:
         asked = read_growth(data, session.ct)
         with session.job():

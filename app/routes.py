@@ -1,4 +1,7 @@
-"""What a page fetches besides the viewer's data, under its session's unguessable token: downloads, a sign of life."""
+"""What a page fetches besides the viewer's data, under its session's unguessable token: downloads, a sign of life.
+
+Plotly's script is under no token: it is the same for everybody.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+import plotly
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -33,6 +37,21 @@ def add_zip(app: FastAPI, name: str, find_file: Callable[[str], Path | None], mi
         return FileResponse(path, filename=path.name, media_type="application/zip", headers=HEADERS)
 
     app.router.routes.insert(0, Route(f"/medvl/{{token}}/{name}", give, methods=["GET"]))
+
+
+def add_plotly(app: FastAPI) -> None:
+    """Serve ``/medvl/plotly.js``, the script that the package ``plotly`` brings, for the histograms.
+
+    Args:
+        app: the app that Gradio launched.
+    """
+    script = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    headers = HEADERS | {"Cache-Control": "public, max-age=86400"}
+
+    def give(request: Request) -> Response:
+        return FileResponse(script, media_type="text/javascript", headers=headers)
+
+    app.router.routes.insert(0, Route("/medvl/plotly.js", give, methods=["GET"]))
 
 
 def add_alive(app: FastAPI, alive: Callable[[str], bool]) -> None:

@@ -235,8 +235,7 @@ class SessionStore:
         """The tab was closed: stop its job now; the reaper frees it after ``GRACE_S`` unless it comes back."""
         session = self.find(key)
         if session is not None:
-            session.stop()
-            session.left_at = self._clock()
+            session.leave(self._clock())
             self.start_reaper()
 
     def close(self, key: str | None) -> None:

@@ -24,7 +24,7 @@ from .panels import panel
 from .panels.about import about_html, about_value, footer
 from .panels.chat import chat_html
 from .panels.report import report_html
-from .routes import add_alive, add_chat, add_report, add_zip
+from .routes import add_alive, add_chat, add_plotly, add_report, add_zip
 from .scans import SampleShelf
 from .sessions import SessionStore
 from .surface import HEIGHT
@@ -317,6 +317,7 @@ def launch(
         add_report(app, handlers.talk.report_file)
         add_chat(app, handlers.talk.chat_file)
         add_alive(app, handlers.store.alive)
+        add_plotly(app)
         yield
 
     app, url, _ = demo.launch(

@@ -47,7 +47,7 @@ def first_time(session: CaseSession) -> bool:
 
 
 def with_first(shown: Updates, first: bool) -> Updates:
-    """The updates with word of a first mask: the browser asks for the masks tab, unless somebody types."""
+    """The updates with word of a first mask: the browser opens its tab, unless somebody types or went elsewhere."""
     return shown | {"viewer": shown["viewer"] | {"first": True}} if first else shown
 
 

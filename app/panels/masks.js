@@ -7,7 +7,13 @@ let model = { masks: [], active: null };
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: keep a copy of the last one.
 const given = () => (props.value && props.value.masks ? JSON.parse(JSON.stringify(props.value)) : null);
 
-const send = (op, id, more) => trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
+/** What is to be done, to the server; without network it is not done, and that is said. */
+function send(op, id, more) {
+  if (navigator.onLine) return trigger('edit', Object.assign({ op, id: id || '' }, more || {}));
+  model.told = 'No connection: this was not done. Do it again when it is back.';
+  nameInput.blur(); // a name that was typed gives way to what there is
+  showDetail();
+}
 const active = () => model.masks.find((m) => m.id === model.active) || null;
 const fixed = (value, digits) => (value == null ? '–'
   : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits }));
@@ -109,44 +115,75 @@ function showDetail() {
   showHistogram();
 }
 
-/** Bars of how often each HU is there, from the first to the last percentile but for one in 200. @param {Uint32Array|number[]} counts from -2048 HU on */
-function histogram(counts) {
-  const total = counts.reduce((sum, n) => sum + n, 0);
-  const rank = (share) => { let sum = 0; return counts.findIndex((n) => (sum += n) >= Math.max(1, share * total)); };
-  const [low, high] = [rank(0.005), rank(0.995)], step = Math.max(1, Math.ceil((high - low + 1) / 60));
-  const bars = [];
-  for (let at = low; at <= high; at += step) bars.push(counts.slice(at, at + step).reduce((sum, n) => sum + n, 0));
-  const most = Math.max(...bars), wide = 240 / bars.length;
-  const box = document.createElement('figure');
-  box.className = 'mp-histogram';
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 240 44');
-  svg.setAttribute('preserveAspectRatio', 'none');
-  svg.setAttribute('role', 'img');
-  const [from, to] = [low - 2048, low - 2048 + bars.length * step - 1];
-  svg.setAttribute('aria-label', `Histogram from ${from} to ${to} HU, most at ${from + bars.indexOf(most) * step}`);
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-  path.setAttribute('d', bars.map((n, at) => `M${at * wide} 44v${(-44 * n) / most}h${wide}v${(44 * n) / most}z`).join(''));
-  svg.append(path);
-  const words = document.createElement('figcaption');
-  words.append(...[`${from} HU`, `${total.toLocaleString('en-US')} voxels`, `${to} HU`].map((text) => {
-    const one = document.createElement('span');
-    one.textContent = text;
-    return one;
-  }));
-  box.append(svg, words);
-  return box;
+// ---- histograms, drawn by Plotly, which comes from this server when the first is asked for
+
+let plotly = null;
+function withPlotly() {
+  plotly = plotly || new Promise((resolve, reject) => {
+    if (window.Plotly) return resolve(window.Plotly); // the 3-D view has brought it
+    const script = document.createElement('script');
+    script.src = window.medvlViewer.volume.url.replace(/[^/]+$/, 'plotly.js');
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => { plotly = null; script.remove(); reject(new Error('Plotly could not be loaded')); };
+    document.head.append(script);
+  });
+  return plotly;
 }
+
+/** Where a histogram is drawn. @returns {HTMLElement} */
+function histogramPlace() {
+  const place = document.createElement('div');
+  place.className = 'mp-histogram';
+  place.setAttribute('role', 'img');
+  return place;
+}
+
+/**
+ * Draws how often each HU is there, from the first to the last but for one voxel in 200 at either end.
+ * @param {HTMLElement} place of histogramPlace @param {Uint32Array|null} counts from -2048 HU on @param {string} color
+ */
+function drawHistogram(place, counts, color) {
+  const total = counts ? counts.reduce((sum, n) => sum + n, 0) : 0;
+  place.hidden = !total;
+  if (!total) return;
+  const rank = (share) => { let sum = 0; return counts.findIndex((n) => (sum += n) >= Math.max(1, share * total)); };
+  const [low, high] = [rank(0.005), rank(0.995)], step = Math.max(1, Math.ceil((high - low + 1) / 80));
+  const x = [], y = [], text = [];
+  for (let at = low; at <= high; at += step) {
+    const from = at - 2048, n = counts.slice(at, at + step).reduce((sum, one) => sum + one, 0);
+    x.push(from + (step - 1) / 2);
+    y.push(n);
+    text.push(step > 1 ? `${from} to ${from + step - 1} HU` : `${from} HU`);
+  }
+  const most = y.indexOf(Math.max(...y));
+  place.setAttribute('aria-label', `Histogram of ${total} voxels, most at ${text[most]}`);
+  const shape = JSON.stringify([x, y, color, document.body.classList.contains('dark')]);
+  if (place.dataset.shape === shape) return;
+  place.dataset.shape = shape;
+  const look = getComputedStyle(element), [soft, line] = ['--soft', '--line'].map((name) => look.getPropertyValue(name).trim());
+  const axis = { gridcolor: line, linecolor: line, zeroline: false, ticks: '', fixedrange: true };
+  withPlotly().then((Plotly) => Plotly.react(place, [{
+    type: 'bar', x, y, text, width: step, textposition: 'none', marker: { color, line: { width: 0 } },
+    hovertemplate: '%{text}<br>%{y:,} voxels<extra></extra>',
+  }], {
+    height: 150, margin: { l: 46, r: 6, t: 6, b: 34 }, bargap: 0, paper_bgcolor: 'transparent', plot_bgcolor: 'transparent',
+    font: { family: 'system-ui, sans-serif', size: 11, color: soft }, hoverlabel: { font: { size: 11 } }, dragmode: 'zoom',
+    xaxis: { ...axis, fixedrange: false, showgrid: false, title: { text: 'HU', standoff: 4 }, uirevision: place.dataset.of },
+    yaxis: { ...axis, title: { text: 'voxels', standoff: 6 }, nticks: 4 },
+  }, { displayModeBar: false, responsive: true })).catch((error) => { place.textContent = error.message; });
+}
+
+const spread = $('.mp-spread'), ofMask = histogramPlace(), ofRegion = histogramPlace();
+spread.append(ofMask);
 
 /** That of the selected mask, while it is asked for. */
 function showHistogram() {
-  const place = $('.mp-spread'), mask = active();
-  if (!place.open || !mask || mask.running) return;
-  const counts = window.medvlViewer && window.medvlViewer.histogram(mask.id);
-  const drawn = counts && counts.some((n) => n) ? [histogram(counts)] : [];
-  place.replaceChildren(place.querySelector('summary'), ...drawn);
+  const mask = active();
+  if (!spread.open || !spread.offsetParent || !mask || mask.running || !window.medvlViewer) return;
+  ofMask.dataset.of = mask.id;
+  drawHistogram(ofMask, window.medvlViewer.histogram(mask.id), mask.color);
 }
-$('.mp-spread').addEventListener('toggle', showHistogram);
+spread.addEventListener('toggle', showHistogram);
 
 function render() {
   const before = model.active;
@@ -182,8 +219,9 @@ element.addEventListener('click', (event) => {
   } else if (row) {
     send('jump', row.dataset.id);
   } else if (button && button.dataset.op === 'follow') {
-    button.disabled = true;
-    trigger('follow', { id: model.active });
+    button.disabled = navigator.onLine;
+    if (navigator.onLine) trigger('follow', { id: model.active });
+    else send('follow');
   } else if (button) {
     const [mm, low, high] = ['.mp-mm', '.mp-low', '.mp-high'].map((name) => Number($(name).value));
     send(button.dataset.op, model.active, { other: other.value, mm, low, high });
@@ -230,7 +268,7 @@ function measure(one) {
   const value = document.createElement('span');
   value.className = 'mp-size';
   value.textContent = one.words;
-  value.title = [one.range, `${one.plane} slice ${one.slice}`].filter(Boolean).join(', ');
+  value.title = `${one.plane} slice ${one.slice}`;
   const button = (text, title, act) => {
     const node = document.createElement('button');
     node.type = 'button';
@@ -243,10 +281,23 @@ function measure(one) {
   row.append(input, value, button('Go', 'Centre the viewer on it', () => window.medvlViewer.measured.jump(one.n)),
     button('\u00d7', 'Remove it', () => window.medvlViewer.measured.drop(one.n)));
   row.lastChild.setAttribute('aria-label', 'Remove');
-  if (one.chosen) row.append(histogram(window.medvlViewer.measured.counts(one.n))); // drawn or gone to last
+  if (one.range) {
+    const range = document.createElement('small');
+    range.className = 'mp-range';
+    range.textContent = `${one.range}, ${one.plane} slice ${one.slice}`;
+    row.append(range);
+  }
+  if (one.chosen) row.append(ofRegion); // drawn or gone to last
   return row;
 }
-let toldLengths = '';
+let toldLengths = '', later = 0;
+/** The histogram of the chosen region, where it is seen. */
+function showRegion() {
+  const chosen = window.medvlViewer && window.medvlViewer.measured.list().find((one) => one.chosen);
+  if (!chosen || !lengths.offsetParent) return;
+  drawHistogram(ofRegion, window.medvlViewer.measured.counts(chosen.n), getComputedStyle(element).getPropertyValue('--accent').trim());
+}
+new ResizeObserver(() => { showHistogram(); showRegion(); }).observe(element); // the tab was opened
 function showMeasured() {
   const list = window.medvlViewer ? window.medvlViewer.measured.list() : [];
   measured.hidden = list.length === 0;
@@ -254,6 +305,8 @@ function showMeasured() {
   if (told === toldLengths || lengths.contains(document.activeElement) && document.activeElement.matches('input')) return;
   toldLengths = told;
   lengths.replaceChildren(...list.map(measure));
+  clearTimeout(later);
+  later = setTimeout(showRegion, 60); // not at every step of a drag
 }
 window.addEventListener('medvl-measured', () => { if (element.isConnected) showMeasured(); });
 lengths.addEventListener('focusout', () => setTimeout(showMeasured));

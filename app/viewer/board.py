@@ -10,7 +10,7 @@ import itertools
 import math
 import threading
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +37,7 @@ SLAB_VOXELS = 1 << 21  # 4 MB of HU a request: decoded by the browser in a few m
 BROWSER_BYTES = 400_000_000  # above this the browser keeps only the full-resolution slabs around the crosshair
 CACHE_BYTES = 96_000_000  # packed slabs kept for a reload of the page
 DEFAULT_OPACITY = 0.3
+TAKEN = 256  # last messages of a page that are known again if they come twice
 LUNG_SHARE = 0.15  # of the middle of a slice: chests have more in lung, whatever else is there has less
 
 _case_numbers = itertools.count(1)
@@ -92,6 +93,7 @@ class Board:
         self._window: dict[str, Any] | None = None
         self._view: dict[str, Any] | None = None
         self._stroke = 0
+        self._taken: deque[tuple[int, str]] = deque(maxlen=TAKEN)  # revision and key
         self._cache: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._cache_bytes = 0
         self._coarse = np.asarray(ct.hu)[::2, ::2, ::2]  # a view: exact voxels, no second copy of the volume
@@ -211,6 +213,22 @@ class Board:
             self._revision += 1
             self._stroke = max(self._stroke, number)
 
+    def take(self, key: str) -> bool:
+        """A message of the browser's has come: it may forget it.
+
+        Args:
+            key: that the browser gave it; empty for one that it does not keep.
+
+        Returns:
+            False for one that had come before: it was sent again by a page that did not hear so.
+        """
+        with self._lock:
+            if key and any(key == known for _, known in self._taken):
+                return False
+            self._revision += 1
+            self._taken.append((self._revision, key))
+            return True
+
     def show_view(self, view: dict[str, Any], lengths: list[dict[str, Any]]) -> None:
         """Look where somebody looked, with their lengths.
 
@@ -283,6 +301,7 @@ class Board:
         with self._lock:
             revision, active, focus, window = self._revision, self._active, self._focus, self._window
             view = self._view if self._view is not None and self._view["revision"] > since else None
+            taken = [key for changed, key in self._taken if changed > since and key]
             entries = [
                 (e.mask, e.born, np.flatnonzero(e.slice_revision > since), e.visible, e.opacity, e.prompts, e.saved)
                 for e in self._entries.values()
@@ -311,7 +330,7 @@ class Board:
                 }
             )
         header = {"revision": revision, "since": since, "active": active, "focus": focus, "window": window}
-        header["view"], header["stroke"] = view, self._stroke
+        header["view"], header["stroke"], header["taken"] = view, self._stroke, taken
         header["masks"] = masks
         return wire.pack_delta(header, b"".join(payload))
 

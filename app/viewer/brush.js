@@ -91,6 +91,7 @@ class Brush {
     stroke.n = ++this.count;
     if (!stroke.id) stroke.id = DRAFT;
     this.waiting.push(stroke);
+    this.viewer.tabThen = openTab();
     if (this.waiting.length === 1) this._send();
     return true;
   }
@@ -309,7 +310,7 @@ const BAR_PARTS = {
   erase: ['size', 'ball', 'bound'],
   region: ['ball', 'rectangle'],
   ruler: ['angle', 'axes'],
-  lasso: ['away', 'bound'],
+  lasso: ['asks', 'away', 'bound'],
   grow: ['away', 'bound', 'most'],
 };
 
@@ -339,6 +340,7 @@ function buildBrushBar(viewer) {
     viewer.brush.ball = !viewer.brush.ball;
     if (viewer.brush.ball && viewer.rulers.form === 'rectangle') viewer.rulers.form = '';
     root.refresh();
+    viewer.root.focus({ preventScroll: true });
   });
   const limits = [field('number', 'Lowest HU', take), field('number', 'Highest HU', take)];
   limits.forEach((input, n) => (input.value = n ? '300' : '0'));
@@ -353,6 +355,14 @@ function buildBrushBar(viewer) {
   away.addEventListener('click', () => {
     viewer.lasso.away = !viewer.lasso.away;
     root.refresh();
+  });
+  const asks = make('button', 'mv-button mv-asks', 'Ask the model');
+  asks.type = 'button';
+  asks.title = 'The model finds what the outline holds and follows it through the slices, instead of filling the outline';
+  asks.addEventListener('click', () => {
+    viewer.lasso.asks = !viewer.lasso.asks;
+    root.refresh();
+    viewer.root.focus({ preventScroll: true });
   });
   bound.addEventListener('click', () => {
     viewer.brush.range = viewer.brush.range ? null : [0, 0];
@@ -373,6 +383,7 @@ function buildBrushBar(viewer) {
     button.addEventListener('click', () => {
       viewer.rulers.setForm(form);
       root.refresh();
+      viewer.root.focus({ preventScroll: true });
     });
     return [form, button];
   });
@@ -380,6 +391,7 @@ function buildBrushBar(viewer) {
     ...Object.fromEntries(forms.map(([form, button]) => [form, [button]])),
     size: [make('span', 'mv-quiet', 'Radius'), slider, radius],
     ball: [ball],
+    asks: [asks],
     away: [away],
     bound: [bound, ...limits],
     most: [make('span', 'mv-quiet', 'up to'), most, make('span', 'mv-quiet', 'mL')],
@@ -394,7 +406,9 @@ function buildBrushBar(viewer) {
     }
     setText(ball, viewer.tool === 'region' ? 'Sphere' : '3-D ball');
     bound.title = viewer.tool === 'grow' ? 'Grow in this range; else in the range round the click' : 'Only voxels with HU in this range';
+    asks.setAttribute('aria-pressed', String(viewer.lasso.asks));
     away.setAttribute('aria-pressed', String(viewer.lasso.away));
+    away.disabled = bound.disabled = viewer.tool === 'lasso' && viewer.lasso.asks; // of what is filled
     slider.value = String(brush.radius);
     setText(radius, brush.radius + ' mm');
     ball.setAttribute('aria-pressed', String(brush.ball));

@@ -133,7 +133,7 @@ function attachGestures(view, viewer) {
       if (ijk) viewer.prompt({ kind: 'point', ijk, positive: viewer.tool === 'positive', axis: view.plane.axis });
       return;
     }
-    if (viewer.tool === 'grow') return viewer.grow(ijk, event.altKey);
+    if (viewer.tool === 'grow') return growFrom(viewer, ijk, event.altKey);
     if (ended.touch && viewer.tool === 'navigate') viewer.moveTo(ijk);
     const now = performance.now();
     const near = Math.hypot(x - lastTap.x, y - lastTap.y) < 12;

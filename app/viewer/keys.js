@@ -54,10 +54,12 @@ const HELP = [
     ['N', 'Point: not part of it'],
     ['P or N, then drag', 'Scribble: points along a line'],
     ['P, N or G, then Enter', 'The point where the crosshair is'],
+    ['B, then Enter twice', 'The corners of a box, by keys alone'],
     ['B', 'Box round the object'],
     ['D, S', 'Brush, eraser'],
     ['L, then drag', 'Lasso: fills its outline; Alt takes away'],
     ['L, then clicks, Enter', 'Polygon; Backspace takes a corner back'],
+    ['L, "Ask the model"', 'The model follows what the outline holds'],
     ['G, then click', 'Grow in a range of HU; Alt takes away'],
     ['[ and ]', 'Smaller, larger brush'],
     ['A', 'New object'],
@@ -66,6 +68,7 @@ const HELP = [
   ['Measure', [
     ['M, then drag', 'Length, angle or two axes; drag an end to change it'],
     ['O, then drag', 'Mean and SD in a circle, rectangle or sphere'],
+    ['M or O, then Enter', 'Each end where the crosshair is, by keys alone'],
     ['Delete', 'Remove the length or region'],
     ['Esc', 'Give up what is being drawn, put the tool away'],
   ]],
@@ -84,7 +87,8 @@ function attachKeys(viewer) {
     const typing = target.closest && target.closest('input:not([type="range"]), textarea, select, dialog, [contenteditable="true"]');
     const own = event.key.length > 1; // a named key: the button or the list that has the focus has a use for it
     const slider = target.type === 'range';
-    if ((own && (!focused || slider)) || typing || event.defaultPrevented || !viewer.volume || !viewer.root.offsetParent) return;
+    const pressed = event.key === 'Enter' && target.matches('button:focus-visible'); // by key alone: its own press
+    if ((own && (!focused || slider || pressed)) || typing || event.defaultPrevented || !viewer.volume || !viewer.root.offsetParent) return;
     if (press(viewer, event)) event.preventDefault();
   };
   document.addEventListener('keydown', listener);
@@ -100,13 +104,14 @@ function press(viewer, event) {
   } else if (event.altKey) return false;
   else if (key === 'escape') {
     viewer.setDraft(null);
-    if (!viewer.brush.cancel() && !viewer.rulers.cancel() && !viewer.lasso.cancel()) viewer.setTool('navigate');
+    const held = [viewer.brush, viewer.rulers, viewer.lasso, viewer.keyedBox];
+    if (!held.map((one) => one.cancel()).some(Boolean)) viewer.setTool('navigate');
   } else if (key === 'delete' || key === 'backspace') return viewer.lasso.back() || viewer.rulers.remove();
   else if (Object.hasOwn(TOOL_KEYS, key)) {
     viewer.setDraft(null);
     viewer.setTool(TOOL_KEYS[key]);
   } else if (event.shiftKey && key.startsWith('arrow')) viewer.step(viewer.activeView, ...IN_PLANE[key]);
-  else if (key === 'enter') return viewer.lasso.close() || viewer.point();
+  else if (key === 'enter') return viewer.lasso.close() || setAtCrosshair(viewer);
   else if (Object.hasOwn(STEP_KEYS, key)) viewer.scroll(viewer.activeView, STEP_KEYS[key]);
   else if (Object.hasOwn(VIEW_KEYS, key)) VIEW_KEYS[key](viewer);
   else if (/^[1-9]$/.test(key) && viewer.volume.info.windows[key - 1]) viewer.usePreset(Number(key) - 1);

@@ -1,5 +1,5 @@
 // Lines drawn in a plane that are no length: the lasso (freehand, or corner by corner), which fills what it holds as a
-// stroke of the brush, and the scribble, whose points are prompts of the model.
+// stroke of the brush or asks the model for it, and the scribble, whose points are prompts of the model.
 
 const LASSO_STEP = 2; // CSS pixels between two places of a freehand line
 const LASSO_CATCH = 9; // CSS pixels from which a click on the first corner closes
@@ -11,6 +11,7 @@ class Lasso {
   constructor(viewer) {
     this.viewer = viewer;
     this.away = false; // takes from the mask instead of adding to it
+    this.asks = false; // the outline goes to the model, which follows what it holds through the slices
     this.clear();
   }
 
@@ -74,7 +75,8 @@ class Lasso {
     if (!path.length) return false;
     this.clear();
     viewer.touch(false);
-    if (kind === 'lasso') this._fill(view, path, this.away === alt);
+    if (kind === 'lasso' && this.asks) this._ask(view, path);
+    else if (kind === 'lasso') this._fill(view, path, this.away === alt);
     else viewer.prompt({ kind: 'scribble', points: along(path, viewer.volume.shape), positive: kind === 'positive', axis: view.plane.axis });
     return true;
   }
@@ -95,22 +97,51 @@ class Lasso {
     return had;
   }
 
+  /** Runs of voxels of the slice whose centres lie in an outline. @returns {number[][]} [row, first, last] */
+  _runs({ plane: { h, v } }, path) {
+    const { shape } = this.viewer.volume;
+    const rows = path.map((ijk) => ijk[v]);
+    const runs = [];
+    const last = Math.min(shape[v] - 1, Math.floor(Math.max(...rows)));
+    for (let row = Math.max(0, Math.ceil(Math.min(...rows))); row <= last; row++) {
+      const cuts = crossings(path, h, v, row);
+      for (let n = 0; n + 1 < cuts.length; n += 2) {
+        const run = [row, Math.max(0, Math.ceil(cuts[n])), Math.min(shape[h] - 1, Math.floor(cuts[n + 1]))];
+        if (run[1] <= run[2]) runs.push(run);
+      }
+    }
+    return runs;
+  }
+
+  /** An outline as a prompt: the box round it, and places inside it: the middles of long runs of some of its rows. */
+  _ask(view, path) {
+    const { viewer } = this;
+    const { axis, h, v } = view.plane;
+    const runs = path.length < 3 ? [] : this._runs(view, path);
+    if (!runs.length) return viewer.hint('The outline holds no voxel.');
+    const [lo, hi] = [viewer.ijk.slice(), viewer.ijk.map((n) => n + 1)];
+    [lo[h], hi[h]] = [Math.min(...runs.map((run) => run[1])), Math.max(...runs.map((run) => run[2])) + 1];
+    [lo[v], hi[v]] = [runs[0][0], runs[runs.length - 1][0] + 1];
+    const points = [];
+    for (const share of [0.25, 0.5, 0.75]) {
+      const row = runs[Math.floor(share * runs.length)][0];
+      const [, first, last] = runs.filter((run) => run[0] === row).sort((a, b) => b[2] - b[1] - a[2] + a[1])[0];
+      const at = viewer.ijk.slice();
+      [at[h], at[v]] = [(first + last) >> 1, row];
+      if (!points.some((other) => other.join() === at.join())) points.push(at);
+    }
+    viewer.prompt({ kind: 'outline', lo, hi, points, positive: true, axis });
+  }
+
   /** The voxels of the slice whose centres lie in the outline, as a stroke. */
   _fill(view, path, add) {
     const { viewer } = this;
     const { h, v } = view.plane;
-    const { shape } = viewer.volume;
     const at = viewer.ijk.slice();
     if (path.length < 3 || !viewer.brush.begin(add)) return;
-    const rows = path.map((ijk) => ijk[v]);
-    const first = Math.max(0, Math.ceil(Math.min(...rows)));
-    const last = Math.min(shape[v] - 1, Math.floor(Math.max(...rows)));
-    for (at[v] = first; at[v] <= last; at[v]++) {
-      const cuts = crossings(path, h, v, at[v]);
-      for (let n = 0; n + 1 < cuts.length; n += 2) {
-        const end = Math.min(shape[h] - 1, Math.floor(cuts[n + 1]));
-        for (at[h] = Math.max(0, Math.ceil(cuts[n])); at[h] <= end; at[h]++) viewer.brush.mark(...at);
-      }
+    for (const [row, first, last] of this._runs(view, path)) {
+      at[v] = row;
+      for (at[h] = first; at[h] <= last; at[h]++) viewer.brush.mark(...at);
     }
     viewer.brush.finish();
     if (!viewer.brush.release()) viewer.hint('The outline holds no voxel' + (viewer.brush.range ? ' with HU in the range.' : '.'));

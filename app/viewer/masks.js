@@ -21,9 +21,9 @@ class MaskStore {
   /**
    * Takes in an answer of the delta route.
    * @param {ArrayBuffer} buffer
-   * @returns {{focus: number[]|null, window: number|object|null, view: object|null}} where to move the crosshair (null:
+   * @returns {{focus: number[]|null, window: number|object|null, view: object|null, stroke: number, taken: string[]}} where to move the crosshair (null:
    *     stays along that axis), which window to take (its number, or its level and width), and the view of a saved
-   *     case, if the server asked since the last answer
+   *     case, if the server asked since the last answer; the last stroke and the messages that the server has
    */
   apply(buffer) {
     const bytes = new Uint8Array(buffer);
@@ -56,7 +56,7 @@ class MaskStore {
     const preset = header.window && header.window.revision > this.revision ? header.window.own ?? header.window.index : null;
     this.revision = header.revision;
     this.active = header.active;
-    return { focus, window: preset, view: header.view, stroke: header.stroke };
+    return { focus, window: preset, view: header.view, stroke: header.stroke, taken: header.taken };
   }
 
   /** @returns {number} masks that no export holds as they are now: they would be lost with the page or the scan */

@@ -6,8 +6,6 @@ const GRIP = 10; // CSS pixels from which an end or a line is caught
 const GRIP_TOUCH = 22; // the same for a finger
 const SHORTEST = 3; // CSS pixels; a shorter drag was a click
 const REGIONS = ['circle', 'rectangle', 'sphere'];
-const BINS = 8192; // of HU, from LOWEST_HU on
-const LOWEST_HU = -2048;
 
 /**
  * Distance of two places of the scan in mm; true for uneven spacing, oblique and tilted scans.
@@ -200,22 +198,61 @@ class Rulers {
         return this._changed();
       }
     }
-    const place = this._place(view, x, y);
+    this._begin(view, this._place(view, x, y));
+    this.held.from = [x, y];
+    this._changed();
+  }
+
+  /** A place where the crosshair is, by key: the first begins, the others are ends. @param {PlaneView} view */
+  mark(view) {
+    const place = this.viewer.ijk.slice();
+    if (!this.walk()) {
+      this.cancel();
+      this._begin(view, place);
+      this.held.keyed = true;
+      this.viewer.hint('Begun here. Move the crosshair with Shift and arrows, then Enter.');
+      return this._changed();
+    }
+    const { held } = this;
+    const { ruler, end } = held;
+    const from = ruler.ends[ruler.kind === 'angle' && end === 2 ? 1 : 0];
+    if (place.every((n, axis) => n === from[axis])) return; // it has no length yet
+    if (end === ({ angle: 2, axes: 3 }[ruler.kind] || 1)) this.held = null;
+    else {
+      held.end++;
+      held.fresh = ruler.kind === 'angle'; // half an angle is none, one axis is given a short one
+    }
+    this.viewer.hint('');
+    this._changed();
+  }
+
+  /** The end that is being set by keys goes with the crosshair. @returns {boolean} whether there is one on this slice */
+  walk() {
+    const { held, viewer } = this;
+    if (!held || !held.keyed || held.ruler.plane !== viewer.activeView.plane || held.ruler.index !== viewer.ijk[held.ruler.plane.axis]) return false;
+    this._move(viewer.ijk.slice());
+    return true;
+  }
+
+  /** Begins one at a place. */
+  _begin(view, place) {
     const { form } = this;
     const kind = this.viewer.tool === 'ruler' ? (form === 'angle' || form === 'axes' ? form : 'line')
       : this.viewer.brush.ball ? 'sphere' : form === 'rectangle' ? form : 'circle';
     const ends = kind === 'axes' ? [place, place, place, place] : [place, place];
     const ruler = { plane: view.plane, index: this.viewer.ijk[view.plane.axis], ends, kind, name: '' };
     this.list.push(ruler);
-    this.held = { ruler, end: 1, fresh: true, from: [x, y] };
+    this.held = { ruler, end: 1, fresh: true };
     this.selected = ruler;
-    this._changed();
   }
 
   /** The pointer moves. @param {PlaneView} view */
   drag(view, x, y) {
-    if (!this.held) return;
-    const place = this._place(view, x, y);
+    if (this.held) this._move(this._place(view, x, y));
+  }
+
+  /** Takes what is held to a place. */
+  _move(place) {
     const { ruler, end, last } = this.held;
     if (end === 'all') {
       const { shape } = this.viewer.volume;
@@ -391,61 +428,6 @@ function drawRegion(ctx, [x, y], radius, text, strong, size) {
     ctx.stroke();
   }
   drawWords(ctx, [x + radius * 0.71, y + radius * 0.71], true, true, text, strong, size);
-}
-
-/**
- * Values of the voxels whose centres lie in a region.
- * @param {object} volume @param {object} ruler @param {number} radius in mm
- * @returns {{mean, sd, least, most, mm2, ml, counts}|null} counts of HU for a histogram; null where the full resolution is not here
- */
-function regionValues(volume, ruler, radius) {
-  const { shape, spacing, fine, info } = volume;
-  const { axis } = ruler.plane;
-  const flat = ruler.kind !== 'sphere';
-  const [from, to] = ruler.ends;
-  const box = ruler.kind === 'rectangle' && from.map((v, n) => (n === axis ? 1 : Math.abs(v - to[n]) / 2 + 1e-6));
-  const centre = box ? middle(from, to) : from;
-  const counts = new Uint32Array(BINS);
-  const lo = [0, 0, 0];
-  const hi = [0, 0, 0];
-  for (let a = 0; a < 3; a++) {
-    const reach = box ? box[a] + 1 : radius / spacing[a] + 1;
-    lo[a] = flat && a === axis ? ruler.index : Math.max(0, Math.floor(centre[a] - reach));
-    hi[a] = flat && a === axis ? ruler.index : Math.min(shape[a] - 1, Math.ceil(centre[a] + reach));
-  }
-  let [count, sum, square, least, most, near, nearest] = [0, 0, 0, Infinity, -Infinity, Infinity, 0];
-  for (let k = lo[2]; k <= hi[2]; k++) {
-    const slab = fine.data[Math.floor(k / fine.depth)];
-    if (!slab) return null;
-    for (let j = lo[1]; j <= hi[1]; j++) {
-      for (let i = lo[0]; i <= hi[0]; i++) {
-        const far = lengthMm(info.affine, [i, j, k], centre);
-        const hu = slab[i + shape[0] * (j + shape[1] * (k % fine.depth))];
-        if (far < near) [near, nearest] = [far, hu];
-        const out = box ? [i, j, k].some((n, at) => Math.abs(n - centre[at]) > box[at]) : far > radius + 1e-6;
-        if (out) continue;
-        count++;
-        counts[clamp(hu - LOWEST_HU, 0, BINS - 1)]++;
-        sum += hu;
-        square += hu * hu;
-        if (hu < least) least = hu;
-        if (hu > most) most = hu;
-      }
-    }
-  }
-  if (!count) {
-    [count, sum, square, least, most] = [1, nearest, nearest * nearest, nearest, nearest];
-    counts[clamp(nearest - LOWEST_HU, 0, BINS - 1)]++;
-  }
-  const mean = sum / count;
-  const volumeMm3 = Math.abs(determinant(info.affine)) * count;
-  return { mean, sd: Math.sqrt(Math.max(0, square / count - mean * mean)), least, most, count, counts, mm2: volumeMm3 / spacing[axis], ml: volumeMm3 / 1000 };
-}
-
-/** @param {number[][]} m 4x4 affine @returns {number} determinant of its linear part */
-function determinant(m) {
-  return m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0]) +
-    m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0]);
 }
 
 /** Words in a dark box beside a place, held in the plane. */

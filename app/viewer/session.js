@@ -31,10 +31,11 @@ function viewOf(viewer) {
 /**
  * Looks there again.
  * @param {object} viewer @param {object} view of viewOf, any of its fields @param {object[]} lengths {plane, slice, ends}
- * @param {object[]} [strokes] that are still to go to the server
+ * @param {object} [kept] strokes and messages that are still to go to the server
  */
-function restoreView(viewer, view, lengths, strokes) {
-  viewer.brush.left = strokes || [];
+function restoreView(viewer, view, lengths, kept = {}) {
+  viewer.brush.left = kept.strokes || [];
+  viewer.outbox.left = kept.messages || [];
   viewer.rulers.restore(lengths || []);
   if (view.window) {
     const preset = viewer.volume.info.windows.findIndex((w) => w.level === view.window.level && w.width === view.window.width);
@@ -54,7 +55,7 @@ function restoreView(viewer, view, lengths, strokes) {
   viewer.touch(true);
 }
 
-/** What this tab kept of a session's view, or null. @param {string} token @returns {{view: object, lengths: object[]}|null} */
+/** What this tab kept of a session's view, or null. @param {string} token @returns {{view: object, lengths: object[], messages: object[]}|null} */
 function keptView(token) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(VIEW_KEY) || 'null');
@@ -68,7 +69,7 @@ function keptView(token) {
 function attachSession(viewer) {
   const keep = () => {
     if (!viewer.current) return;
-    const kept = { token: viewer.token, view: viewOf(viewer), lengths: viewer.rulers.exported.list };
+    const kept = { token: viewer.token, view: viewOf(viewer), lengths: viewer.rulers.exported.list, messages: viewer.outbox.kept };
     sessionStorage.setItem(VIEW_KEY, JSON.stringify(kept));
     try {
       sessionStorage.setItem(VIEW_KEY, JSON.stringify({ ...kept, strokes: viewer.brush.kept }));

@@ -143,12 +143,16 @@ const typing = () => {
 
 let offered = '';
 
-/** The first mask of a scan opens the tab of masks, once, and not under the hands of who types. @param {object} value */
+/**
+ * The first mask of a scan opens the tab of masks, once, and not under the hands of who types or has chosen another tab
+ * since. It is pressed here and not by the server, whose word would come after a choice made meanwhile.
+ * @param {object} value
+ */
 const offerMasks = (value) => {
   const scan = value.token + value.case;
   if (!value.first || offered === scan) return;
   offered = scan;
-  if (!typing()) trigger('action', { name: 'masks' });
+  if (!typing() && openTab() === viewer.tabThen) document.getElementById('tab-masks-button')?.click();
 };
 
 // While an event streams, Gradio may turn the value in place into an update that holds nothing: take a copy, or nothing.

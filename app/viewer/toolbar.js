@@ -28,32 +28,32 @@ const ICONS = {
   eye: 'M2 10s3-5.5 8-5.5s8 5.5 8 5.5s-3 5.5-8 5.5s-8-5.5-8-5.5M10 10m-2.3 0a2.3 2.3 0 1 0 4.6 0a2.3 2.3 0 1 0 -4.6 0',
 };
 
-/** Groups of the toolbar: [name, label, key, kind, word beside the icon where there is room]. */
+/** Groups of the toolbar: [name, label, key, kind, word under the icon where there is room]. */
 const BUTTONS = [
   [
-    ['navigate', 'Move the crosshair', 'V', 'tool'],
-    ['positive', 'Point: part of the object', 'P', 'tool', 'Include'],
-    ['negative', 'Point: not part of the object', 'N', 'tool', 'Exclude'],
+    ['navigate', 'Move the crosshair', 'V', 'tool', 'Move'],
+    ['positive', 'Include: a point in the object', 'P', 'tool', 'Include'],
+    ['negative', 'Exclude: a point outside the object', 'N', 'tool', 'Exclude'],
     ['box', 'Box around the object', 'B', 'tool', 'Box'],
-    ['brush', 'Brush: paint into the object by hand', 'D', 'tool'],
-    ['erase', 'Eraser: take from the object by hand', 'S', 'tool'],
-    ['lasso', 'Lasso or polygon: fill an outline', 'L', 'tool'],
-    ['grow', 'Grow a region of like HU from a click', 'G', 'tool'],
-    ['window', 'Brightness and contrast by dragging (or right drag)', 'W', 'tool'],
-    ['ruler', 'Measure a length by dragging; angles and two axes too', 'M', 'tool'],
-    ['region', 'Mean and SD in a circle, rectangle or sphere: drag from its centre', 'O', 'tool'],
+    ['brush', 'Brush: paint into the object by hand', 'D', 'tool', 'Brush'],
+    ['erase', 'Eraser: take from the object by hand', 'S', 'tool', 'Erase'],
+    ['lasso', 'Lasso or polygon: fill an outline', 'L', 'tool', 'Lasso'],
+    ['grow', 'Grow a region of like HU from a click', 'G', 'tool', 'Grow'],
+    ['window', 'Window: brightness and contrast by dragging (or right drag)', 'W', 'tool', 'Window'],
+    ['ruler', 'Measure a length by dragging; angles and two axes too', 'M', 'tool', 'Length'],
+    ['region', 'Region: mean and SD in a circle, rectangle or sphere, from its centre', 'O', 'tool', 'Region'],
   ],
   [
-    ['undo', 'Undo', 'Ctrl+Z', 'action'],
-    ['redo', 'Redo', 'Ctrl+Shift+Z', 'action'],
-    ['clear', 'Clear this object', '', 'action'],
-    ['new', 'New object', 'A', 'action'],
+    ['undo', 'Undo', 'Ctrl+Z', 'action', 'Undo'],
+    ['redo', 'Redo', 'Ctrl+Shift+Z', 'action', 'Redo'],
+    ['clear', 'Clear this object', '', 'action', 'Clear'],
+    ['new', 'New object', 'A', 'action', 'New'],
   ],
   [
-    ['eye', 'Hide all masks', 'H', 'view'],
-    ['cross', 'Hide the crosshair', 'X', 'view'],
-    ['fit', 'Fit the planes to the view', 'F', 'view'],
-    ['slab', 'Thick slab: maximum, minimum or mean', 'K', 'view'],
+    ['eye', 'Hide all masks', 'H', 'view', 'Masks'],
+    ['cross', 'Hide the crosshair', 'X', 'view', 'Cross'],
+    ['fit', 'Fit the planes to the view', 'F', 'view', 'Fit'],
+    ['slab', 'Thick slab: maximum, minimum or mean', 'K', 'view', 'Slab'],
   ],
 ];
 
@@ -97,15 +97,17 @@ function buildToolbar(viewer) {
     const box = make('div', 'mv-group');
     for (const [name, label, key, kind, word] of group) {
       addButton(box, name, label, key, () => {
-        if (kind === 'tool') viewer.setTool(name);
-        else if (name === 'clear' && (viewer.tool === 'ruler' || viewer.tool === 'region')) viewer.rulers.remove();
+        if (kind === 'tool') {
+          viewer.setTool(name);
+          viewer.root.focus({ preventScroll: true }); // the next key is for the planes
+        } else if (name === 'clear' && (viewer.tool === 'ruler' || viewer.tool === 'region')) viewer.rulers.remove();
         else if (kind === 'action') viewer.action(name);
         else if (name === 'fit') viewer.fit();
         else if (name === 'slab') viewer.slab.set(viewer.slab.mode ? '' : 'MIP', viewer.slab.mm);
         else if (name === 'cross') viewer.showHairs(!viewer.hairsShown);
         else viewer.showMasks(!viewer.masksShown);
       });
-      if (word) buttons[name].append(make('span', 'mv-word', word));
+      buttons[name].append(make('span', 'mv-word', word));
     }
     root.append(box);
   }
@@ -118,9 +120,9 @@ function buildToolbar(viewer) {
   });
   root.append(presets);
   addButton(root, 'stop', 'Stop the segmentation', '', () => viewer.action('stop'));
-  const stopWord = make('span', '', 'Stop');
+  const stopWord = make('span', 'mv-stopword', 'Stop');
   buttons.stop.append(stopWord);
-  addButton(root, 'help', 'Keys and gestures', '?', () => viewer.help.open());
+  addButton(root, 'help', 'Keys and gestures', '?', () => viewer.help.open()).append(make('span', 'mv-word', 'Keys'));
 
   return {
     root,
@@ -145,7 +147,7 @@ function buildToolbar(viewer) {
         button.disabled = !ready && name !== 'help';
       }
       const measuring = viewer.tool === 'ruler' || viewer.tool === 'region';
-      const clears = measuring ? 'Remove the measurement (Delete)' : 'Clear this object';
+      const clears = measuring ? 'Clear the measurement (Delete)' : 'Clear this object';
       buttons.clear.title = clears;
       buttons.clear.setAttribute('aria-label', clears);
       buttons.stop.hidden = !viewer.busy;

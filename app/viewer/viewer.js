@@ -21,6 +21,8 @@ class Viewer {
     this.masksShown = true;
     this.hairsShown = true;
     this.rulers = new Rulers(this);
+    this.keyedBox = new KeyedBox(this);
+    this.outbox = new Outbox(this);
     this.brush = new Brush(this);
     this.lasso = new Lasso(this);
     this.slab = new Slab(this);
@@ -36,6 +38,7 @@ class Viewer {
     this.fetching = false;
     this.wanted = -1;
     this.pointer = null;
+    this.tabThen = ''; // the tab that was open when something was last asked of the server here
     this._build();
     fillWindowTable(this.window.level, this.window.width, this.table);
   }
@@ -159,6 +162,7 @@ class Viewer {
     this.store.clear();
     this.pending = [];
     this.draft = null;
+    this.outbox.clear();
     this.rulers.clear();
     this.prior.close();
     window.dispatchEvent(new CustomEvent('medvl-measured'));
@@ -173,7 +177,7 @@ class Viewer {
     this.resize();
     this.views.forEach((view) => view.reset());
     this.kept = keptView(volume.token);
-    if (this.kept) restoreView(this, this.kept.view, this.kept.lengths, this.kept.strokes);
+    if (this.kept) restoreView(this, this.kept.view, this.kept.lengths, this.kept);
     this.refresh();
     this.showReadout();
     this.touch(true);
@@ -207,7 +211,7 @@ class Viewer {
         const response = await get(volume.url + '/delta?since=' + this.store.revision, volume.abort.signal);
         const buffer = await response.arrayBuffer();
         if (volume !== this.volume) break;
-        const { focus, window, view, stroke } = this.store.apply(buffer);
+        const { focus, window, view, stroke, taken } = this.store.apply(buffer);
         this.brush.settle(stroke);
         if (view && !this.kept) {
           restoreView(this, view.view, view.lengths);
@@ -216,6 +220,7 @@ class Viewer {
         this.kept = null;
         if (this.current && !volume.failed) this.say('');
         this.pending = this.pending.filter((prompt) => prompt.after >= this.store.revision);
+        this.outbox.settle(taken);
         if (focus) this.moveTo(focus.map((n, axis) => n ?? this.ijk[axis]), true);
         if (typeof window === 'number') this.usePreset(window);
         else if (window) this.setWindow(window.level, window.width);
@@ -234,22 +239,21 @@ class Viewer {
   prompt(prompt) {
     if (!this.current) return; // a prompt on the old picture would land in the new scan
     const { ijk, lo, hi, points } = prompt;
-    const shown = points ? points.map((at) => ({ kind: 'point', ijk: at, positive: prompt.positive })) : [prompt];
-    this.pending.push(...shown.map((one) => ({ ...one, after: this.store.revision })));
-    const centre = ijk || (points && points[points.length >> 1]) || lo.map((n, axis) => (n + hi[axis] - 1) >> 1);
-    this.moveTo(centre);
-    this.touch(false);
-    trigger('prompt', prompt);
+    this.moveTo(ijk || (points && points[points.length >> 1]) || lo.map((n, axis) => (n + hi[axis] - 1) >> 1));
+    this.outbox.send('prompt', prompt);
   }
 
   /** @param {string} name undo, redo, clear, new or stop */
   action(name) {
     if (!this.current) return;
     if (name === 'clear' || name === 'undo') this.pending = [];
-    if (name === 'stop') this.stopping = true;
+    if (name === 'stop') {
+      this.stopping = true;
+      this.outbox.stop();
+      trigger('action', { name });
+    } else this.outbox.send('action', { name });
     this.toolbar.refresh();
     this.touch(false);
-    trigger('action', { name });
   }
 
   /** Moves the crosshair. @param {number[]|null} ijk @param {boolean} [reveal] pan if it would be out of view */
@@ -266,6 +270,8 @@ class Viewer {
     }
     if (changed[2]) this.volume.lookAt(to[2]);
     if (changed[2] && this.prior.volume) this.prior.volume.lookAt(to[2]);
+    this.rulers.walk();
+    this.keyedBox.walk();
     this.showReadout();
     this.wake();
   }
@@ -284,28 +290,6 @@ class Viewer {
     to[view.plane.h] += h;
     to[view.plane.v] += v;
     this.moveTo(to, true);
-  }
-
-  /** A point where the crosshair is, by key. @returns {boolean} whether the tool sets points */
-  point() {
-    if (this.tool === 'grow') return this.grow(this.ijk, false);
-    if (this.tool !== 'positive' && this.tool !== 'negative') return false;
-    this.prompt({ kind: 'point', ijk: this.ijk.slice(), positive: this.tool === 'positive', axis: this.activeView.plane.axis });
-    return true;
-  }
-
-  /** Grows a region of like HU from a voxel, into the active mask or out of it. @param {number[]|null} at @param {boolean} alt @returns {boolean} */
-  grow(at, alt) {
-    if (!at || !this.current) return false;
-    const { brush, lasso, store } = this;
-    const add = lasso.away === alt;
-    if (!add && !store.active) this.hint('Select the mask to take from in the list of masks.');
-    else {
-      this.moveTo(at);
-      this.hint('Growing');
-      trigger('grow', { id: store.active, add, at: at.slice(), hu: brush.range, most: brush.most });
-    }
-    return true;
   }
 
   /** @param {number} level @param {number} width both in HU */
@@ -334,7 +318,7 @@ class Viewer {
   setTool(tool) {
     if (this.prior.swapped && tool !== 'navigate' && tool !== 'window') this.prior.show('now');
     this.tool = tool;
-    [this.rulers, this.lasso].forEach((drawn) => drawn.cancel());
+    [this.rulers, this.lasso, this.keyedBox].forEach((drawn) => drawn.cancel());
     this.root.dataset.tool = tool;
     this.toolbar.refresh();
     this.options.refresh();
@@ -461,7 +445,7 @@ class Viewer {
   /** Fits the planes to the room they have. */
   resize() {
     const width = this.root.clientWidth;
-    this.root.dataset.size = width < 600 ? 'narrow' : width < 800 ? 'medium' : width < 1160 ? 'wide' : 'full';
+    this.root.dataset.size = width < 600 ? 'narrow' : width < 850 ? 'medium' : width < 1160 ? 'wide' : 'full';
     this.views.forEach((view) => view.resize());
     // A resized canvas is blank; paint now rather than a frame later, so that nothing flickers.
     if (this.volume) this.views.forEach((view) => view.draw());

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from app.case_session import SessionEndedError
-from app.handlers import status_line
 from app.inputs import read_prompt
 from app.panels import panel
+from app.prompts import status_line
 from medvl.ct.prompts import Box, Point
 from medvl.errors import CTReadError, PromptError
 
@@ -192,7 +192,7 @@ class TestPrompts:
 
     def test_the_first_mask_opens_its_tab_once(self, opened, phantom):
         assert click(opened, "a", phantom, "liver")["viewer"]["first"]
-        assert opened.action("a", {"name": "masks"})["tab"] == "masks"  # as the browser asks, where nobody types
+        opened.tab("a", "masks")  # as the browser asks, where nobody types
         opened.action("a", {"name": "new"})
         assert "first" not in click(opened, "a", phantom, "spleen")["viewer"]
 
@@ -327,6 +327,30 @@ class TestStopping:
         assert len(session.case.prompts("m1")) == 2
         both = phantom.organ("spine") | phantom.organ("liver")
         assert dice(session.case.masks["m1"].array, both) > 0.9, "the stopped run must be completed"
+
+    def test_what_is_sent_again_changes_nothing(self, opened, phantom):
+        prompt = {"kind": "point", "ijk": list(phantom.centre("liver")), "positive": True, "axis": 2, "key": "x"}
+        last(opened.prompt("a", prompt))
+        last(opened.prompt("a", prompt))
+        session = opened.store.get("a")
+        (mask,) = session.case.masks.values()
+        assert len(session.case.prompts(mask.id)) == 1
+        opened.action("a", {"name": "new", "key": "y"})
+        last(opened.prompt("a", prompt | {"ijk": list(phantom.centre("spine")), "key": "z"}))
+        before = session.target.mask_id
+        assert opened.action("a", {"name": "new", "key": "y"})["masks"]["active"] == before
+
+    def test_clicks_that_waited_when_the_page_went_are_done_when_it_is_back(self, opened, phantom):
+        session = opened.store.get("a")
+        session.push(Point(phantom.centre("liver")))
+        stream = opened.prompts.run(session)
+        next(stream)  # it is about to begin
+        opened.store.leave("a")
+        page = last(stream)
+        assert page["masks"]["masks"] == []
+        page = last(opened.open_default("b", session.token))
+        assert [row["volume_ml"] > 1 for row in page["masks"]["masks"]] == [True]
+        assert not session.has_pending
 
     def test_quick_clicks_are_all_kept(self, opened, phantom):
         opened.model.slice_s = 0.01

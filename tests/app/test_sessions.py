@@ -369,6 +369,16 @@ def _cancelled(session: CaseSession) -> bool:
 
 
 class TestResume:
+    def test_prompts_wait_for_a_page_that_left_and_not_after_stop(self, store):
+        session = store.open("a", make_session())
+        session.push(Point((1, 1, 1)))
+        with session.job() as cancel:
+            store.leave("a")
+            assert cancel.is_set()
+        assert session.has_pending
+        session.stop()
+        assert not session.has_pending
+
     def test_a_page_that_comes_back_under_another_key(self, store):
         session = store.open("a", make_session())
         store.leave("a")

@@ -126,6 +126,20 @@ def test_the_first_mask_opens_its_tab_but_not_under_who_types(visit, server, bla
     assert page.locator(".cp-input").input_value() == "how large is it?"
 
 
+def test_the_first_mask_does_not_take_who_chose_another_tab_away(visit, server, bladder):
+    page = visit()
+    tool(page, "positive")
+    x, y = spot(page, bladder)
+    server[1].model.slice_s = 0.3
+    page.mouse.click(x, y)
+    open_tab(page, "Scan")  # the answer to the click is on its way
+    page.wait_for_function("medvlViewer.state().masks.length === 1")
+    server[1].model.slice_s = 0.0
+    page.wait_for_function(IDLE, timeout=60_000)
+    page.wait_for_timeout(500)
+    assert page.get_by_role("tab", name="Scan").get_attribute("aria-selected") == "true"
+
+
 def test_box_new_object_rename_and_looks(visit, bladder, pictures):
     page = visit()
     tool(page, "box")

@@ -168,6 +168,37 @@ def test_what_is_done_without_network_goes_to_the_server_later(server, browser, 
     context.close()
 
 
+def test_clicks_boxes_and_buttons_without_network_are_sent_later_once(server, browser, bladder):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(server[0])
+    page.wait_for_function(READY, timeout=60_000)
+    session = server[1].store.by_token(state(page)["token"])
+    context.set_offline(True)
+    tool(page, "positive")
+    page.mouse.click(*spot(page, bladder))
+    assert state(page)["pending"] == 1  # it is shown
+    assert page.locator(".mv-status").inner_text().startswith("No connection")
+    page.locator("#viewer .mv-new").click()
+    other = (bladder[0], bladder[1] - 30, bladder[2] + 40)
+    tool(page, "box")
+    for n, at in enumerate(((other[0] - 8, other[1] - 8, other[2]), (other[0] + 8, other[1] + 8, other[2]))):
+        page.mouse.move(*spot(page, at), steps=3)
+        page.mouse.down() if n == 0 else page.mouse.up()
+    page.get_by_text("Attempting reconnection").wait_for(timeout=30_000)
+    assert not session.case.masks
+    context.set_offline(False)
+    page.wait_for_function(f"window.medvlViewer?.state().masks.length === 2 && {IDLE}", timeout=60_000)
+    first, second = (session.case.prompts(mask_id) for mask_id in session.case.masks)
+    assert [point.ijk for point in first] == [bladder]
+    assert [box.size[2] for box in second] == [1]
+    page.reload()  # what the server has is not sent again
+    page.wait_for_function(f"window.medvlViewer?.state().masks.length === 2 && {IDLE}", timeout=60_000)
+    page.wait_for_timeout(500)
+    assert [len(session.case.prompts(mask_id)) for mask_id in session.case.masks] == [1, 1]
+    context.close()
+
+
 def test_a_time_without_network_loses_nothing(visit, server, bladder):
     page = worked_on(visit, bladder)
     page.on("dialog", lambda dialog: dialog.accept())

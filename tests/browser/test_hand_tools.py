@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from medvl.ct.prompts import Box, Point
 from medvl.ct.region_growing import grow
 
 from .on_page import DRAWN, IDLE, NEEDS, click, open_tab, spot, state, tool
@@ -187,11 +188,27 @@ def test_slices_are_filled_between_two_that_were_painted(visit, server, pictures
     page.screenshot(path=pictures / "smoothed.png")
 
 
-def test_the_toolbar_stays_in_one_row(visit):
+def test_an_outline_asks_the_model(visit, server, bladder):
     page = visit()
-    for width in (1280, 1920):
-        page.set_viewport_size({"width": width, "height": 800})
-        for hidden in ("true", "false"):
-            page.evaluate(f"document.querySelector('.mv-stop').hidden = {hidden}")
-            page.evaluate(DRAWN)
-            assert page.locator("#viewer .mv-bar").bounding_box()["height"] < 50
+    tool(page, "lasso")
+    page.get_by_role("button", name="Ask the model", exact=True).click()
+    spot(page, bladder)
+    square = corners(bladder, 0, 1, 8)
+    draw(page, [*square, square[0]])
+    page.wait_for_function(f"medvlViewer.state().masks.length === 1 && {IDLE}", timeout=60_000)
+    case = session_of(server, page).case
+    (mask,) = case.masks.values()
+    prompts = case.prompts(mask.id)
+    (box,) = [prompt for prompt in prompts if isinstance(prompt, Box)]
+    points = [prompt for prompt in prompts if isinstance(prompt, Point)]
+    assert len(points) == 3
+    assert all(point.positive and point.ijk in box_of(square, bladder[2]) for point in points)
+    assert (
+        np.abs(np.subtract((*box.lo, *box.hi), (*square[0], bladder[0] + 9, bladder[1] + 9, bladder[2] + 1))).max() <= 1
+    )
+
+
+def box_of(square, k):
+    """Voxels of a square of ``corners`` in slice k."""
+    (i0, j0, _), (i1, j1, _) = square[0], square[2]
+    return {(i, j, k) for i in range(i0, i1 + 1) for j in range(j0, j1 + 1)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from .on_page import DRAWN, NEEDS, open_tab, spot, state, tool
@@ -96,6 +97,22 @@ def test_lengths_in_no_file_are_asked_about(visit):
     page.mouse.up()
     page.evaluate(DRAWN)
     assert state(page)["unsaved"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1440, 900), (1920, 1080)])
+def test_every_tool_has_its_name_in_one_row(visit, width, height):
+    page = visit(width, height)
+    page.evaluate("document.querySelector('.mv-stop').hidden = false")  # the widest the bar gets
+    buttons = page.evaluate(
+        """[...document.querySelectorAll('.mv-bar .mv-button')].map((b) => {
+          const word = b.querySelector('span'), inner = word.getBoundingClientRect(), outer = b.getBoundingClientRect();
+          const inside = inner.left >= outer.left && inner.right <= outer.right;
+          return [word.textContent, outer.top, inner.width > 0 && inside];
+        })"""
+    )
+    assert len(buttons) == 21
+    assert len({top for _, top, _ in buttons}) == 1
+    assert [word for word, _, fits in buttons if not fits] == []
 
 
 def test_a_phone_has_two_rows_of_tools_and_the_message_field(visit):

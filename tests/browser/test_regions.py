@@ -113,7 +113,8 @@ def test_rectangle_angle_and_two_axes_go_into_list_csv_and_case(visit, server, p
     assert sum(counts) == found.voxels
     assert sum((n - 2048) * count for n, count in enumerate(counts)) / found.voxels == pytest.approx(found.mean)
     page.locator(".mp-length").first.get_by_role("button", name="Go").click()
-    page.wait_for_selector(".mp-length .mp-histogram")
+    page.wait_for_selector(".mp-length .mp-histogram .bars path", timeout=30_000)
+    assert sum(page.evaluate("document.querySelector('.mp-length .mp-histogram').data[0].y")) >= 0.98 * found.voxels
     open_tab(page, "Export")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export", exact=True).click()
@@ -150,8 +151,11 @@ def test_an_angle_that_is_given_up_leaves_nothing(visit):
 def test_the_histogram_of_a_mask_is_of_its_voxels(visit, server, bladder, pictures):
     page = visit()
     click(page, bladder)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
     page.locator(".mp-spread summary").click()
-    page.wait_for_selector(".mp-histogram path")
+    page.wait_for_selector(".mp-spread .bars path", timeout=30_000)
+    assert [url for url in asked if not url.startswith(server[0])] == []  # Plotly comes from this server
     session = server[1].store.by_token(state(page)["token"])
     (mask,) = session.case.masks.values()
     hu = np.asarray(session.ct.hu)[mask.array]
@@ -159,6 +163,14 @@ def test_the_histogram_of_a_mask_is_of_its_voxels(visit, server, bladder, pictur
     assert np.array_equal(counts, np.bincount(hu.astype(int) + 2048, minlength=counts.size))
     middle = round(float(np.percentile(hu, 50)))
     assert page.locator('[data-fact="percentiles"]').inner_text().split(" / ")[2] == f"{middle}"
+    low, high = np.percentile(hu, (0.5, 99.5))
+    (drawn,) = page.evaluate("document.querySelector('.mp-spread .mp-histogram').data")
+    step, inside = drawn["width"], (hu >= low) & (hu <= high)
+    assert inside.sum() <= sum(drawn["y"]) <= hu.size
+    assert np.average(drawn["x"], weights=drawn["y"]) == pytest.approx(hu[inside].mean(), abs=step)
+    bar = page.locator(".mp-spread .bars .point").nth(len(drawn["y"]) // 2).bounding_box()
+    page.mouse.move(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] - 1)
+    page.wait_for_selector(".mp-spread .hoverlayer .hovertext")
     page.screenshot(path=pictures / "histogram.png")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.viewer.component import FOLDER
 
-from .test_viewer import at, crosshair, cube, page, server, settle, state, tab  # noqa: F401
+from .test_viewer import arrives, at, crosshair, cube, page, server, settle, state, tab  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
@@ -240,3 +240,73 @@ def test_what_is_unsaved(page, server):  # noqa: F811
     server.board.set_mask(cube((30, 30, 30), "m9", 7))
     page.click('.mv-button[data-name="new"]')
     page.wait_for_function("medvlViewer.state().unsaved")
+
+
+class TestMeasuringByKeys:
+    """Crosshair by Shift and arrows, ends by Enter; the mouse is never touched."""
+
+    @pytest.fixture(autouse=True)
+    def _focus(self, page):  # noqa: F811
+        crosshair(page, (48, 40, 30))
+        page.mouse.move(0, 0)
+        page.locator("#viewer .mv, .mv").first.focus()
+
+    @staticmethod
+    def press(page, *keys):  # noqa: F811
+        for key in keys:
+            page.keyboard.press(key)
+        settle(page)
+
+    def form(self, page, name):  # noqa: F811
+        """A button of the bar, reached by Tab and pressed by Enter."""
+        for _ in range(60):
+            if page.evaluate("document.activeElement.textContent") == name:
+                break
+            page.keyboard.press("Tab")
+        self.press(page, "Enter")
+
+    def test_a_length(self, page, server):  # noqa: F811
+        self.press(page, "m", "Enter", *["Shift+ArrowLeft"] * 3, *["Shift+ArrowUp"] * 4)
+        (ruler,) = state(page)["rulers"]
+        assert ruler["mm"] == pytest.approx(5)  # it goes with the crosshair
+        self.press(page, "Enter", "Shift+ArrowLeft")
+        (ruler,) = state(page)["rulers"]
+        assert (ruler["kind"], ruler["mm"]) == ("line", pytest.approx(5))
+        assert server.events == []
+        self.press(page, "Delete")
+        assert state(page)["rulers"] == []
+
+    def test_an_angle(self, page):  # noqa: F811
+        self.press(page, "m")
+        self.form(page, "Angle")
+        self.press(page, "Enter", *["Shift+ArrowLeft"] * 5, "Enter", *["Shift+ArrowUp"] * 5, "Enter")
+        assert state(page)["rulers"][0]["kind"] == "angle"
+        assert page.evaluate("medvlViewer.measured.list()[0].words") == "90.0\N{DEGREE SIGN}"
+
+    def test_two_axes(self, page):  # noqa: F811
+        self.press(page, "m")
+        self.form(page, "Two axes")
+        self.press(page, "Enter", *["Shift+ArrowLeft"] * 8, "Enter")
+        self.press(page, *["Shift+ArrowRight"] * 4, *["Shift+ArrowUp"] * 3, "Enter", *["Shift+ArrowDown"] * 5, "Enter")
+        assert page.evaluate("medvlViewer.measured.list()[0].words") == "8.0 \N{MULTIPLICATION SIGN} 5.0 mm"
+
+    @pytest.mark.parametrize(("form", "size"), [("", "0.13 cm\N{SUPERSCRIPT TWO}"), ("Rectangle", ""), ("Sphere", "")])
+    def test_regions(self, page, form, size):  # noqa: F811
+        self.press(page, "o")
+        if form:
+            self.form(page, form)
+        self.press(page, "Enter", *["Shift+ArrowLeft"] * 2, *(["Shift+ArrowUp"] * (form == "Rectangle")), "Enter")
+        assert state(page)["rulers"][0]["kind"] == (form.lower() or "circle")
+        assert size in page.evaluate("medvlViewer.measured.list()[0].words")
+        assert sum(page.evaluate("[...medvlViewer.measured.counts(0)]")) == {"": 13, "Rectangle": 6, "Sphere": 15}[form]
+
+    def test_escape_gives_it_up(self, page):  # noqa: F811
+        self.press(page, "m", "Enter", "Shift+ArrowLeft", "Escape")
+        assert state(page)["rulers"] == []
+        assert state(page)["tool"] == "ruler"
+
+    def test_a_box(self, page, server):  # noqa: F811
+        self.press(page, "b", "Enter", *["Shift+ArrowLeft"] * 3, *["Shift+ArrowUp"] * 2)
+        arrives(page, server, lambda: page.keyboard.press("Enter"))
+        (box,) = server.events
+        assert (box["kind"], box["lo"], box["hi"], box["axis"]) == ("box", [48, 40, 30], [52, 43, 31], 2)
