@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[Mapping[str, object], tuple[str, ...]]] = {
     "marrow": ({"marrow_mm2": 0.0}, BONES),
 }
 PROMPTS: dict[str, Mapping[str, object]] = {
-    "several masks of a box": {"agreed_score": 0.0},
+    "several masks of a box": {"agreed_score": 1e-9},
     "how a mask fills its box": {"box_weight": 0.0},
     "two parts of a box": {"unsure_iou": 0.0},
     "SAM 2 beside the propagated mask": {"sam_weight": 0.0},
