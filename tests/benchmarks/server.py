@@ -35,8 +35,8 @@ class Server:
     def _wait(self) -> str:
         for line in self.process.stdout:
             self.lines.append(line)
-            if found := re.search(r"http://[\w.]+:\d+", line):
-                return found[0]
+            if found := re.search(r" is at (http://[\w.]+:\d+)", line):  # other lines may name other servers
+                return found[1]
         raise SystemExit("The app did not start:\n" + "".join(self.lines))
 
     @property
