@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import Cancelled, MedVLError
 from ..language.calls import Call, Finding, Measure, Presence, ReadImage, Segment
+from ..language.mentions import find
 from ..language.normalise import words
 from ..language.parse import parse
 from ..tools.fact import Fact, shown
@@ -28,6 +29,7 @@ from .teller import Teller
 
 MOST = 4  # claims of one reading that are checked, the first ones
 APART = 0.1  # share of the measured value from which two values differ; a rule of this program
+_POINTING = word_set("it its")
 _UNITS = {"volume": ("mL", "L"), "mean_hu": ("HU",)}
 
 _NO = word_set("no not without absent negative none never neither nor unremarkable normal resected removed free")
@@ -144,20 +146,24 @@ def claims(reading: Iterable[Sentence]) -> tuple[Claim, ...]:
         reading: sentences with the source "model".
     """
     found: dict[tuple, Claim] = {}
+    about: tuple[Call, ...] = ()  # what "its" is of
     for sentence in reading:
         for clause in re.split(r"(?<=[a-z\d])[.;:](?:\s|$)|,\s|\bbut\b|\bhowever\b|\n", sentence.text):
             clause = clause.strip(" .,;:-*")
-            claim = _claim(clause) if clause else None
+            claim = _claim(clause, about) if clause else None
+            named = [m.ids for m in find(words(clause)) if m.kind == "known"]
+            about = (Measure(named[0]),) if len(named) == 1 else () if named else about
             if claim is not None:
                 found.setdefault((claim.call.tool, getattr(claim.call, "id", ""), claim.call.structures), claim)
     return tuple(found.values())[:MOST]
 
 
-def _claim(clause: str) -> Claim | None:
+def _claim(clause: str, about: tuple[Call, ...] = ()) -> Claim | None:
     said = words(clause)
     if set(said) & _UNSURE or clause.endswith("?"):
         return None
-    calls = parse(_DENIAL.sub(" ", clause), ())  # what it is about, whether it is so or not
+    before = about if _POINTING & set(said) else ()
+    calls = parse(_DENIAL.sub(" ", clause), (before,) if before else ())  # what it is about, whether it is so or not
     if len(calls) != 1 or calls[0].unknown:
         return None
     call = calls[0]

@@ -269,6 +269,19 @@ def test_a_lower_bound_contradicts_only_what_lies_below_it():
     assert isinstance(cut.find("liver"), Found)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "of"),
+    [
+        ("The spleen looks even.", "Its volume is 180 mL.", ("spleen",)),
+        ("There is fluid by the liver and the spleen.", "Its volume is 180 mL.", None),
+        ("This is a fine picture.", "It measures 180 mL.", None),
+    ],
+)
+def test_its_is_of_the_one_structure_named_before(first, then, of):
+    found = [c for c in beside.claims([Sentence(first, "model"), Sentence(then, "model")]) if c.value is not None]
+    assert [c.call.structures for c in found] == ([of] if of else [])
+
+
 def test_what_was_not_asked_about_is_not_segmented_for_a_reading():
     reader = Saying("The liver is enlarged. The spleen is absent. The aorta is aneurysmal.")
     conversation = Conversation(sample(), reader=reader)
