@@ -3,6 +3,7 @@
   const page = document.getElementById('page');
   const size = (large) => {
     page.classList.toggle('is-large', large);
+    document.getElementById('surface-large').textContent = large ? 'Back' : 'Large';
     const plot = document.querySelector('#surface .js-plotly-plot');
     const room = document.getElementById('surface');
     if (!plot) return;

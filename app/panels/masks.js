@@ -167,7 +167,7 @@ function drawHistogram(place, counts, color) {
     hovertemplate: '%{text}<br>%{y:,} voxels<extra></extra>',
   }], {
     height: 150, margin: { l: 46, r: 6, t: 6, b: 34 }, bargap: 0, paper_bgcolor: 'transparent', plot_bgcolor: 'transparent',
-    font: { family: 'system-ui, sans-serif', size: 11, color: soft }, hoverlabel: { font: { size: 11 } }, dragmode: 'zoom',
+    font: { family: 'system-ui, sans-serif', size: 11, color: soft }, hoverlabel: { bgcolor: '#1d2733', bordercolor: '#1d2733', font: { size: 11, color: '#fff' } }, dragmode: 'zoom',
     xaxis: { ...axis, fixedrange: false, showgrid: false, title: { text: 'HU', standoff: 4 }, uirevision: place.dataset.of },
     yaxis: { ...axis, title: { text: 'voxels', standoff: 6 }, nticks: 4 },
   }, { displayModeBar: false, responsive: true })).catch((error) => { place.textContent = error.message; });

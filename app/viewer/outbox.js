@@ -1,7 +1,7 @@
 // What a person asked of the server by clicks, boxes and buttons, kept until the server says that it has it. A page that
 // is loaded again, as Gradio does when the network is back, asks again for what the server did not hear of.
 
-const NO_NETWORK = 'No connection: what you do is kept, and sent when it is back.';
+const NO_NETWORK = 'No connection: kept, and sent when it is back.';
 
 /** @returns {string} id of the tab of the page that is open */
 const openTab = () => document.querySelector('#tabs [role=tab][aria-selected=true]')?.id ?? '';

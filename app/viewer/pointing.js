@@ -1,5 +1,7 @@
 // What Enter does: it sets with the tool at hand what a press of the mouse would set, where the crosshair is.
 
+const KEYED_HINT = 'Shift+arrows to the other end, then Enter.';
+
 /** A box between two places of the crosshair. */
 class KeyedBox {
   /** @param {object} viewer */
@@ -13,10 +15,9 @@ class KeyedBox {
     const draft = this.corner && this._between();
     if (!this.corner || this.corner.view !== view || this.corner.ijk[view.plane.axis] !== this.viewer.ijk[view.plane.axis]) {
       this.corner = { view, ijk: this.viewer.ijk.slice() };
-      this.viewer.hint('One corner is set. Move the crosshair with Shift and arrows, then Enter.');
+      this.viewer.hint(KEYED_HINT);
     } else if (draft) {
       this.cancel();
-      this.viewer.hint('');
       this.viewer.prompt({ kind: 'box', lo: draft.lo, hi: draft.hi, axis: view.plane.axis });
     }
   }
@@ -30,7 +31,10 @@ class KeyedBox {
   cancel() {
     const had = Boolean(this.corner);
     this.corner = null;
-    if (had) this.viewer.setDraft(null);
+    if (had) {
+      this.viewer.setDraft(null);
+      this.viewer.hint('');
+    }
     return had;
   }
 

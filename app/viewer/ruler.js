@@ -210,7 +210,7 @@ class Rulers {
       this.cancel();
       this._begin(view, place);
       this.held.keyed = true;
-      this.viewer.hint('Begun here. Move the crosshair with Shift and arrows, then Enter.');
+      this.viewer.hint(KEYED_HINT);
       return this._changed();
     }
     const { held } = this;
@@ -319,6 +319,7 @@ class Rulers {
     const held = this.held;
     this.held = null;
     if (held && held.fresh) this._drop(held.ruler);
+    if (held && held.keyed) this.viewer.hint('');
     if (held) this._changed();
     return Boolean(held);
   }

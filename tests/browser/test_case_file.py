@@ -199,6 +199,20 @@ def test_clicks_boxes_and_buttons_without_network_are_sent_later_once(server, br
     context.close()
 
 
+def test_an_edit_without_network_is_refused_in_words(visit, bladder):
+    page = visit()
+    click(page, bladder)
+    open_tab(page, "Masks")
+    page.context.set_offline(True)
+    name = page.locator(".mp-name").first
+    before = name.input_value()
+    name.fill("Another name")
+    name.press("Enter")
+    page.get_by_text("No connection: this was not done").wait_for(timeout=5000)
+    assert name.input_value() == before
+    page.context.set_offline(False)
+
+
 def test_a_time_without_network_loses_nothing(visit, server, bladder):
     page = worked_on(visit, bladder)
     page.on("dialog", lambda dialog: dialog.accept())

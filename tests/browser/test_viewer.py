@@ -75,7 +75,8 @@ class Page:
         return board
 
     def on_prompt(self, event: gr.EventData):
-        data, board = event._data, self.board  # a page that was closed goes on with its own board, not the next test's
+        data = {name: value for name, value in event._data.items() if name != "key"}
+        board = self.board  # a page that was closed goes on with its own board, not the next test's
         self.events.append(data)
         point = data["kind"] == "point"
         centre = data["ijk"] if point else [(a + b) // 2 for a, b in zip(data["lo"], data["hi"], strict=True)]
@@ -297,7 +298,9 @@ class TestNavigation:
         page.keyboard.up("Control")
         settle(page)
         assert state(page)["zoom"]["axial"] > 1.2
-        assert at(page, "axial", (60, 50, 30)) == pytest.approx(spot, abs=0.5)
+        assert at(page, "axial", (60, 50, 30)) == pytest.approx(
+            spot, abs=1
+        )  # the wheel's place is in whole pixels, times the zoom
         page.keyboard.press("f")
         assert state(page)["zoom"]["axial"] == 1
 

@@ -28,7 +28,7 @@ TURNS = {
 
 @pytest.fixture
 def two_threads():
-    """With AMX, bfloat16 was the same twice on one thread and not on two, see ``medvl.networks``."""
+    """With AMX, bfloat16 was the same twice on one thread and not on two, see ``medvl``."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
