@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from monai.transforms import RandAdjustContrast, RandAffine, RandGaussianNoise, RandGaussianSmooth
 from scipy import ndimage
 from torch import Tensor
 
@@ -171,6 +170,8 @@ def move(stack: Tensor, how: Augmentation, state: np.random.RandomState) -> Tens
     Returns:
         The same shape.
     """
+    from monai.transforms import RandAffine  # late: MONAI takes seconds to import
+
     turn = np.deg2rad(how.rotate_degrees)
     transform = RandAffine(
         prob=1.0,
@@ -185,6 +186,8 @@ def move(stack: Tensor, how: Augmentation, state: np.random.RandomState) -> Tens
 
 def shade(image: Tensor, how: Augmentation, window_hu: float, state: np.random.RandomState) -> Tensor:
     """Gamma, blur and noise on an image ``[1, D, H, W]`` of 0..1 that spans ``window_hu``; clipped to 0..1."""
+    from monai.transforms import RandAdjustContrast, RandGaussianNoise, RandGaussianSmooth
+
     parts = [
         RandAdjustContrast(prob=how.contrast, gamma=how.gamma),
         RandGaussianSmooth(sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0), sigma_z=(0.3, 1.0), prob=how.blur),

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from monai.transforms import Resize
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -258,6 +257,8 @@ class TrainingSet(Dataset):
 
 def _resize(array: np.ndarray, size: tuple[int, int, int]) -> Tensor:
     """``(i, j, k)`` voxels laid out and resampled as ``encoder_input`` does, ``[D, H, W]``."""
+    from monai.transforms import Resize  # late: MONAI takes seconds to import
+
     picture = np.ascontiguousarray(array.transpose(2, 1, 0)[:, ::-1, ::-1], dtype=np.float32)
     resized = Resize(size, mode="trilinear", align_corners=False)(torch.from_numpy(picture)[None])
     return aug.plain(resized)[0]

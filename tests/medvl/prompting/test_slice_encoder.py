@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sam2.build_sam import build_sam2
-from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from medvl.ct.windows import window_for
 from medvl.networks.sam2 import Sam2, SegmenterConfig
@@ -35,6 +34,8 @@ def test_window_follows_the_tissue():
 
 def test_encode_and_decode_agree_with_the_upstream_predictor():
     """Same picture, same box and point: our batched decoder gives the masks of ``SAM2ImagePredictor``."""
+    from sam2.sam2_image_predictor import SAM2ImagePredictor  # late: it imports torchvision
+
     folder, size = hub.find_model("nano"), 256
     ours = Sam2(SegmenterConfig(image_size=size), folder, torch.device("cpu"))
     net = build_sam2(

@@ -24,9 +24,10 @@ from .datasets.test_ct_rate import ct_rate, radgenome
 from .datasets.test_labels import META, case
 from .datasets.test_m3d import VQA, cap, seg
 from .folders import body, cube, save, table
+from .tiny_stages import NEEDS_PEFT
 from .vlm.test_text_encoder import write_bert
 
-pytest.importorskip("peft")
+pytestmark = NEEDS_PEFT
 EXAMPLES = Path(__file__).resolve().parents[3] / "assets" / "training"
 SMALL = {
     "model": {"encoder": "nano", "input_size": [32, 64, 64], "low_tokens": [6, 4], "high_tokens": [3, 2]},

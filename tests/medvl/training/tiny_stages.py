@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import torch
 from sam2.build_sam import build_sam2
 
@@ -20,6 +22,8 @@ from ...phantoms import phantom, write_nifti
 from ..networks.test_sam2_video import randomised
 from ..tiny_checkpoints import write_language_model
 
+# Looked for and not imported: every process of a test run collects all tests, few run these.
+NEEDS_PEFT = pytest.mark.skipif(find_spec("peft") is None, reason="needs the package peft")
 CONFIG, SIDE = "configs/sam2.1/sam2.1_hiera_t.yaml", 128
 
 

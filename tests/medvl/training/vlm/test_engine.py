@@ -12,9 +12,9 @@ from medvl.training.vlm.engine import checkpoints, train
 from medvl.training.vlm.feed import Order
 from medvl.training.vlm.stages import AlignProjector, read
 
-from ..tiny_stages import config_of, losses, write_cases
+from ..tiny_stages import NEEDS_PEFT, config_of, losses, write_cases
 
-pytest.importorskip("peft")
+pytestmark = NEEDS_PEFT
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from medvl.training.vlm import feed
 from medvl.training.vlm.engine import train
 from medvl.training.vlm.joint import MEMORY, Joint
 
-from ..tiny_stages import config_of, losses, write_cases, write_remembering
+from ..tiny_stages import NEEDS_PEFT, config_of, losses, write_cases, write_remembering
 
-pytest.importorskip("peft")
+pytestmark = NEEDS_PEFT
 TURN = Turn("where is the liver ?", "the liver is [SEG] .", ("liver",))
 
 

@@ -15,9 +15,9 @@ from medvl.training.vlm.engine import train
 from medvl.training.vlm.joint import NAMES, Joint, NameQueries
 from medvl.vocabulary.names import STRUCTURES
 
-from ..tiny_stages import config_of, losses, write_cases
+from ..tiny_stages import NEEDS_PEFT, config_of, losses, write_cases
 
-pytest.importorskip("peft")
+pytestmark = NEEDS_PEFT
 MODEL = {"encoder_scale": 0.1, "train_encoder": True, "lora": None, "seg": {"maps": 5, "voxel_dim": 32}}
 QUIET = {"augment": False, "cache": True, "workers": 0, "turns": 1, "validation": []}
 

@@ -16,9 +16,9 @@ from medvl.training.vlm.engine import train
 from medvl.training.vlm.joint import Joint
 from medvl.training.vlm.stages import Instruct
 
-from ..tiny_stages import config_of, losses, write_cases
+from ..tiny_stages import NEEDS_PEFT, config_of, losses, write_cases
 
-pytest.importorskip("peft")
+pytestmark = NEEDS_PEFT
 KINDS = {"instruct": Instruct, "joint": Joint}
 TURNS = {
     "instruct": Turn("where is the liver ?", "it is large ."),

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 import medvl
 from medvl.training.config import as_dict
 
-from ..tiny_stages import config_of, losses, write_cases
+from ..tiny_stages import NEEDS_PEFT, config_of, losses, write_cases
 
-pytest.importorskip("peft")
+pytestmark = NEEDS_PEFT
 ROOT = Path(__file__).resolve().parents[4]
 # Despite its name --multi_gpu starts two processes where there is no GPU; --cpu would start them through MPI only.
 ACCELERATE = [

@@ -27,9 +27,9 @@ from medvl.training.vlm.losses import siglip
 
 from ...tiny_checkpoints import WORDS
 from ..datasets.test_m3d import cap
-from ..tiny_stages import config_of, losses, write_cases, write_remembering
+from ..tiny_stages import NEEDS_PEFT, config_of, losses, write_cases, write_remembering
 
-pytest.importorskip("peft")
+pytestmark = NEEDS_PEFT
 # One turn for all scans: the mean over tokens and structures is then the mean over samples.
 TURN = Turn("where is the liver ?", "the liver is [SEG] .", ("liver",))
 WHOLE = {"lora": None, "train_encoder": True}
@@ -176,7 +176,9 @@ def runs(cases, tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # Both are forked from one process in which what training imports is there already: that takes ten seconds.
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["peft", "medvl.training.vlm.engine"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        ["peft", "monai.transforms", "medvl.training.vlm.engine"]
+    )
     torch.multiprocessing.start_processes(process, (port, cases, folder), nprocs=2, start_method="forkserver")
     return folder, one, [json.loads((folder / f"told{rank}.json").read_text()) for rank in range(2)]
 
