@@ -31,19 +31,18 @@ def read_word(data: Any, key: str) -> str:
 
 
 def read_prompts(data: Any, ct: CTVolume) -> list[Point | Box]:
-    """What a person pointed at in one go: a point, a box, the points of a scribble, or box and points of an outline.
+    """What a person pointed at in one go: a point, a box, or the points of a scribble.
 
     Raises:
         PromptError: it is none of these, or lies outside the CT.
     """
     data = data if isinstance(data, dict) else {}
-    if data.get("kind") not in ("scribble", "outline"):
+    if data.get("kind") != "scribble":
         return [read_prompt(data, ct)]
     points = data.get("points")
     if not isinstance(points, list) or not 0 < len(points) <= MAX_SCRIBBLE:
-        raise PromptError(f"A scribble or an outline has 1 to {MAX_SCRIBBLE} points.")
-    box = [read_prompt(data | {"kind": "box"}, ct)] if data["kind"] == "outline" else []
-    return box + [read_prompt(data | {"kind": "point", "ijk": at}, ct) for at in points]
+        raise PromptError(f"A scribble has 1 to {MAX_SCRIBBLE} points.")
+    return [read_prompt(data | {"kind": "point", "ijk": at}, ct) for at in points]
 
 
 def read_prompt(data: Any, ct: CTVolume) -> Point | Box:

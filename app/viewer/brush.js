@@ -358,7 +358,7 @@ function buildBrushBar(viewer) {
   });
   const asks = make('button', 'mv-button mv-asks', 'Ask the model');
   asks.type = 'button';
-  asks.title = 'The model finds what the outline holds and follows it through the slices, instead of filling the outline';
+  asks.title = 'The model takes the box round the outline and follows what it holds through the slices; nothing is filled';
   asks.addEventListener('click', () => {
     viewer.lasso.asks = !viewer.lasso.asks;
     root.refresh();

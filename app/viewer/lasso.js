@@ -113,7 +113,7 @@ class Lasso {
     return runs;
   }
 
-  /** An outline as a prompt: the box round it, and places inside it: the middles of long runs of some of its rows. */
+  /** An outline as a prompt: the box round it. With points inside as well, both lesions that were tried came out worse. */
   _ask(view, path) {
     const { viewer } = this;
     const { axis, h, v } = view.plane;
@@ -122,15 +122,7 @@ class Lasso {
     const [lo, hi] = [viewer.ijk.slice(), viewer.ijk.map((n) => n + 1)];
     [lo[h], hi[h]] = [Math.min(...runs.map((run) => run[1])), Math.max(...runs.map((run) => run[2])) + 1];
     [lo[v], hi[v]] = [runs[0][0], runs[runs.length - 1][0] + 1];
-    const points = [];
-    for (const share of [0.25, 0.5, 0.75]) {
-      const row = runs[Math.floor(share * runs.length)][0];
-      const [, first, last] = runs.filter((run) => run[0] === row).sort((a, b) => b[2] - b[1] - a[2] + a[1])[0];
-      const at = viewer.ijk.slice();
-      [at[h], at[v]] = [(first + last) >> 1, row];
-      if (!points.some((other) => other.join() === at.join())) points.push(at);
-    }
-    viewer.prompt({ kind: 'outline', lo, hi, points, positive: true, axis });
+    viewer.prompt({ kind: 'box', lo, hi, axis });
   }
 
   /** The voxels of the slice whose centres lie in the outline, as a stroke. */

@@ -54,8 +54,7 @@ class Outbox {
   _send({ name, data }) {
     const { viewer } = this;
     if (name === 'prompt') {
-      const points = (data.points || []).map((ijk) => ({ kind: 'point', ijk, positive: data.positive }));
-      const shown = data.lo ? [...points, { ...data, kind: 'box' }] : data.points ? points : [data];
+      const shown = data.points ? data.points.map((ijk) => ({ kind: 'point', ijk, positive: data.positive })) : [data];
       viewer.pending.push(...shown.map((one) => ({ ...one, after: viewer.store.revision })));
       viewer.touch(false);
     }

@@ -53,24 +53,6 @@ def test_a_scribble_is_points_of_one_prompt(opened):
     assert len(session.case.masks.steps(mask.id)) == 1
 
 
-def test_an_outline_is_a_box_and_points_of_one_prompt(opened):
-    session = opened.store.get("a")
-    (i, j, k), _ = organ(session)
-    outline = {
-        "kind": "outline",
-        "lo": [i - 2, j - 2, k],
-        "hi": [i + 3, j + 3, k + 1],
-        "points": [[i, j, k]],
-        "axis": 2,
-    }
-    list(opened.prompt("a", outline))
-    (mask,) = session.case.masks.values()
-    assert sorted(type(prompt).__name__ for prompt in session.case.prompts(mask.id)) == ["Box", "Point"]
-    assert len(session.case.masks.steps(mask.id)) == 1
-    with pytest.raises(MedVLError):
-        list(opened.prompt("a", outline | {"lo": None}))
-
-
 @pytest.mark.parametrize("points", [None, [], 3, [[1, 2]], [[1, 2, 10**6]], [[1, 2, 3]] * 100, [[1, 2, "3"]]])
 def test_what_is_no_scribble(opened, points):
     with pytest.raises(MedVLError):
