@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 2 * 3600  # a reader who only scrolls sends nothing, so this is long
 EVICT_IDLE_S = 15 * 60  # idle for this long, a session makes way when the memory is needed
+PROGRAM_BYTES = 3 * 10**9  # networks, libraries, and what two visitors' computations take at most (tests/benchmarks)
 GRACE_S = 20 * 60  # after the tab is gone: it may be loaded again, or have lost its network; memory is given up sooner
 
 
@@ -309,7 +310,9 @@ class SessionStore:
 
 
 def default_budget() -> int:
-    """Half of the machine's (or container's) memory, or ``MEDVL_SESSION_GB``."""
+    """Half of the machine's (or container's) memory, less where the program itself needs more than the other half; or
+    ``MEDVL_SESSION_GB``.
+    """
     if os.environ.get("MEDVL_SESSION_GB"):
         return int(float(os.environ["MEDVL_SESSION_GB"]) * 1e9)
     total = 8 * 10**9
@@ -318,4 +321,4 @@ def default_budget() -> int:
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and limit.read_text().strip().isdigit():
         total = min(total, int(limit.read_text()))
-    return max(10**9, total // 2)
+    return max(10**9, min(total // 2, total - PROGRAM_BYTES))

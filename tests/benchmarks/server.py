@@ -75,6 +75,12 @@ def resident_mb(pid: int) -> float:
     return _status_mb(pid, "VmRSS")
 
 
+def alone_mb(pid: int) -> float:
+    """Memory that no other process shares, MB: what would be free if it ended. Linux."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(kb) for kb in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.MULTILINE)) / 1024
+
+
 def peak_mb(pid: int) -> float:
     """Highest resident memory since the start, or since ``reset_peak``, MB."""
     return _status_mb(pid, "VmHWM")

@@ -22,18 +22,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from server import CHROMIUM, ROOT, Server, peak_mb, resident_mb, wait_idle
+from server import CHROMIUM, ROOT, Server, alone_mb, peak_mb, resident_mb, wait_idle
 
 sys.path.insert(0, str(ROOT))
 
 from app.scans import SAMPLES
+from app.sessions import PROGRAM_BYTES
 from medvl.evaluation.cases import LabelledCase, abdomen_sample
 from medvl.evaluation.interactive import box_on_largest_slice, centre_of_largest_error, dice
 from tests.app.viewer.unwire import unpack_delta
 
 ORGANS = ("urinary_bladder", "left_kidney", "right_kidney", "spleen", "stomach", "liver", "gallbladder", "aorta")
-BASE_GB = 2.7  # left to the program, its networks (2.0 to 2.5 with one visitor) and what two compute at once; the rest
-# is the sessions'
 WAIT_S = 1800  # of one step, on a machine that others use too
 
 
@@ -116,7 +115,7 @@ def answered(page) -> list[str]:
 
 
 class Memory:
-    """Resident memory of a process and of all below it, MB; pages that they share count for each, so it is a bound."""
+    """Resident memory of a process, and what those below it have for themselves alone, MB."""
 
     def __init__(self, pid: int) -> None:
         self._pid, self._step, self._ended = pid, 0.0, threading.Event()
@@ -141,7 +140,8 @@ class Memory:
     def _tree(self, pid: int) -> float:
         try:
             below = [line.read_text().split() for line in Path(f"/proc/{pid}/task").glob("*/children")]
-            return resident_mb(pid) + sum(self._tree(int(child)) for of_thread in below for child in of_thread)
+            own = resident_mb(pid) if pid == self._pid else alone_mb(pid)
+            return own + sum(self._tree(int(child)) for of_thread in below for child in of_thread)
         except (OSError, TypeError):  # it has ended
             return 0.0
 
@@ -197,7 +197,7 @@ def main() -> int:
     case = abdomen_sample()
     visitors = {f"{n + 1}": ORGANS[n % options.organs] for n in range(options.visitors)}
     complaints: list[str] = []
-    with Server(session_gb=options.gb - BASE_GB) as server, sync_playwright() as playwright:
+    with Server(session_gb=options.gb - PROGRAM_BYTES / 1e9) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=options.browser, args=list(CHROMIUM))
         memory = Memory(server.pid)
 
