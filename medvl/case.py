@@ -85,7 +85,7 @@ class Case:
         """Memory held besides the CT itself: slice features, masks, history."""
         steps = self.masks.steps()
         masks = {id(m.block): m.block.nbytes for m in (*self.masks.values(), *(s.mask for s in steps))}
-        patches = {id(p): p.logits.nbytes for s in steps if s.state for p in s.state.slices.values()}
+        patches = {id(p): p.logits.nbytes for s in steps if s.state for p in tuple(s.state.slices.values())}
         read = self.reader.nbytes if self.reader else 0
         read += self.prior.nbytes if self.prior else 0
         return read + self.encoder.nbytes + self.finder.nbytes + sum(masks.values()) + sum(patches.values())

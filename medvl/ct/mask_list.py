@@ -62,7 +62,11 @@ class MaskList(Mapping[str, Mask]):
         return self._masks[mask_id]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._masks)
+        return iter(tuple(self._masks))  # of now: the server counts memory while a job adds masks
+
+    def values(self) -> list[Mask]:
+        """The masks of now, in order."""
+        return list(self._masks.values())
 
     def __len__(self) -> int:
         return len(self._masks)

@@ -84,7 +84,7 @@ class TextSegmenter:
     def nbytes(self) -> int:
         """Memory of the coarse maps and of the masks that details are cut from."""
         kept = [m for m in (self._coarse, self._details, self._vertebrae) if m is not None]
-        return sum(m.nbytes for m in kept) + sum(array.nbytes for _, array in self._carriers.values())
+        return sum(m.nbytes for m in kept) + sum(array.nbytes for _, array in tuple(self._carriers.values()))
 
     @property
     def found(self) -> tuple[Found, ...]:

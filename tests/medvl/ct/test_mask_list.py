@@ -272,3 +272,19 @@ def test_an_object_with_a_long_history_does_not_vanish_by_undo():
     while masks.can_undo(mask.id):
         masks.undo(mask.id)
     assert mask.id in masks
+
+
+def test_the_list_may_change_while_it_is_looked_through():
+    """The server counts the memory of masks while a job makes some and another goes."""
+    masks = MaskList()
+    first, second = added(masks), added(masks)
+    seen = []
+    for mask in masks.values():
+        seen.append(mask.id)
+        if mask.id == first.id:
+            added(masks)
+            masks.remove(second.id)
+    assert seen == [first.id, second.id]
+    for known in masks:
+        masks.remove(known)
+    assert not masks
