@@ -21,6 +21,7 @@ from ...language.calls import (
     Probe,
     Refuse,
     Remove,
+    Report,
     Segment,
 )
 from ...language.calls.base import Part
@@ -32,6 +33,7 @@ from ...language.parse import SPELLER, parse
 from ..references import structures_of
 from ..state import State, Turn
 from . import following
+from .seen import seen
 
 Parse = Callable[[str, Sequence[Sequence[Call]]], tuple[Call, ...]]
 _OPEN = frozenset({"diagnosis", "unjudged", "beyond", "not_understood", "pointed", "off_topic", "cause"})
@@ -75,7 +77,10 @@ class RulesPlanner:
         if before is not None:
             return before
         parts = _looks_apart(SPELLER.mend(words(message)))
-        return (self._one_by_one(parts, state) if len(parts) > 1 else None) or self._whole_message(message, state)
+        calls = (self._one_by_one(parts, state) if len(parts) > 1 else None) or self._whole_message(message, state)
+        if not any(isinstance(call, Probe | Finding | Refuse | Report) for call in calls or ()):
+            return seen(message, state, alone=True) or calls  # what is to be looked for is looked for
+        return calls
 
     def _one_by_one(self, parts: Sequence[Sequence[str]], state: State) -> tuple[Call, ...] | None:
         """The calls of each part by itself, read after those before it.
@@ -131,7 +136,8 @@ class RulesPlanner:
             # what is measured behind a sign, "how many and where", is of the sign
             rest = (c for c in calls[first:] if not (isinstance(c, Measure) and c.structures and set(c.of) <= told))
             return (*calls[:first], *rest)
-        judged = any(isinstance(call, Refuse) and call.reason == "diagnosis" for call in calls) and _JUDGED & set(said)
+        asked = {call.reason for call in calls if isinstance(call, Refuse)}
+        judged = "prognosis" in asked or ("diagnosis" in asked and _JUDGED & set(said))
         probes = () if judged else sights.every(said)
         if state.turns and _THERE & set(said):
             probes = tuple(_placed(probe, structures_of(state.last)) for probe in probes)
@@ -209,6 +215,7 @@ def _parts_of_aorta(said: Sequence[str], calls: tuple[Call, ...]) -> tuple[Call,
     if {"infrarenal", "suprarenal"} & set(named):
         named = tuple(part for part in named if part != "abdominal")  # both lie in it
     widths = any(isinstance(c, Finding) and c.id == "aortic_aneurysm" for c in calls)
+    widths |= any(isinstance(c, Measure) and c.what == "diameter" and c.of == ("aorta",) for c in calls)
     compared = _WIDER & set(said) and any(isinstance(c, Presence | Compare) and "aorta" in c.of for c in calls)
     if not named or not (widths or compared):
         return ()
