@@ -13,15 +13,16 @@ from ...language.calls import (
     Chat,
     Clarify,
     Compare,
+    Comparing,
     Edit,
     Finding,
     Lookup,
     Measure,
+    Measuring,
     Presence,
     Probe,
     Refuse,
     Remove,
-    Report,
     Segment,
 )
 from ...language.calls.base import Part
@@ -78,7 +79,9 @@ class RulesPlanner:
             return before
         parts = _looks_apart(SPELLER.mend(words(message)))
         calls = (self._one_by_one(parts, state) if len(parts) > 1 else None) or self._whole_message(message, state)
-        if not any(isinstance(call, Probe | Finding | Refuse | Report) for call in calls or ()):
+        if any(isinstance(call, Segment | Presence | Measuring | Comparing) for call in calls or ()) and not any(
+            isinstance(call, Probe | Finding | Refuse) or getattr(call, "description", "") for call in calls
+        ):
             return seen(message, state, alone=True) or calls  # what is to be looked for is looked for
         return calls
 

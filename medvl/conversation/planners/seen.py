@@ -103,6 +103,7 @@ class Before:
         spots: masks that it gave and that are still there.
         sides: of the patient on which they lie.
         recent: whether nothing else was spoken of since.
+        gone: whether it gave masks of which none is left.
     """
 
     look: Probe | None = None
@@ -110,6 +111,7 @@ class Before:
     spots: tuple[str, ...] = ()
     sides: frozenset[str] = frozenset()
     recent: bool = False
+    gone: bool = False
 
 
 def before(state: State, what: str = "") -> Before:
@@ -129,7 +131,7 @@ def before(state: State, what: str = "") -> Before:
                 )
                 spots = named or spots  # an answer may have seen fluid and spots
                 sides = frozenset(f.side for f in turn.facts if f.key == "spot_volume_ml" and f.side)
-                return Before(look, call, spots, sides, recent)
+                return Before(look, call, spots, sides, recent, bool(turn.spots) and not spots)
         # what was measured of a spot, shown or explained is no other subject
         recent = recent and (bool(turn.spots) or not any(call.structures for call in turn.calls))
     return Before()
@@ -152,7 +154,6 @@ def seen(message: str, state: State, alone: bool = False) -> tuple[Call, ...] | 
     if last.recent and last.spots and _PATH & set(said) and (ways := _ways(said)):
         return tuple(Neighbours((IT,), side=way) for way in ways)
     done: list[Call] = []
-    named = False
     for part in sights.parts(said):
         part = [word for word in part if word not in STOP]
         kind = sights.kind(set(part), False)
@@ -166,11 +167,12 @@ def seen(message: str, state: State, alone: bool = False) -> tuple[Call, ...] | 
             if _is_aside(part, bool(done)):
                 continue
             return None
-        named |= any(isinstance(call, Probe | Finding) for call in calls)
         done += [call for call in calls if call not in done]
-    own = [call for call in done if not (isinstance(call, Show) and call.action == "window")]
-    own = [call for call in own if not set(call.structures) or isinstance(call, Probe | Finding | Relate)]
-    if not own or (named and len(done) == 1 and not (alone or (last.recent and last.spots))):
+    asked = [call for call in done if not isinstance(call, Probe | Finding) and not call.structures]
+    asked = [call for call in asked if not (isinstance(call, Show) and call.action == "window")]
+    asked += [call for call in done if isinstance(call, Relate) or call == last.call]
+    looks = any(isinstance(call, Probe | Finding) for call in done)
+    if not asked and not (looks and (alone or (last.recent and last.spots))):
         return None  # a look alone is the planners' own, who know more words for it
     return _tidy(done, [value for value, unit in measures(said) if unit == "mL"])
 
@@ -247,6 +249,8 @@ def _part(part: list[str], last: Before, done: list[Call]) -> list[Call] | None:
     if not pointed or (ids and not placed and not set(ids) <= set(subject.of)):
         return None
     spots = () if looked is not None else last.spots
+    if looked is None and not spots and last.gone:
+        return None
     if looked is None and not spots:
         again = here & (_MOST.keys() | _ORDER.keys() | _PLACE | _GO | _SIZE) or {"how", "many"} <= here
         return [last.call] if again and (what or here & _POINT) and here <= _CLOSED | sights.WORDS else None
