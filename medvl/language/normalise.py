@@ -56,6 +56,7 @@ _CONTRACTIONS = [
     (r"\b([tl]|th)(\d{1,2})\s?-\s?([tl]|th)?(\d{1,2})\b", lambda m: f"{m[1]}{m[2]} through {m[3] or m[1]}{m[4]}"),
     (r"\b([tl]|th) (\d{1,2})\b(?! ?(?:mm|cm|ml|hu)\b)", r"\1\2"),  # "L 1"
     (r"\b(?:minus|negative) (?=\d)", "-"),
+    (r"(?<=\d)\s?\.{2,3}\s?(?=-?\d)", " to "),
     (r"(?<![\w.])(\d+(?:[.,]\d+)?) ?l\b", r"\1 liters"),  # no side
     (r"\b(how (?:much|many)(?: \w+)?|what|nothing|anything) (is|are|was|were) left\b", r"\1 \2 there"),  # no side
     (

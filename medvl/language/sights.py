@@ -59,6 +59,7 @@ _REGIONS: dict[str, Region] = {
 _LUNGS = ("right_lung", "left_lung")
 _PLEURAL = word_set("pleural pleura hydrothorax hemothorax effusion effusions hemithorax thorax")
 _PERICARDIAL = word_set("pericardial pericardium")
+_VESSELS = word_set("vessel vessels vascular artery arteries arterial atherosclerosis")
 _STONY = ("right_kidney", "left_kidney", "gallbladder", "urinary_bladder")
 _JOINTS = frozenset({"and", "or", ",", ";", "?", "."})
 _NARROWS = word_set(
@@ -118,6 +119,8 @@ def sought(message: Sequence[str]) -> Probe | None:
     if said & _OF_LUNGS and not of and not unknown:
         ids = tuple(f"{side}_lung" for side in ("right", "left") if side in sides) or _LUNGS
         return Probe(ids, what=what, where="inside")
+    if what == "calcium" and said & _VESSELS and not of:
+        return Probe(("aorta",), what=what, where="inside")
     if said & STONES and not set(of) & set(_STONY) and not unknown:
         return Probe(_STONY, what="calcium", where="inside")
     at_l3 = "l3_vertebra" in of or not set(of) - {"body"}

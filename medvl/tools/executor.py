@@ -165,7 +165,7 @@ class Executor:
                 return self._known(id for ids in facts.REGIONS.values() for id in ids)
             case ListStructures():
                 return () if call.which in ("made", "told") or call.kind else in_region(call.region, every)
-            case Neighbours() | Between() if call.of:
+            case Neighbours() | Between() if call.of or call.structures:
                 return call.structures + every
             case Share():
                 return call.structures + call.whole

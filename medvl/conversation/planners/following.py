@@ -129,7 +129,11 @@ def claimed(message: str, state: State) -> tuple[Call, ...] | None:
     """What was told, once more, where a message says that something was: "you told me that it is 8 cm"."""
     said = words(message)
     told = any(a == "you" and {b, c} & _CLAIMED for a, b, c in zip(said, said[1:], [*said[2:], ""], strict=False))
-    return (ListStructures("told", number=2),) if told and state.turns and not find(said) else None
+    return (
+        (ListStructures("told", number=2),)
+        if told and not any(m.ids or m.kind == "unknown" for m in find(said))
+        else None
+    )
 
 
 def elliptic(message: str, state: State) -> tuple[Call, ...] | None:

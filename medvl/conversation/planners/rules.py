@@ -41,7 +41,7 @@ _OPEN = frozenset({"diagnosis", "unjudged", "beyond", "not_understood", "pointed
 """Reasons of a refusal for which a look may still give something to see."""
 _HERE = frozenset({"here", "this", "that", "crosshair"})
 _JUDGED = frozenset(
-    {"malignant", "malignancy", "benign", "cancer", "cancerous", "dangerous", "harmless", "serious", "stage", "bad"}
+    {"malignant", "malignancy", "benign", "cancer", "cancerous", "dangerous", "harmless", "serious", "stage"}
 )
 """Words that ask what something is, which no look tells."""
 _THERE = frozenset({"it", "its", "them", "there", "one"})

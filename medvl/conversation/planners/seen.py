@@ -78,6 +78,7 @@ _WAYS = {"left": "left", "right": "right", "front": "front", "anterior": "front"
          "posterior": "behind", "back": "behind", "above": "above", "below": "below"}  # fmt: skip
 _OTHER = word_set("other opposite contralateral")
 _JUDGED = word_set("malignant malignancy benign cancer cancerous dangerous months years die serious diagnosis stage")
+_NAMING = word_set("rename call name")
 _NO_SIGHT = word_set("report changed prior previous spacing contrast model training trained")
 _AGAIN = word_set("again missed recheck miss")
 _LOOKED = word_set("look check missed miss recheck search")
@@ -221,6 +222,9 @@ def _part(part: list[str], last: Before, done: list[Call]) -> list[Call] | None:
     here = set(part)
     if told := formula(part):
         return [told] if isinstance(told, Show) else None
+    if part[0] in _NAMING:
+        edits = [call for call in parse(" ".join(part)) if isinstance(call, Edit) and call.op == "rename"]
+        return [changed(edits[0], of=(IT,))] if edits and (done or (last.recent and last.spots)) else None
     if "window" in here:
         windows = [call for call in parse(" ".join(part)) if isinstance(call, Show) and call.action == "window"]
         rest = _part([w for w in part if w in _SHAPE | _POINT], last, done) if here & _SHAPE else []

@@ -45,6 +45,7 @@ from ...language.formulas import formula
 from ...language.mentions import Mention, find
 from ...language.normalise import words
 from ...language.parse import KNOWN_WORDS, SPELLER
+from ...language.quantities import LENGTHY
 from ...networks.message_encoder import MessageEncoder, Said, WordPieces
 from ...tools.findings import FINDINGS
 from ...weights.hub import BUNDLED
@@ -266,6 +267,8 @@ class SmallPlanner:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
             call = _on_the_same(_both(call, whole, span), calls)
+            if calls and isinstance(call, Edit) and call.op in LENGTHY and not call.of and call.radius_mm is None:
+                continue  # "tell me the delta" changes nothing more
             where = call == Probe() or (isinstance(call, Measure) and call.what == "position")
             if where and calls and told_by_look(calls[-1], said[span.start : span.stop], [call]):
                 continue

@@ -25,11 +25,11 @@ def told(scene: Scene, call: Call, own: Sequence[Mask], found: Sequence[Fact]) -
     if isinstance(call, Rank | Compare) and len(own) > 1:
         return ranked(own, found, call.attribute, call.which or call.claim)
     if isinstance(call, Relate) and call.kind == "surface":
-        return missing(scene, call.structures) or deep(own[:1], found)
+        return missing(scene, call.structures) or deep(own[:1], [fact for fact in found if fact.key == "surface_mm"])
     if alike(call):
         return all_moved(scene, call, own, found)
     if isinstance(call, Neighbours):
-        return [beside(own[0], call.side, found)]
+        return [beside(own[0], call.side, [fact for fact in found if fact.key in ("distance_mm", "through_mm")])]
     values = apart(own, found) if isinstance(call, Relating) else measured(own, found, call)
     return [styled(said, call) for said in values]
 
