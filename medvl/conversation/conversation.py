@@ -62,6 +62,7 @@ from .teller import Teller
 from .writing import changes as told_changes
 from .writing import choosing, knowledge, plausible, sentences, views
 from .writing import looks as told_looks
+from .writing import own as told_own
 from .writing import relations as told_relations
 from .writing import scan as told_scan
 from .writing import sums as told_sums
@@ -185,11 +186,15 @@ class Conversation:
             for call in planned:
                 calls.append(call)
                 try:
+                    now = so_far(self.state, turn, calls[:-1], teller.facts)
+                    call = resolved(call, now)
+                    if IT in call.of and any(isinstance(c, Probe | Finding) for c in calls[:-1]):
+                        calls.pop()  # nothing was seen that more could be asked of
+                        continue
                     if isinstance(call, Edit):
                         answered, told = yield from self._edit(call, calls[:-1], text, cancel, teller)
                     else:
-                        now = so_far(self.state, turn, calls[:-1], teller.facts)
-                        answered, told = yield from self._answer(resolved(call, now), cancel, teller, turn)
+                        answered, told = yield from self._answer(call, cancel, teller, turn)
                 except Cancelled:
                     raise
                 except MedVLError as error:
@@ -238,6 +243,7 @@ class Conversation:
         turn.calls = tuple(calls)
         turn.facts = self.state.numbered([fact for fact in teller.facts if fact.key != "rule"])
         turn.masks = tuple(dict.fromkeys((*(id for told in teller.told for id in told.mask_ids), *teller.announced)))
+        turn.told = told_scan.with_values(teller.told)
         self.state.turns.append(turn)
         if self._listed is not None:
             self._listed.clicked = None  # "it" is a mask that was clicked since the message before
@@ -286,7 +292,8 @@ class Conversation:
         if isinstance(call, Probe) or (result.outcome is not None and result.outcome.look is not None):
             return call, self._seen(call, result)
         own = [mask for mask in result.masks if mask.id in call.of and mask.id not in call.structures]
-        if own and isinstance(call, Measuring | Comparing | Relating | Segment | Show):
+        alike = bool(call.structures) and told_own.alike(call)
+        if alike or (own and isinstance(call, Measuring | Comparing | Relating | Segment | Show)):
             return (yield from self._of_masks(call, own, result, turn))
         if isinstance(call, Show) and (fact := self.state.facts.get(next(iter(call.of), ""))) and fact.slice:
             turn.view = View("slice", value=f"2 {fact.slice - 1}")
@@ -295,7 +302,12 @@ class Conversation:
         if isinstance(call, Measuring) and result.seen and call.part:
             return call, self._with_unknown(call, told_looks.part_told(result.seen[0], call.part, teller.facts))
         if isinstance(call, Report):
-            return call, (yield from self._write_report(cancel))
+            told = yield from self._write_report(cancel)
+            spots = {id for said in told for id in said.mask_ids if id in self._executor.offered_ids}
+            turn.spots = tuple(
+                sorted(spots, key=lambda id: -self.state.masks[id].voxels if id in self.state.masks else 0)
+            )
+            return call, told
         if isinstance(call, Show):
             call = self._decided(call)
             change, told = views.change(self.scene, call)
@@ -347,18 +359,18 @@ class Conversation:
         self, call: Call, own: list[Mask], result: Result, turn: Turn
     ) -> Generator[View, None, tuple[Call, list[Sentence]]]:
         """Masks that are no structure's: spots, and what a person drew."""
-        turn.spots = tuple(mask.id for mask in own)
+        ordered = isinstance(call, Rank | Compare) and len(own) > 1
+        if ordered:
+            own = told_own.in_order(own, result.facts, call.attribute, call.which or call.claim)
+        turn.spots = tuple(mask.id for mask in own) or turn.spots  # "it" is the first of them
         if isinstance(call, Show):
             action = call.action if call.action in ("hide", "show", "only", "centre", "colour") else "centre"
             turn.view = View(action, turn.spots, COLOURS.get(call.colour, ""))
             yield turn.view
-            return call, [views.of_masks(action, own, call.colour)]
-        if isinstance(call, Rank | Compare) and len(own) > 1:
-            return call, told_looks.ranked(own, result.facts, call.attribute, call.which or call.claim)
-        tell = told_looks.apart if isinstance(call, Relating) else told_looks.measured
-        told = [sentences.styled(said, call) for said in tell(own, result.facts)]
+            return call, [views.of_masks(self.scene.ct, action, own, call.colour)]
+        told = told_own.told(self.scene, call, own, result.facts)
         there = [id for id in call.structures if self.scene.mask(id) is not None]
-        if there and isinstance(call, Measuring):
+        if there and isinstance(call, Measuring) and not told_own.alike(call):
             told += self._tell_measured(call, there)
         return call, self._with_unknown(call, told)
 
@@ -481,7 +493,11 @@ _TELLS: dict[type[Call], Callable[[Conversation, Call, tuple[str, ...]], list[Se
     Relating: lambda talk, call, ids: told_relations.related(talk.scene, call, talk._executor.needs(call)),
     Finding: lambda talk, call, ids: told_scan.finding(talk.scene, call.id),
     Scan: lambda talk, call, ids: told_scan.scan(talk.scene, call.what),
-    ListStructures: lambda talk, call, ids: told_scan.listed(talk.scene, call, talk.finder.known),
+    ListStructures: lambda talk, call, ids: (
+        told_scan.recap([turn.told for turn in talk.state.turns], call.number)
+        if call.which == "told"
+        else told_scan.listed(talk.scene, call, talk.finder.known)
+    ),
     Remove: Conversation._take_out,
     ReadImage: lambda talk, call, ids: [Sentence(image_reading.lead(talk._reader), "program")],
     **dict.fromkeys((Lookup, Chat, Clarify, Refuse), Conversation._tell_topic),

@@ -74,7 +74,8 @@ def plan(
             if calls:
                 checked(calls)
                 if reads or unread is not None or not all(isinstance(call, ReadImage) for call in calls):
-                    if unread is not None and all(isinstance(call, Refuse | Clarify | ReadImage) for call in calls):
+                    open_ = all(isinstance(call, Refuse | Clarify | ReadImage) for call in calls)
+                    if unread is not None and open_ and not any(call.structures or call.unknown for call in calls):
                         return *unread, tuple(passed[:-1])
                     return tuple(calls), planner.name, tuple(passed)
                 unread = tuple(calls), planner.name

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..language.asking import group_of
-from ..language.calls import IT, Call, Compare, Edit, Lookup, Measure, Neighbours, Probe, Rank, Remove, Show, changed
+from ..language.calls import (
+    IT,
+    Call,
+    Compare,
+    Edit,
+    Lookup,
+    Measure,
+    Neighbours,
+    Probe,
+    Rank,
+    Relate,
+    Remove,
+    Show,
+    changed,
+)
 from ..language.calls.base import REFERENCE
 from ..vocabulary.names import EVERYTHING, STRUCTURES, counterpart
 from .state import State, Turn
@@ -15,7 +29,8 @@ def resolved(call: Call, state: State) -> Call:
     """The call with ids of structures and masks in the place of references.
 
     "clicked" and "crosshair" stay: the executor knows them. So does a reference to nothing, and ``f`` of a ``show``,
-    which goes to where that fact was measured. "It" of an edit stays as well: the editor knows what was changed last.
+    which goes to where that fact was measured. "It" of an edit stays as well where masks were changed last: the editor
+    knows which.
 
     Args:
         call: as planned.
@@ -25,7 +40,9 @@ def resolved(call: Call, state: State) -> Call:
         return _completed(call, state)
     of: list[str] = []
     for one in call.of:
-        if one == IT and not isinstance(call, Edit | Remove):
+        if one == IT and isinstance(call, Rank):
+            of += state.last.spots or subject(state) or (IT,)  # of all that was seen
+        elif one == IT and (not isinstance(call, Edit | Remove) or _after_look(state)):
             of += subject(state) or (IT,)
         elif one == "other":
             of += other(state) or ("other",)
@@ -47,6 +64,8 @@ def _completed(call: Call, state: State) -> Call:
             twin = counterpart(one) if one in STRUCTURES else None
             other = twin if twin in earlier else next(reversed(earlier), twin)
             return changed(call, of=(one, other)) if other else call
+        case Relate(kind="distance") if "body" in call.of and len(call.of) > 1:  # all lies in it: below the skin
+            return changed(call, of=(*(one for one in call.of if one != "body"), "body"), kind="surface")
         case Probe(where="at") if call.structures:
             return changed(call, where="inside")
         case Measure(of=("crosshair",)):
@@ -54,6 +73,11 @@ def _completed(call: Call, state: State) -> Call:
         case Lookup(topic="") if call.structures:
             return changed(call, topic=group_of(call.structures) or call.structures[0])
     return call
+
+
+def _after_look(state: State) -> bool:
+    """Whether the last answer was about spots and edited nothing: "it" of an edit is the first of them."""
+    return bool(state.last.spots) and not any(isinstance(call, Edit) for call in state.last.calls)
 
 
 def subject(state: State) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ..language.calls import Call, Clarify, Probe, Segment
 from ..tools.fact import Fact
 from ..tools.pieces import View
 from ..vocabulary.names import GROUPS
+from .contract import Sentence
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Turn:
         message: as typed.
         calls: as understood on this scan.
         facts: told in the answer, with their ids.
+        told: its sentences that hold a value of the scan.
         masks: ids of the masks that the answer spoke of, in the order told.
         spots: those of them that are spots which a look found, in the order told.
         view: the last change of the view, None without one.
@@ -48,6 +50,7 @@ class Turn:
     spots: tuple[str, ...] = ()
     view: View | None = None
     question: Question | None = None
+    told: tuple[Sentence, ...] = ()
 
 
 @dataclass

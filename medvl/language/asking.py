@@ -10,6 +10,7 @@ from .calls import About, Call, Comparing, Described, Finding
 from .clauses import Clause
 from .referring import Referral, describe
 
+_SOME = cues.cue("(first|former|last|latter) (two|2|ones)")
 Named = TypeVar("Named", bound=About)
 
 WHICH_ONE = cues.cue("(which|what) (organ|structure|thing|part|vessel|gland|bone)s?")
@@ -80,6 +81,11 @@ def pair_of(clause: Clause) -> tuple[str, ...]:
     if len(ids) >= 2:
         return ids
     before = clause.context.last
+    if clause.unknown and not clause.context.turns[-1]:
+        return ids  # the other one is named, and not known
+    some = _SOME.search(clause.text)
+    if some and before is not None and len(before.structures) > 2:
+        return before.structures[:2] if some[1] in ("first", "former") else before.structures[-2:]
     if len(ids) == 1:
         if before and before.structures != ids:
             others = tuple(id for id in before.structures if id not in ids)

@@ -185,7 +185,12 @@ def split(words: list[str]) -> list[list[str]]:
         joint = word in (",", "and", "then") or (word == "but" and following[:1] != [])
         starts = bool(following) and following[0] in _STARTERS and _is_start(following)
         starts = starts and not (_excepts(clauses[-1]) and cues.EVERYTHING.search(" ".join(following)))
-        if joint and starts and len(clauses[-1]) > 1 and not (word == "," and following[0] == "and"):
+        if (
+            joint
+            and starts
+            and (len(clauses[-1]) > 1 or clauses[-1] == ["undo"])
+            and not (word == "," and following[0] == "and")
+        ):
             clauses.append([])
             continue
         clauses[-1].append(word)

@@ -113,7 +113,7 @@ ATTRIBUTES: dict[str, re.Pattern[str]] = {
         "(min|max|minimum|maximum|minimal|maximal|lowest|highest|peak|median) (and (the )?_ )?(hu|hounsfield*( units?| "
         "values?)?|attenuation|density|intensity|value)|range of (the )?(hu|hounsfield*|densit*|attenuation)|"
         "(hu|hounsfield|density|attenuation) range|(brightest|darkest) (voxel|pixel|spot|part|point)|histogram|"
-        "percentiles?|"
+        "percentiles?|p\\d{1,2}|"
         "distribution of( the)? (hu|values|densities|intensities)"
     ),
     "position": cue(
@@ -147,7 +147,8 @@ RELATIONS: dict[str, re.Pattern[str]] = {
         "distances?|how (far|close|distant|near)|close to|near|far from|(room|space)( _){0,2} between|how "
         "much (room|space) (is |there )*between|nearer|closer|farther|further away|gap|apart(?! from)|mm "
         "from|"
-        "millimeters from|separat(ion|ed|es)|(how|what|which|do|does)( _){0,4} separate|spacing between|how many mm"
+        "millimeters from|separat(ion|ed|es)|(how|what|which|do|does)( _){0,4} separate|spacing between|"
+        "how many mm (is|are|from|between|lie)"
     ),
     "touching": cue("touch*|contact|abut*|adjoin*|reach*|in contact|attached|share a border|overlap*"),
     "nearest": cue("nearest|closest|next to|neighbo*|adjacent|borders?( on)?|beside|surround*|around (the )?@"),
@@ -261,7 +262,7 @@ REPORT = cue(
     "from|in) "
     "(this|the|my) (scan|ct|image|study|picture|case)|"
     "(tell|show)( me)? everything( about (this|the|my) (scan|ct|image))?|"
-    "reports?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
+    "reports?|sentences?|describe( me)?( this| the| my)?( whole| entire)? (scan|ct|image|study|case|volume|findings|"
     "picture)|summar*|overview|"
     "findings section|analy(z|s)e( the| this| my)?( whole| entire)? (scan|ct|image|study|volume)|(tell|"
     "show)( me)? about (this|the|my) "
@@ -392,7 +393,8 @@ PROGNOSIS = cue(
     "how (long|much time) (have|do|has|does) (i|he|she|we|they)( _)? (got|have|left|live)( left)?|prognos*|"
     "surviv*|life expectancy|(long|time) (do|does|will|have|has) (i|he|she|we|they)( have| got)? "
     "(to live|left|live)|to live|"
-    "(my|his|her|the) chances|(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|"
+    "(my|his|her|the) chances|(months|weeks) or (months|years)|"
+    "(am i|is he|is she|are they|will i|will he|will she) (going to )?(die|dying|"
     "live|recover)|curable|get better|terminal"
 )
 ACQUISITION = cue(
@@ -458,6 +460,7 @@ MODALITY = cue(
     "ultrasound)( _)?|(how|with what) (was|is) (this|the) (image|scan) (taken|made|acquired)"
 )
 UNMEASURED = cue(
+    "normali(z|s)e|squared|"
     "surface area|perimeter|textur*|stiffness|elasticity|pressure|perfusion|weight of the patient|"
     "bifurcat*|branch(es|ing)?|divides?|forks?|splits?( up)?( into)?"
 )
@@ -510,7 +513,7 @@ EDIT_SIZES: dict[str, str] = {
 """What a mask is to be made."""
 
 EDIT_THINGS: tuple[tuple[frozenset[str], frozenset[str], str], ...] = (
-    (word_set("add put"), word_set("margin"), "grow"),
+    (word_set("add put make create"), word_set("margin"), "grow"),
     (word_set("make create draw keep turn"), word_set("shell"), "hollow"),
     (word_set("keep only just leave make create"), word_set("share shared common overlap intersection"), "intersect"),
     (word_set("separate break divide"), word_set("pieces components parts islands"), "split"),

@@ -106,6 +106,8 @@ _REST = cue(
     "((mean|means|stand|for|is|are|a|an|exactly|again|please|in|medicine|radiology|medically|on|ct|at|all|[?.!]) ?)*"
 )
 
+_MEANS = cue("(mean|means|stand|stands)( for)?( (exactly|actually|again|here))?( _){0,3}( ?[?.!])*$")
+
 
 def meant(text: str) -> str:
     """Id of the word that a clause asks the meaning of, "" if it asks for no meaning or for another word's.
@@ -118,6 +120,7 @@ def meant(text: str) -> str:
     rest = text[asked.end() :].strip()
     for id, pattern in _WORDS.items():
         word = pattern.match(rest)
-        if word and _REST.fullmatch(rest[word.end() :].strip() or "?"):
+        behind = rest[word.end() :].strip() or "?" if word else ""
+        if word and (_REST.fullmatch(behind) or _MEANS.match(behind)):  # chatter behind "mean" asks nothing
             return id
     return ""

@@ -56,8 +56,16 @@ _CONTRACTIONS = [
     (r"\b([tl]|th)(\d{1,2})\s?-\s?([tl]|th)?(\d{1,2})\b", lambda m: f"{m[1]}{m[2]} through {m[3] or m[1]}{m[4]}"),
     (r"\b([tl]|th) (\d{1,2})\b(?! ?(?:mm|cm|ml|hu)\b)", r"\1\2"),  # "L 1"
     (r"\b(?:minus|negative) (?=\d)", "-"),
+    (r"(?<=\d)\s?\.{2,3}\s?(?=-?\d)", " to "),
     (r"(?<![\w.])(\d+(?:[.,]\d+)?) ?l\b", r"\1 liters"),  # no side
     (r"\b(how (?:much|many)(?: \w+)?|what|nothing|anything) (is|are|was|were) left\b", r"\1 \2 there"),  # no side
+    (
+        r"\b(ww?|wl|l)\s?(\d{2,4})\s*[,/]?\s*(ww?|wl|l|c)\s?(-?\d{2,4})\b",
+        lambda m: (
+            f"window {'level' if m[1][-1] == 'l' else 'width'} {m[2]} {'width' if m[1][-1] == 'l' else 'level'} {m[4]}"
+        ),
+    ),
+    (r"\b(?:at )?(?:the )?level of (?:the )?(?:kidney|renal) arter(?:y|ies)\b", "infrarenal"),
     (r"\bcm\s?(?:3|³|\^3)", "cm3"),
     (r"\bmm\s?(?:3|³|\^3)", "mm3"),
 ]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from . import cues
+
 _CHATTER = re.compile(
     r"^((hey|hi|hello|ok|okay|so|well|um|uh|hm|please|sorry|and|doctor|doc|there|,|:) )*"
     r"((just|only) )?(a |an |one |another |my )?((quick|short|small|stupid|silly|dumb|simple|last|next|more|other|"
@@ -32,6 +34,12 @@ _VERB_LAST = re.compile(
 )
 
 
+# "the smaller one: expand 5 mm"
+_ONE_FIRST = re.compile(
+    rf"^((?:and )?the \S+ one)(?: [:,])? ({'|'.join(cues.EDIT_VERBS)}|smooth|hide|delete|remove|fill)(?= )"
+)
+
+
 def plain(message: list[str]) -> list[str]:
     """A message without such a beginning; what it asks indirectly is asked directly.
 
@@ -43,6 +51,7 @@ def plain(message: list[str]) -> list[str]:
     """
     text = _CHATTER.sub("", " ".join(message)).strip()
     text = _VERB_LAST.sub(r"segment \1\2", text)
+    text = _ONE_FIRST.sub(r"\2 \1", text)
     match = _INDIRECT.match(text)
     if match:
         text = f"{match['verb']} {match['subject'].strip()}{text[match.end() :]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..vocabulary.structure import word_set
 from . import cues
 
 LENGTHY = frozenset({"smooth", "grow", "shrink", "hollow"})
@@ -71,6 +72,34 @@ def _number_before(words: Sequence[str], end: int) -> float | None:
         elif not (word in ("a", "an") and number is not None):  # "half a liter" is no further one
             number = (number or 0.0) + (float(word) if word.isdigit() else _ONES[word])
     return (whole + (number or 0.0)) * (-1 if start and words[start - 1] in ("minus", "negative") else 1)
+
+
+_INWARD = word_set("in inward inwards inside erode eroded erosion shrink shrunk shrinking inner smaller minus")
+_OUTWARD = word_set("out outward outwards outside dilate dilated dilation expand expanded grow grown margin plus")
+_VOXELS = frozenset({"voxel", "voxels", "pixel", "pixels"})
+
+
+def margins(words: Sequence[str]) -> list[tuple[float, str]]:
+    """Lengths by which an outline is to be moved, negative inwards: "eroded by 3 mm", "one voxel in, one voxel out".
+
+    Args:
+        words: of ``normalise.words``.
+
+    Returns:
+        Each with its unit, ``mm`` or ``voxels``; none where a length has no direction beside it.
+    """
+    found = []
+    for place, word in enumerate(words):
+        factor = _MM.get(word, 1.0 if word in _VOXELS else None)
+        value = None if factor is None else _number_before(words, place)
+        if value is None:
+            continue
+        # the direction stands just behind the length ("one voxel in"), else somewhere before it ("eroded by 3 mm")
+        beside = [*words[place + 1 : place + 2], *reversed(words[max(0, place - 4) : place - 1])]
+        way = next((-1 if one in _INWARD else 1 for one in beside if one in _INWARD | _OUTWARD), 0)
+        if way:
+            found.append((way * abs(value) * factor, "voxels" if word in _VOXELS else "mm"))
+    return found
 
 
 _LEVEL = frozenset({"level", "wl", "center", "centre", "middle", "l", "left", "liters", "round", "around", "at"})

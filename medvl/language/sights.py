@@ -26,7 +26,7 @@ GAS = word_set("gas air pneumothorax ptx pneumoperitoneum pneumothoraces")
 SPOTS = word_set(
     """
     mass masses lesion lesions tumor tumors tumour tumours nodule nodules metastasis metastases mets growth growths lump
-    lumps cyst cysts abscess abscesses neoplasm neoplasms spot spots foci focus
+    lumps cyst cysts abscess abscesses neoplasm neoplasms met spot spots foci focus
     """
 )
 DARK = word_set("dark darker hypodense hypodensity hypodensities hypoattenuating lucent black")
@@ -41,7 +41,8 @@ CALCIUM = word_set("calcium calcification calcifications calcified plaque plaque
 FAT = word_set("fat adipose")
 MUSCLE = word_set("muscle muscles muscular sarcopenia")
 SOFT = word_set(
-    "consolidation consolidations opacity opacities opacification pneumonia atelectasis infiltrate infiltrates"
+    "consolidation consolidations opacity opacities opacification pneumonia atelectasis atelectatic collapsed collapse "
+    "infiltrate infiltrates"
 )
 WORDS = STONES | METAL | FLUID | GAS | SPOTS | CALCIUM | SOFT | word_set("hypodense hyperdense hypodensity")
 """Words that say alone that something is looked for. "Fat", "dark" and "bright" need a place or a thing beside them."""
@@ -58,6 +59,7 @@ _REGIONS: dict[str, Region] = {
 _LUNGS = ("right_lung", "left_lung")
 _PLEURAL = word_set("pleural pleura hydrothorax hemothorax effusion effusions hemithorax thorax")
 _PERICARDIAL = word_set("pericardial pericardium")
+_VESSELS = word_set("vessel vessels vascular artery arteries arterial atherosclerosis")
 _STONY = ("right_kidney", "left_kidney", "gallbladder", "urinary_bladder")
 _JOINTS = frozenset({"and", "or", ",", ";", "?", "."})
 _NARROWS = word_set(
@@ -94,14 +96,18 @@ def sought(message: Sequence[str]) -> Probe | None:
     if not what:
         return None
     region = next((_REGIONS[w] for w in message if w in _REGIONS), "")
-    near = bool(said & _AROUND)
+    near = _near(message)
     strange = [
         m
         for m in mentions
         if m.kind == "unknown" and not m.lesion and not set(m.text.split()) & (FAT | MUSCLE | _PLEURAL)
     ]
+    strange = [m for m in strange if m.text not in ("lobe", "lobes")]  # "which lobe" asks where
     unknown = tuple(m.text for m in strange)
     nearest = tuple(dict.fromkeys(id for m in strange for id in m.nearest))
+    lobes = [m for m in strange if m.text.split()[-1] in ("lobe", "lobes")]
+    if lobes and said & {"right", "left"} and not of and not said & _OF_LUNGS and what in ("dark", "spots", "bright"):
+        of, nearest = ("liver",), ()  # of lungs it would be named; that a lobe is not told apart is said
     if what == "fluid" and said & _PERICARDIAL:
         return Probe(("heart",), what="fluid", where="around")
     pleural = said & _PLEURAL or said & {"ptx", "pneumothorax", "pneumothoraces"}
@@ -113,9 +119,12 @@ def sought(message: Sequence[str]) -> Probe | None:
     if said & _OF_LUNGS and not of and not unknown:
         ids = tuple(f"{side}_lung" for side in ("right", "left") if side in sides) or _LUNGS
         return Probe(ids, what=what, where="inside")
+    if what == "calcium" and said & _VESSELS and not of:
+        return Probe(("aorta",), what=what, where="inside")
     if said & STONES and not set(of) & set(_STONY) and not unknown:
         return Probe(_STONY, what="calcium", where="inside")
-    if what in ("fat", "soft") and not of and not region and said & (FAT | MUSCLE):
+    at_l3 = "l3_vertebra" in of or not set(of) - {"body"}
+    if what in ("fat", "soft") and at_l3 and not region and said & (FAT | MUSCLE):
         return Probe(("l3_vertebra",), what=what, where="inside")  # the level that is published for them
     if of:
         where = "between" if "between" in said and len(of) > 1 else "around" if near else "inside"
@@ -123,10 +132,19 @@ def sought(message: Sequence[str]) -> Probe | None:
     return Probe(unknown=unknown, nearest=nearest, what=what, region=region)
 
 
+def _near(message: Sequence[str]) -> bool:
+    """Whether a look is wanted beside what is named: the word for it stands before the name, not behind ("...it")."""
+    first = next((m.start for m in find(list(message)) if m.kind == "known"), len(message))
+    return any(word in _AROUND for word in message[max(0, first - 6) : first])
+
+
 def every(message: Sequence[str]) -> tuple[Probe, ...]:
     """All that a message looks for: each of its parts where several look for something, else the whole of it."""
     several = tuple(dict.fromkeys(probe for part in parts(message) if (probe := sought(part)) is not None))
-    if len({probe.what for probe in several}) > 1:
+    kinds = {probe.what for probe in several}
+    if kinds & {"calcium", "metal"}:  # what is bright, dark or a spot says less than what it is made of
+        several = tuple(probe for probe in several if probe.what not in ("bright", "spots"))
+    if len(kinds) > 1 and several:
         return several
     whole = sought(message)
     return () if whole is None else (whole,)
@@ -178,7 +196,7 @@ def kind(said: set[str], placed: bool) -> str:
     if said & BRIGHT and (things or said & WORDS):
         return "bright"
     level = any(w[:1] == "l" and w[1:].isdigit() for w in said)
-    if said & MUSCLE and (level or said & {"sarcopenia", "area", "mass"}):
+    if said & MUSCLE and (level or said & {"sarcopenia", "area", "areas", "mass", "hu", "density"}):
         return "soft"
     if said & FAT and (placed or said & {"visceral", "subcutaneous", "abdominal"}):
         return "fat"

@@ -35,18 +35,21 @@ from ..language.calls import (
 )
 from ..structures.found import Finder
 from ..vocabulary.names import EVERYTHING, in_region
-from . import changes, contrast, facts, relations
+from . import changes, contrast, facts, mask_facts, relations
 from .fact import Fact
 from .findings import FINDINGS, Outcome
 from .findings.base import NO_HU
 from .looking import look
 from .looks import LOOKS, Look, look_in
+from .looks.cavity import LUNGS
+from .looks.spots import holder, nearest
 from .pieces import MaskRef, Step, View
 from .probing import tasks
 from .scene import Scene
 from .seen import facts_of
 
 OFFERED = 5  # masks of one look; further spots are told by their number
+NEAREST = 4  # neighbours of a spot that are told
 OFFERED_OF_MANY = 3  # where a call runs several looks
 _DIRECT = (Segment, Measuring, Comparing, Presence, Relating)
 BESIDES = {"urinary_bladder": "bladder", "gallbladder": "gallbladder"}
@@ -161,8 +164,8 @@ class Executor:
             case Scan(what="coverage"):
                 return self._known(id for ids in facts.REGIONS.values() for id in ids)
             case ListStructures():
-                return () if call.which == "made" or call.kind else in_region(call.region, every)
-            case Neighbours() | Between() if call.structures:
+                return () if call.which in ("made", "told") or call.kind else in_region(call.region, every)
+            case Neighbours() | Between() if call.of or call.structures:
                 return call.structures + every
             case Share():
                 return call.structures + call.whole
@@ -244,6 +247,11 @@ class Executor:
         """Masks of spots that were offered so far."""
         return tuple(self._offered.values())
 
+    @property
+    def offered_ids(self) -> frozenset[str]:
+        """Ids of ``offered``."""
+        return frozenset(self._offered)
+
     def offer(self, found: Look, most: int = OFFERED) -> Seen:
         """A look with a mask in the list for each of its first spots; one that is there already is taken again."""
         names = [spot.mask.name for spot in found.spots]
@@ -274,14 +282,19 @@ class Executor:
         scene = self.scene
         there = [id for id in call.structures if scene.mask(id) is not None]
         own = [self._listed[id] for id in call.of if self._listed is not None and id in self._listed]
-        told: list[Fact] = [fact for mask in own for fact in facts.of_mask(scene.ct, mask)]
         attribute = {"weight": "volume", "": "volume"}.get(call.attribute, call.attribute)
+        told: list[Fact] = [fact for mask in own for fact in mask_facts.of_mask(scene.ct, mask, attribute)]
+        attribute = "mean_hu" if attribute == "rim" else attribute  # of a whole organ
         seen: tuple[Seen, ...] = ()
         if isinstance(call, Segment | Measuring | Comparing | Presence) and attribute != "count":
             told += [fact for id in there for fact in facts.of_structure(scene, id, attribute)]
             if isinstance(call, Measure) and (call.low_hu, call.high_hu) != (None, None):
                 told += [fact for id in there for fact in facts.in_range(scene, id, call.low_hu, call.high_hu)]
-            if isinstance(call, Measuring) and scene.ct.hu_trusted:
+            if isinstance(call, Measure) and (call.margin_mm, call.margin_voxels) != (None, None):
+                moved = [(mask, ()) for mask in own] + [(scene.mask(id), (id,)) for id in there]
+                told = [f for one, ids in moved for f in mask_facts.moved_facts(
+                    scene.ct, one, call.margin_mm, call.margin_voxels, ids)]  # fmt: skip
+            elif isinstance(call, Measuring) and scene.ct.hu_trusted:
                 if attribute == "diameter" and "aorta" in there and call.part:
                     seen = (self.offer(look_in("aorta_widths", scene)),)
                 elif attribute in ("volume", "diameter", "extent"):
@@ -291,6 +304,13 @@ class Executor:
         elif isinstance(call, Relate) and call.kind == "overlap" and len(own) + len(there) > 1:
             first, *others = (*own, *there)
             told += [fact for other in others for fact in relations.overlap(scene, first, other)]
+        elif isinstance(call, Relate) and call.kind == "surface" and (own or there):
+            told += self._depth(own, there)
+        elif isinstance(call, Neighbours) and own and call.side:
+            told += relations.along(scene, own[0], call.side)
+        elif isinstance(call, Neighbours) and own:
+            near = [relations.apart(scene, own[0], id) for id in scene.present if id != "body"]
+            told += sorted(near, key=lambda fact: (fact.note != "touching", fact.value))[:NEAREST]
         elif isinstance(call, Relate) and own and len(own) + len(there) > 1:
             told += [relations.apart(scene, own[0], other) for other in (*own[1:], *there)]
         elif isinstance(call, Relate) and len(there) > 1:
@@ -299,6 +319,14 @@ class Executor:
             told += _of_scan(scene, call.what)
         masks = (*scene.masks(*there), *own)
         return Result(call, (*told, *(f for one in seen for f in one.facts)), masks, seen=seen)
+
+    def _depth(self, own: list[Mask], there: list[str]) -> tuple[Fact, ...]:
+        """How far the first of some masks or structures is from the outside of what holds it."""
+        first, about = (own[0], ()) if own else (self.scene.mask(there[0]), (there[0],))
+        around = [id for id in there if id not in about]
+        held = around[0] if around else holder(self.scene, first, (id for id in self.scene.present if id not in about))
+        held = held or nearest(self.scene, first, [id for id in self.scene.present if id in LUNGS])[0]
+        return mask_facts.depth(self.scene, first, held, about) if held else ()
 
 
 def _of_scan(scene: Scene, what: str) -> tuple[Fact, ...]:

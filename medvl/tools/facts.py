@@ -149,14 +149,23 @@ def side_of(scene: Scene, structure: str) -> str:
 
 
 def values(scene: Scene, structure: str) -> tuple[Fact, ...]:
-    """Lowest, median and highest HU inside a structure, and the mean with its standard deviation."""
-    mask = scene.mask(structure)
-    hu = scene.ct.hu[mask.box.slices][mask.block]
+    """Mean HU inside a structure with its standard deviation, and ``percentiles``."""
+    return (*mean_hu(scene, structure), *percentiles(scene.ct, scene.mask(structure), (structure,)))
+
+
+PERCENTILES = (5, 10, 90, 95)
+
+
+def percentiles(ct: CTVolume, mask: Mask, about: tuple[str, ...] = ()) -> tuple[Fact, ...]:
+    """Least, median and greatest HU of a mask, its ``PERCENTILES``, and these as the shares that they are."""
+    hu = ct.hu[mask.box.slices][mask.block]
+    of = {"structures": about, "mask_id": "" if about else mask.id}
     return (
-        *mean_hu(scene, structure),
-        Fact("lowest_hu", int(hu.min()), "HU", (structure,)),
-        Fact("median_hu", float(np.median(hu)), "HU", (structure,)),
-        Fact("highest_hu", int(hu.max()), "HU", (structure,)),
+        Fact("lowest_hu", int(hu.min()), "HU", **of),
+        Fact("median_hu", float(np.median(hu)), "HU", **of),
+        Fact("highest_hu", int(hu.max()), "HU", **of),
+        *(Fact(f"p{n}_hu", float(np.percentile(hu, n)), "HU", **of) for n in PERCENTILES),
+        *(Fact("percentile", n, source="program") for n in PERCENTILES),
     )
 
 
@@ -171,21 +180,6 @@ _OF = {
     "position": position,
     "largest_slice": largest_slice,
 }
-
-
-def of_mask(ct: CTVolume, mask: Mask) -> tuple[Fact, ...]:
-    """Volume, HU, longest diameter and slice of a mask that is no structure's: a spot, or what a person drew."""
-    m = mask.measure(ct)
-    note = f"{AT_LEAST}, since it {mask.limits}" if mask.limits else ""
-    middle = mask.box.lo[2] + int(mask.block.sum(axis=(0, 1)).argmax()) + 1
-    of = {"mask_id": mask.id, "sureness": "at least" if note else "whole", "slice": middle}
-    return (
-        Fact("volume_ml", m.volume_ml, "mL", note=note, **of),
-        Fact("mean_hu", m.mean_hu, "HU", **of),
-        Fact("sd_hu", m.sd_hu, "HU", **of),
-        Fact("longest_diameter_mm", m.longest_diameter_mm, "mm", note=note, **of),
-        Fact("slice", middle, "", note=COUNTED, **of),
-    )
 
 
 def count(scene: Scene, structures: tuple[str, ...]) -> tuple[Fact, ...]:

@@ -6,7 +6,7 @@ centres of their nearest voxels; two structures touch when a voxel of one shares
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from ..ct.masks import Mask
 from .fact import Fact
+from .looks.spots import middle
 from .scene import Scene
 
 # Centres that differ less than this along an axis are said to be level along it.
@@ -32,10 +33,12 @@ class Gap:
     Attributes:
         mm: between the centres of the nearest voxels.
         contact: voxels of the first mask that share a face with the second; 0 when they do not touch.
+        slice: axial slice of the nearest voxel of the first mask, from 1 at the feet.
     """
 
     mm: float
     contact: int
+    slice: int = field(default=0, compare=False)
 
     @property
     def overlap(self) -> bool:
@@ -81,8 +84,9 @@ def gap_between(a: Mask, b: Mask, spacing_mm: tuple[float, float, float]) -> Gap
         contact = int((mine & theirs).sum())
     spacing = np.asarray(spacing_mm)
     # The nearest voxels lie on the surfaces, so the insides need not be searched.
-    distance, _ = cKDTree((_surface(b.block) + b.box.lo) * spacing).query((_surface(a.block) + a.box.lo) * spacing)
-    return Gap(float(distance.min()), contact)
+    mine = _surface(a.block) + a.box.lo
+    distance, _ = cKDTree((_surface(b.block) + b.box.lo) * spacing).query(mine * spacing)
+    return Gap(float(distance.min()), contact, int(mine[distance.argmin()][2]) + 1)
 
 
 def nearest(scene: Scene, structure: str, others: tuple[str, ...], way: str = "") -> list[tuple[str, Gap]]:
@@ -113,8 +117,9 @@ def _lies(scene: Scene, id: str, structure: str, way: str) -> bool:
 def distance(scene: Scene, a: str, b: str) -> tuple[Fact, ...]:
     """Between the nearest voxels, and from centre to centre."""
     centres = float(np.linalg.norm(offset_mm(scene, a, b)))
+    way = gap(scene, a, b)
     return (
-        Fact("distance_mm", gap(scene, a, b).mm, "mm", (a, b)),
+        Fact("distance_mm", way.mm, "mm", (a, b), slice=way.slice),
         Fact("centre_distance_mm", centres, "mm", (a, b)),
     )
 
@@ -122,9 +127,36 @@ def distance(scene: Scene, a: str, b: str) -> tuple[Fact, ...]:
 def apart(scene: Scene, own: Mask, other: Mask | str) -> Fact:
     """Distance of a mask that is no structure's to another, or to a structure, between their nearest voxels."""
     mask = other if isinstance(other, Mask) else scene.mask(other)
-    mm = gap_between(own, mask, scene.ct.spacing_mm).mm
+    way = gap_between(own, mask, scene.ct.spacing_mm)
     about = () if isinstance(other, Mask) else (other,)
-    return Fact("distance_mm", mm, "mm", about, note="touching" if mm == 0 else "", mask_id=own.id)
+    note = "touching" if way.contact or way.overlap else ""
+    return Fact("distance_mm", way.mm, "mm", about, note=note, slice=way.slice, mask_id=own.id)
+
+
+def along(scene: Scene, mask: Mask, way: str) -> tuple[Fact, ...]:
+    """Structures on the straight way from the middle of a mask to the outside of the scan, in the order met.
+
+    Args:
+        scene: where they were found.
+        mask: where the way begins; what it passes of it is not told.
+        way: of ``WORDS``.
+
+    Returns:
+        ``through_mm`` of each, how far the way runs inside it; the note of each is ``way``.
+    """
+    axis = next(n for n, words in enumerate(WORDS) if way in words)
+    step = 1 if way == WORDS[axis][1] else -1
+    at = list(middle(mask))
+    met: dict[str, int] = {}
+    while 0 <= at[axis] < scene.ct.shape[axis]:
+        here = np.array([at])
+        if not _inside(mask, here)[0]:
+            for id in scene.present:
+                if id != "body" and _inside(scene.mask(id), here)[0]:
+                    met[id] = met.get(id, 0) + 1
+        at[axis] += step
+    mm = scene.ct.spacing_mm[axis]
+    return tuple(Fact("through_mm", n * mm, "mm", (id,), note=way, mask_id=mask.id) for id, n in met.items())
 
 
 def overlap(scene: Scene, a: Mask | str, b: Mask | str) -> tuple[Fact, ...]:

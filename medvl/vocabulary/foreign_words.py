@@ -57,6 +57,8 @@ stellen=spots; fleck=spot; flecken=spots; punkt=spot; dieser/diese/dieses=this; 
 daneben=next to it; axiale/axial=axial; koronare=coronal; das hier=this; fenster=window; nochmal=again; alle=all
 alles=everything; grosser als=larger than; kleiner als=smaller than; welche ist=which is; zu sehen=to see
 voll=full; bauchaorta=abdominal aorta; brustaorta=thoracic aorta; fadenkreuz=crosshair; meine/meinte=mean
+kollabiert/kollabierte=collapsed; verschoben/verlagert=shifted; lappen=lobe; seite=side; flussigkeiten=fluid
+tumoren=tumors; raumforderung=mass; im mittel=mean; mittelwert=mean; wie tief=how deep; groser erguss=effusion
 nach=by; sortiere/ordne=rank; prozent=percent; glatten/glatte=smooth; bosartig=malignant; gutartig=benign
 lungenentzundung=pneumonia; entzundet=inflamed; verdickt=thickened; wand=wall
 gallenblasenwand=wall of the gallbladder; bogen=arch; aortenbogen=aortic arch; prothese=prosthesis
@@ -100,6 +102,7 @@ rojo=red; azul=blue; verde=green; amarillo=yellow; compara/comparar=compare
 mas grande que/mayor que=larger than; mas pequeno que=smaller than; mas grande/mayor=larger
 mas pequeno/menor=smaller; agrandado/agrandada/aumentado=enlarged; normal=normal; dilatada/dilatado=dilated
 calcificada/calcificado=calcified; calcificaciones/calcificacion/calcio=calcifications; piedra/calculo=stone
+desplazado/desplazada/desviado=shifted; mediastino=mediastinum; promedio=mean; uh=hu; masa=mass; lado=side
 piedras/calculos=stones; calculos renales=kidney stones; metal=metal; liquido/liquido libre=fluid; agua=water
 aire=air; aire libre=free air; derrame pleural/derrame=pleural effusion; neumotorax=pneumothorax
 ascitis=ascites; higado graso=fatty liver; graso=fatty; grasa=fat; enfisema=emphysema; osteoporosis=osteoporosis

@@ -15,36 +15,36 @@ from ...language.calls import (
     Clarify,
     Compare,
     Edit,
-    Finding,
+    ListStructures,
     Lookup,
     Measure,
     Probe,
-    Rank,
     Refuse,
     Relate,
     Remove,
+    Scan,
     Show,
     changed,
 )
 from ...language.calls.base import Part
+from ...language.foreign import english
 from ...language.mentions import find
 from ...language.normalise import STOP, words
 from ...language.parse import SPELLER, parse
-from ...vocabulary.names import STRUCTURES, counterpart
+from ...language.quantities import margins
+from ...vocabulary.names import STRUCTURES, counterpart, parts
 from ...vocabulary.structure import word_set
 from ..binding import named as of_name
 from ..references import last_two, measured_at, structures_of
 from ..state import Question, State
 from .against import against
+from .seen import before, seen
 
 _POINT = word_set(
     "it that this they them those these one ones spot spots area areas piece pieces thing things its their"
 )
-_SPOTS = word_set("they them those these ones spot spots area areas piece pieces")
 _ORDER = {"first": 0, "1st": 0, "1": 0, "second": 1, "2nd": 1, "2": 1, "third": 2, "3rd": 2, "3": 2, "fourth": 3,
           "4": 3, "fifth": 4, "5": 4, "last": -1}  # fmt: skip
-_MOST = {"biggest": "larger", "largest": "larger", "greatest": "larger", "smallest": "smaller", "brightest": "brighter",
-         "densest": "brighter", "darkest": "darker"}  # fmt: skip
 _MORE = {"bigger": "larger", "larger": "larger", "smaller": "smaller", "denser": "brighter", "brighter": "brighter",
          "darker": "darker", "wider": "larger", "longer": "larger"}  # fmt: skip
 _WIDE = word_set("wider longer diameter wide width long longest axis")
@@ -52,7 +52,6 @@ _BRIGHT = frozenset({"brighter", "darker"})
 _SIZE = word_set("big large size volume ml measure measured measurement measurements length")
 _HU = word_set("hu dense density bright hounsfield attenuation")
 _GO = word_set("show see display go jump centre center mark segment highlight take outline")
-_HIDE = word_set("hide")
 _PLACE = word_set("where slice level exactly place position located")
 _LOOKING = cues.FUNCTION_WORDS | word_set(
     "what is this here crosshair am i looking at pointing thing spot structure organ area place hu value voxel "
@@ -62,15 +61,21 @@ _NORMAL = word_set("typical normal usual")
 _FAR = word_set("far distance away nearest closest close")
 _ELLIPTIC = cues.FUNCTION_WORDS - word_set(
     "show give make tell get want need like no not many much where why which who when"
-) | word_set("now then one ones same side inside next between well ok okay around there")
+) | word_set("now then one ones same side inside next between well ok okay around there place level spot")
 _REMOVE = word_set("remove delete discard drop erase")
 _EXCEPT = word_set("except but excluding besides")
 _ALL = word_set("all every everything each others other")
 _SIDES = frozenset({"left", "right"})
+_SWAPPED = word_set("swap swapped swaps flip flipped mirrored mislabelled mislabeled reversed switched inverted")
+_PUSHED = word_set("pushed shift shifted shifts displaced displacement deviated deviation")
+_TAKEN = word_set("measured measure took take taken")
+_CLAIMED = word_set("said told claimed wrote")
+_ASKS = word_set("you did where which")
+_VALUED = word_set("sd std deviation average mean recompute figure change changes volume statistics")
 _DONE = (Show, Edit, Remove, Chat)  # what changes the page asks nothing
 _YES = word_set("yes yeah yep sure ok okay please exactly right correct do that")
 _KNOWN = (
-    _POINT | set(_ORDER) | set(_MOST) | set(_MORE) | _FAR | _WIDE | _SIZE | _HU | _GO | _HIDE | _PLACE
+    _POINT | set(_ORDER) | set(_MORE) | _FAR | _WIDE | _SIZE | _HU | _GO | _PLACE
     | cues.FUNCTION_WORDS
     | word_set("and so then now just also all both each how much many which what tell me again please ok was were")
 )  # fmt: skip
@@ -78,7 +83,57 @@ _KNOWN = (
 
 def follows(message: str, state: State) -> tuple[Call, ...] | None:
     """Calls of a message that goes on from the turns before it, or holds something against a value; else None."""
-    return answered(message, state) or pointed(message, state) or elliptic(message, state) or against(message, state)
+    readings = (answered, pointed, checked, moved, elliptic, seen, claimed, against)
+    return next((calls for reading in readings if (calls := reading(message, state))), None)
+
+
+def moved(message: str, state: State) -> tuple[Call, ...] | None:
+    """Values with an outline moved: "mean HU of the liver, eroded by 3 mm", "erode 2 voxels and recompute"."""
+    said = SPELLER.mend(words(message))
+    here = set(said)
+    lengths = margins(said)
+    if not lengths or not here & (_HU | _VALUED) or here & {"undo", "mask"}:
+        return None
+    ids = tuple(dict.fromkeys(id for m in find(said) if m.kind == "known" for id in m.ids))
+    if not ids and before(state).recent:
+        return None  # of what was seen
+    ids = ids or next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
+    what = "mean_hu" if here & _HU else "volume"
+    calls = (
+        Measure(ids, what=what, **{"margin_mm" if unit == "mm" else "margin_voxels": length})
+        for length, unit in lengths
+    )
+    return tuple(calls) if ids else None
+
+
+def checked(message: str, state: State) -> tuple[Call, ...] | None:
+    """Whether sides are swapped, something is pushed aside, or where a value was taken: each is measured again."""
+    said = SPELLER.mend(words(english(message)))
+    here = set(said)
+    mentions = find(said)
+    ids = tuple(dict.fromkeys(id for m in mentions for id in m.ids))
+    about = ids or next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
+    if here & _SWAPPED and here & (_SIDES | {"image", "scan", "side", "sides", "picture"}):
+        return (Scan("orientation"), *((Measure(about, what="position"),) if about else ()))
+    if here & _PUSHED:
+        near = tuple(id for m in mentions if m.kind == "unknown" for part in m.nearest for id in parts(part))
+        unknown = tuple(m.text for m in mentions if m.kind == "unknown")
+        return (Measure(ids or near, what="position", unknown=unknown),) if ids or near else None
+    if here & _TAKEN and here & (_PLACE | {"slices", "which"}) and here & _ASKS and set(ids) <= set(about):
+        at = measured_at(state)
+        return (Show((at,), action="centre"),) if at else None
+    return None
+
+
+def claimed(message: str, state: State) -> tuple[Call, ...] | None:
+    """What was told, once more, where a message says that something was: "you told me that it is 8 cm"."""
+    said = words(message)
+    told = any(a == "you" and {b, c} & _CLAIMED for a, b, c in zip(said, said[1:], [*said[2:], ""], strict=False))
+    return (
+        (ListStructures("told", number=2),)
+        if told and not any(m.ids or m.kind == "unknown" for m in find(said))
+        else None
+    )
 
 
 def elliptic(message: str, state: State) -> tuple[Call, ...] | None:
@@ -157,18 +212,7 @@ def pointed(message: str, state: State) -> tuple[Call, ...] | None:
     if "axis" in here or {"longest", "diameter"} <= here:
         about = next((found for turn in reversed(state.turns) if (found := structures_of(turn))), ())
         return (Measure(about, what="diameter"),) if about else None
-    seen = next((call for call in state.last.calls if isinstance(call, Probe | Finding)), None)
-    if {"how", "many"} <= here and seen is not None and not here & (_SIZE | _WIDE | _HU):
-        return (seen,)
-    spots = next((tuple(i for i in t.spots if i in state.masks) for t in reversed(state.turns) if t.calls), ())
-    return _of_spots(said, here, spots) if spots else _none_seen(said, here, state)
-
-
-def _none_seen(said: list[str], here: set[str], state: State) -> tuple[Call, ...] | None:
-    """The look of the last answer again, which says that it saw none, of a message that points at one of its spots."""
-    if state.last.spots or not (here & set(_MOST) or (here & (set(_ORDER) | _SPOTS) and here & (_GO | _PLACE))):
-        return None
-    return next(((call,) for call in state.last.calls if isinstance(call, Probe | Finding)), None)
+    return None
 
 
 def _here(said: set[str], state: State) -> tuple[Call, ...] | None:
@@ -181,24 +225,6 @@ def _here(said: set[str], state: State) -> tuple[Call, ...] | None:
     if state.clicked is not None:
         return (Probe(("clicked",), where="at"),)
     return (Probe(("crosshair",), where="at"),) if state.crosshair is not None else None
-
-
-def _of_spots(said: list[str], here: set[str], spots: tuple[str, ...]) -> tuple[Call, ...] | None:
-    which = next((_MOST[w] for w in said if w in _MOST), "") or next((_MORE[w] for w in said if w in _MORE), "")
-    nth = next((_ORDER[w] for w in said if w in _ORDER), None)
-    chosen = spots if nth is None else spots[nth : nth + 1 or None]
-    if not chosen:
-        return None
-    if which and nth is None and len(spots) > 1:
-        return (Rank(spots, by="mean_hu" if which in _BRIGHT else "volume", which=which),)
-    if here & _HIDE:
-        return (Show(chosen, action="hide"),)
-    if here & (_SIZE | _HU | _WIDE) and here & (_POINT | set(_ORDER) | {"measure"}):
-        one = here & {"it", "this", "that"} and nth is None
-        return (Measure(chosen[:1] if one else chosen, what="mean_hu" if here & _HU else "volume"),)
-    if here & (_GO | _PLACE) and here & (_POINT | set(_ORDER)):
-        return (Show(chosen, action="centre" if len(chosen) == 1 else "show"),)
-    return None
 
 
 def left_open(message: str, state: State) -> tuple[Call, ...] | None:

@@ -13,10 +13,12 @@ from ...language.calls import (
     Chat,
     Clarify,
     Compare,
+    Comparing,
     Edit,
     Finding,
     Lookup,
     Measure,
+    Measuring,
     Presence,
     Probe,
     Refuse,
@@ -32,13 +34,14 @@ from ...language.parse import SPELLER, parse
 from ..references import structures_of
 from ..state import State, Turn
 from . import following
+from .seen import seen
 
 Parse = Callable[[str, Sequence[Sequence[Call]]], tuple[Call, ...]]
 _OPEN = frozenset({"diagnosis", "unjudged", "beyond", "not_understood", "pointed", "off_topic", "cause"})
 """Reasons of a refusal for which a look may still give something to see."""
 _HERE = frozenset({"here", "this", "that", "crosshair"})
 _JUDGED = frozenset(
-    {"malignant", "malignancy", "benign", "cancer", "cancerous", "dangerous", "harmless", "serious", "stage", "bad"}
+    {"malignant", "malignancy", "benign", "cancer", "cancerous", "dangerous", "harmless", "serious", "stage"}
 )
 """Words that ask what something is, which no look tells."""
 _THERE = frozenset({"it", "its", "them", "there", "one"})
@@ -75,7 +78,12 @@ class RulesPlanner:
         if before is not None:
             return before
         parts = _looks_apart(SPELLER.mend(words(message)))
-        return (self._one_by_one(parts, state) if len(parts) > 1 else None) or self._whole_message(message, state)
+        calls = (self._one_by_one(parts, state) if len(parts) > 1 else None) or self._whole_message(message, state)
+        if any(isinstance(call, Segment | Presence | Measuring | Comparing) for call in calls or ()) and not any(
+            isinstance(call, Probe | Finding | Refuse) or getattr(call, "description", "") for call in calls
+        ):
+            return seen(message, state, alone=True) or calls  # what is to be looked for is looked for
+        return calls
 
     def _one_by_one(self, parts: Sequence[Sequence[str]], state: State) -> tuple[Call, ...] | None:
         """The calls of each part by itself, read after those before it.
@@ -131,7 +139,8 @@ class RulesPlanner:
             # what is measured behind a sign, "how many and where", is of the sign
             rest = (c for c in calls[first:] if not (isinstance(c, Measure) and c.structures and set(c.of) <= told))
             return (*calls[:first], *rest)
-        judged = any(isinstance(call, Refuse) and call.reason == "diagnosis" for call in calls) and _JUDGED & set(said)
+        asked = {call.reason for call in calls if isinstance(call, Refuse)}
+        judged = "prognosis" in asked or ("diagnosis" in asked and _JUDGED & set(said))
         probes = () if judged else sights.every(said)
         if state.turns and _THERE & set(said):
             probes = tuple(_placed(probe, structures_of(state.last)) for probe in probes)
@@ -209,6 +218,7 @@ def _parts_of_aorta(said: Sequence[str], calls: tuple[Call, ...]) -> tuple[Call,
     if {"infrarenal", "suprarenal"} & set(named):
         named = tuple(part for part in named if part != "abdominal")  # both lie in it
     widths = any(isinstance(c, Finding) and c.id == "aortic_aneurysm" for c in calls)
+    widths |= any(isinstance(c, Measure) and c.what == "diameter" and c.of == ("aorta",) for c in calls)
     compared = _WIDER & set(said) and any(isinstance(c, Presence | Compare) and "aorta" in c.of for c in calls)
     if not named or not (widths or compared):
         return ()

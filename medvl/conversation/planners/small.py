@@ -45,6 +45,7 @@ from ...language.formulas import formula
 from ...language.mentions import Mention, find
 from ...language.normalise import words
 from ...language.parse import KNOWN_WORDS, SPELLER
+from ...language.quantities import LENGTHY
 from ...networks.message_encoder import MessageEncoder, Said, WordPieces
 from ...tools.findings import FINDINGS
 from ...weights.hub import BUNDLED
@@ -58,6 +59,7 @@ FOLDER = BUNDLED / "planner"
 _FINDS = (Probe, Neighbours, Rank)  # only their answer knows what "it" is then
 _USES = (Measure, Segment, Show, Edit, Remove, Relate)
 _ACTING = (Edit, Remove, Show)
+_LOOKING = (Probe, Finding, ReadImage, Refuse, Lookup, Chat, Clarify, Segment)
 _TELLING = (Probe, Finding, ReadImage, Refuse, Lookup, Chat, Clarify)
 MOST_CALLS = 6
 EARLIER = 6  # calls before a message that it is read with
@@ -168,7 +170,10 @@ class SmallPlanner:
         if numbers and not windows <= set(words(message)):
             return False  # "window -600 / 1500" names none
         all_said = _EVERY & set(SPELLER.mend(words(english(message))))
-        if any(isinstance(call, Remove) and not call.of for call in calls) and not all_said:
+        removes = [call for call in calls if isinstance(call, Remove)]
+        if removes and not cues.REMOVE.search(message.lower().replace("undo", "")):
+            return False  # what takes masks away has to be said
+        if any(not call.of for call in removes) and not all_said:
             return False
         return not (
             _forgets(said, calls)
@@ -213,12 +218,16 @@ class SmallPlanner:
             return self.sure.negated
         if SEQUENCE & set(said) and len(understood) < len(planned):  # and here they would
             return self.sure.open
+        looked = [call for call in understood if isinstance(call, Probe | Finding)]
+        if looked and not any(isinstance(call, _LOOKING) for call in planned):
+            return self.sure.negated  # what is to be looked for is looked for
         if any(map(_beyond_rules, planned)):
             return self.sure.open
         if any(map(self._unheard_of, calls)):
             return self.sure.negated
         if all(call.unanswered for call in calls):
-            return self.sure.open
+            changes = any(isinstance(call, Edit | Remove) for call in planned)
+            return self.sure.known if changes else self.sure.open  # a mask is changed only where that is sure
         if NEGATIONS & set(said):
             return self.sure.negated
         if state.turns:
@@ -258,6 +267,8 @@ class SmallPlanner:
                 prepared = prepare(said, (*before, *calls), span)
                 call, sure = self._call(prepared, (*before, *calls), *self._said(prepared))
             call = _on_the_same(_both(call, whole, span), calls)
+            if calls and isinstance(call, Edit) and call.op in LENGTHY and not call.of and call.radius_mm is None:
+                continue  # "tell me the delta" changes nothing more
             where = call == Probe() or (isinstance(call, Measure) and call.what == "position")
             if where and calls and told_by_look(calls[-1], said[span.start : span.stop], [call]):
                 continue
@@ -449,7 +460,8 @@ def _can_point(calls: Sequence[Call], state: State) -> bool:
     """Whether what the calls point to is there: a click, a crosshair, an earlier answer."""
     pointed = {one for call in calls for one in call.of}
     return not (
-        ("clicked" in pointed and state.clicked is None)
+        any(isinstance(call, Probe) and call.where == "at" and not call.of for call in calls)
+        or ("clicked" in pointed and state.clicked is None)
         or ("crosshair" in pointed and state.crosshair is None)
         or (pointed & {"it", "other"} and not state.turns and len(calls) == 1)
         or any(re.fullmatch(r"f\d+", one) and one not in state.facts for one in pointed)

@@ -182,8 +182,9 @@ _TOPICS: dict[str, str] = {
     "system":
         "A small network finds the structures that are named, and the Hounsfield units at their edge decide where it "
         "runs; clicks and boxes go to SAM 2 and a network that carries a mask from slice to slice. Numbers are "
-        "computed from the masks. Words are understood by rules over a vocabulary, or by the language model of the "
-        "preset where it has one.",
+        "computed from the masks. Words are understood by a small encoder and rules, or by the language model of the "
+        "preset where it has one. Whether this very scan was among those that the networks were trained on I do not "
+        "know; the model card lists the collections.",
     "modality":
         "Every volume opened here is read as a CT, with values in Hounsfield units. Other kinds of images, such "
         "as MRI, are not meant for this program. How it was acquired is not stored in the volume itself.",
@@ -217,8 +218,8 @@ _TOPICS: dict[str, str] = {
         "Kidney stones are crystals formed from urine. Nearly all of them are bright on CT, but contrast "
         "excreted by the kidneys can hide them.",
     "pleural_effusion":
-        "A pleural effusion is fluid between the lung and the chest wall. On CT it lies behind the lung in a "
-        "person on the back, with values near those of water.",
+        "A pleural effusion is fluid between the lung and the chest wall. Free fluid runs to the lowest place: in a "
+        "person scanned on the back that is behind the lung. Its values are near those of water.",
     "aortic_calcification":
         "Calcification of the aorta is calcium in its wall, a sign of atherosclerosis. It is much brighter than "
         "blood, unless contrast makes the blood as bright.",
@@ -238,6 +239,13 @@ _TOPICS: dict[str, str] = {
         "The aorta is one mask here, its parts not told apart in it. Its width is told by part (ascending, "
         "descending, suprarenal, infrarenal), each with the slice; its volume is that of all of it.",
     "kidney_asymmetry": "Kidney asymmetry means that the two kidneys differ clearly in size.",
+    "fluid_kind":
+        "Water has zero HU by definition and blood lies some tens of HU above it. Values in between fit thin fluid, "
+        "protein or old blood alike, so HU alone do not tell a transudate from an exudate, pus or blood: that takes a "
+        "sample and the treating doctors.",
+    "margin":
+        "Whether a margin is smooth, lobulated or spiculated is not judged here: it is to be seen by eye, in a lung "
+        "window for a spot in the lung.",
 }  # fmt: skip
 
 _CHAT: dict[str, str] = {

@@ -217,63 +217,11 @@ def antecedent(last: Sequence[Call], text: str) -> Sentence:
     return Sentence(text, "knowledge")
 
 
-def apart(own: Sequence[Mask], found: Sequence[Fact]) -> list[Sentence]:
-    """How far the first of some masks is from the others, or from a structure; or what they share."""
-    names = [f'"{mask.name}"' for mask in own]
-    called = tuple(Fact("name", mask.name, source="program") for mask in own)
-    told = []
-    shared = [fact for fact in found if fact.key in ("shared_ml", "dice")]
-    for number, (volume, dice) in enumerate(zip(shared[::2], shared[1::2], strict=True), start=1):
-        other = the(volume.structures[0]) if volume.structures else names[number]
-        text = f"{names[0]} and {other} share {shown(volume)}: their Dice is {shown(dice)}."
-        told.append(Sentence(sentence(text), "measured", tuple(mask.id for mask in own), (volume, dice, *called)))
-    for number, fact in enumerate((fact for fact in found if fact.key == "distance_mm"), start=1):
-        other = the(fact.structures[0]) if fact.structures else names[number]
-        lie = f"are {shown(fact)} apart at the nearest" if fact.value else "overlap"
-        text = sentence(f"{names[0]} and {other} {lie}.")
-        told.append(Sentence(text, "measured", tuple(mask.id for mask in own), (fact, *called)))
-    return told
-
-
-def measured(masks: Sequence[Mask], facts: Sequence[Fact]) -> list[Sentence]:
-    """Volume, HU, length and slice of masks that have only a name of their own."""
-    sentences = []
-    for mask in masks:
-        of = {fact.key: fact for fact in facts if fact.mask_id == mask.id}
-        least = "at least " if of["volume_ml"].sureness == "at least" else ""
-        text = (
-            f'"{mask.name}" holds {least}{shown(of["volume_ml"])}, {shown(of["mean_hu"])} on average (standard '
-            f"deviation {shown(of['sd_hu'])}), is {least}{shown(of['longest_diameter_mm'])} long at the longest, and "
-            f"is largest in slice {shown(of['slice'])}"
-        )
-        said = (Fact("name", mask.name, source="program"), *of.values())
-        sentences.append(Sentence(f"{text}.", "measured", (mask.id,), said))
-    return sentences
-
-
-def ranked(masks: Sequence[Mask], facts: Sequence[Fact], by: str, which: str) -> list[Sentence]:
-    """Which of several masks is the largest, smallest, brightest or darkest."""
-    key = "mean_hu" if by == "mean_hu" else "volume_ml"
-    least = which in ("smaller", "darker")
-    values = {fact.mask_id: fact for fact in facts if fact.key == key}
-    order = sorted(masks, key=lambda mask: values[mask.id].value, reverse=not least)
-    word = {"larger": "largest", "smaller": "smallest", "brighter": "densest", "darker": "least dense"}[
-        which or "larger"
-    ]
-    first, rest = order[0], order[1:]
-    text = f'The {word} of them is "{first.name}": {shown(values[first.id])}'
-    if rest:
-        text += ", against " + listing(f'{shown(values[mask.id])} of "{mask.name}"' for mask in rest)
-    names = tuple(Fact("name", mask.name, source="program") for mask in order)
-    facts_said = (*names, *(values[mask.id] for mask in order))
-    return [Sentence(f"{text}.", "measured", tuple(mask.id for mask in order), facts_said)]
-
-
 def gone_to(fact: Fact) -> Sentence:
     """The view went to where a value was measured."""
     at = Fact("measured_slice", fact.slice, "", fact.structures, part=fact.part)
     what = f" of the {fact.part} part" if fact.part and not fact.part.endswith("third") else ""
-    whose = f" of {the(fact.structures[0])}" if len(fact.structures) == 1 else ""
+    whose = f" of {the(fact.structures[0])}" if len(fact.structures) == 1 and not fact.mask_id else ""
     text = f"{shown(fact)}{what}{whose} was measured in axial slice {shown(at)}, which the viewer shows now"
     return Sentence(f"{sentence(text)}.", "measured", (fact.mask_id,) if fact.mask_id else (), (fact, at))
 

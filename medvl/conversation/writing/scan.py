@@ -205,6 +205,31 @@ def _with(cited: tuple[Fact, ...], reference: str) -> tuple[Fact, ...]:
 # ---- lists
 
 
+def with_values(told: Sequence[Sentence]) -> tuple[Sentence, ...]:
+    """Sentences that tell a value of the scan, without those on limits, rules and sureness alone."""
+    aside = {"limits", "sureness", "rule", "further_spots"}
+    return tuple(
+        said for said in told
+        if said.source in ("measured", "scan") and any(f.key not in aside and f.value is not None for f in said.facts)
+    )  # fmt: skip
+
+
+def recap(turns: Sequence[Sequence[Sentence]], most: int | None) -> list[Sentence]:
+    """What was told of the scan so far, once more; of each answer the first sentence before further ones.
+
+    Args:
+        turns: sentences of each answer.
+        most: how many at most; None for two of each answer.
+    """
+    lists = [list(dict.fromkeys(turn)) for turn in turns]
+    wanted = [(nth, n) for n, turn in enumerate(lists) for nth in range(len(turn) if most else min(2, len(turn)))]
+    chosen = sorted(sorted(wanted)[:most], key=lambda pair: (pair[1], pair[0]))
+    told = list(dict.fromkeys(lists[n][nth] for nth, n in chosen))
+    if not told:
+        return [say(None, "no value of this scan was told in this conversation so far", source="program")]
+    return [*told, Sentence("Research use only, not for diagnosis.", "program")]
+
+
 def listed(scene: Scene, call: ListStructures, known: Collection[str]) -> list[Sentence]:
     """The structures that a call asks for.
 

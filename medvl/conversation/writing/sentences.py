@@ -196,7 +196,7 @@ def measured(scene: Scene, call: Measuring, structures: Sequence[str]) -> list[S
     if call.attribute == "count":
         return counted(scene, structures)
     for id in there:
-        what = "volume" if call.attribute == "weight" else call.attribute
+        what = {"weight": "volume", "rim": "mean_hu"}.get(call.attribute, call.attribute)
         told.append(_MEASURED[what](scene, id, facts.of_structure(scene, id, what), call.claim))
     pair = len(there) == 2 and set(there) in [set(g) for g in GROUPS.values()]
     if call.attribute in ("volume", "weight") and (pair or (isinstance(call, Total) and len(there) > 1)):
@@ -297,7 +297,7 @@ def _diameter(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
     of = {fact.key: fact for fact in values}
     if "cross_diameter_mm" in of:
         wide, at = of["cross_diameter_mm"], of["cross_slice"]
-        fit = " where its section is round and free of neighbours" if id == "aorta" else ""
+        fit = " where its section is round and its outline runs against no neighbour" if id == "aorta" else ""
         return say(
             scene,
             f"{the(id)} {be(id)} up to {shown(wide)} wide across{fit}, in slice {shown(at)} ({facts.COUNTED})",
@@ -306,7 +306,7 @@ def _diameter(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Se
         )
     longest = values[0]
     if id == "aorta":  # its length is no width
-        why = Fact("limits", "nowhere round, even and free of its neighbours", structures=(id,))
+        why = Fact("limits", "nowhere round, even and apart from its neighbours", structures=(id,))
         return say(scene, f"the aorta is {why.value} in this scan, so no width of it is told", why)
     text = variant(
         f"{id} diameter",
@@ -382,13 +382,18 @@ def _since(fact: Fact) -> str:
 
 
 def _hu_range(scene: Scene, id: str, values: tuple[Fact, ...], claim: str) -> Sentence:
-    mean, sd, low, median, high = map(shown, values)
-    text = (
-        f"over all voxels of its mask, {the(id)} {have(id)} values from {low} to {high}, a median of {median} "
-        f"and a mean "
-        f"of {mean} (standard deviation {sd})"
-    )
+    mean, sd = map(shown, values[:2])
+    lead = f"over all voxels of its mask, {the(id)} {have(id)} a mean of {mean} (standard deviation {sd})"
+    text = f"{lead}; its {ranged(values)}"
     return say(scene, text, *values)
+
+
+def ranged(facts: Sequence[Fact]) -> str:
+    """Least, greatest, median and percentiles of HU in words, of ``facts.percentiles``."""
+    of = {fact.key: shown(fact) for fact in facts}
+    shares = [shown(fact) for fact in facts if fact.key == "percentile"]
+    values = listing([f"{of[f'p{share}_hu']} (percentile {share})" for share in shares])
+    return f"HU go from {of['lowest_hu']} to {of['highest_hu']}, the median being {of['median_hu']}; {values}"
 
 
 _MEASURED = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...ct.lengths import PLANES
 from ...ct.masks import Mask
+from ...ct.volume import CTVolume
 from ...language.calls import Show
 from ...tools import facts
 from ...tools.fact import Fact, shown
@@ -75,7 +76,7 @@ def change(scene: Scene, call: Show) -> tuple[View | None, list[Sentence]]:
     return View(action, ids, COLOURS.get(call.colour, "") if action == "colour" else ""), [_say(text)]
 
 
-def of_masks(action: str, masks: Sequence[Mask], colour: str) -> Sentence:
+def of_masks(ct: CTVolume, action: str, masks: Sequence[Mask], colour: str) -> Sentence:
     """What was done to the view of masks that have only a name of their own."""
     named = listing(f'"{mask.name}"' for mask in masks)
     are = "is" if len(masks) == 1 else "are"
@@ -87,6 +88,10 @@ def of_masks(action: str, masks: Sequence[Mask], colour: str) -> Sentence:
         "colour": f"{named} {are} {colour} now",
     }[action]
     said = [Fact("name", mask.name, source="program") for mask in masks]
+    if action == "centre" and len(masks) == 1:
+        at = masks[0].box.lo[2] + int(masks[0].block.sum(axis=(0, 1)).argmax()) + 1
+        said += [Fact("slice", at, mask_id=masks[0].id), Fact("slices_of_plane", int(ct.shape[2]), source="scan")]
+        text += f", whose largest section is in axial slice {shown(said[1])} of {shown(said[2])}"
     told = sentences.say(None, text, *said, source="program")
     return replace(told, mask_ids=tuple(mask.id for mask in masks))
 

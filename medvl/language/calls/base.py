@@ -26,7 +26,7 @@ Kind = Literal["", "organ", "vessel", "bone", "airway", "nerve", "muscle"]
 Part = Literal["", "root", "ascending", "arch", "descending", "thoracic", "abdominal", "suprarenal", "infrarenal"]
 Attribute = Literal[
     "volume", "mean_hu", "hu_range", "diameter", "extent", "position", "slices", "largest_slice", "count", "voxels",
-    "weight",
+    "weight", "rim",
 ]  # fmt: skip
 FindingId = Literal[
     "steatosis", "liver_spleen_difference", "splenomegaly", "hepatomegaly", "emphysema", "pleural_effusion",
@@ -49,7 +49,7 @@ TOPICS = (
     "hounsfield_unit", "brightness", "typical_hu", "contents", "ct", "ct_mri", "contrast", "contrast_phase", "window",
     "planes", "left_right", "voxel", "artifact", "radiation", "segmentation", "measurement", "system", "modality",
     "nifti_dicom", "reference_ranges", "not_found", "no_text", "weight", "vertebral_level", "aorta_parts",
-    *get_args(FindingId),
+    *get_args(FindingId), "fluid_kind", "margin",
 )  # fmt: skip
 """What ``lookup`` has a text on, beside structures, groups and the words of ``glossary``."""
 

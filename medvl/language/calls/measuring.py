@@ -61,13 +61,17 @@ class Measure(Measuring):
             ``hu_range``: least, median and greatest HU; ``diameter``: width, calibre, longest diameter ("how big", of a
             tube); ``extent``: length, width and depth; ``position``: where it lies, on which side; ``slices``: from
             which slice to which; ``largest_slice``: the axial slice with its largest section, and that area;
-            ``count``: how many there are; ``voxels``: of its mask; ``weight``: which no CT tells (the volume is told).
+            ``count``: how many there are; ``voxels``: of its mask; ``weight``: which no CT tells (the volume is told);
+            ``rim``: of a spot, the HU of its middle, its edge and what surrounds it ("rim enhancing?").
         claim: of ``position``, the side that the person supposes.
         part: the part of the aorta that is meant, where one is named.
         than: the value in mL, mm or HU that a person holds it against.
         than_is: whether they ask if it is ``more`` or ``less``.
         low_hu: of ``volume``, the lowest HU of what is counted, where only a range of HU is asked for.
         high_hu: the highest.
+        margin_mm: how far the outline is moved for the measurement, the mask staying as it is; negative is inwards
+            ("mean HU of the liver, eroded by 3 mm": -3).
+        margin_voxels: the same in voxels.
     """
 
     tool = "measure"
@@ -78,6 +82,8 @@ class Measure(Measuring):
     than_is: Literal["", "more", "less"] = ""
     low_hu: float | None = None
     high_hu: float | None = None
+    margin_mm: float | None = None
+    margin_voxels: float | None = None
 
     @property
     def attribute(self) -> str:
@@ -217,14 +223,15 @@ class Relate(Relating):
 
     Attributes:
         kind: ``distance``, ``touching``, ``side`` (left or right of it), ``above`` (above or below it), ``front`` (in
-            front of or behind it), ``overlap`` (what both masks hold, and their Dice), or ``direction`` where none of
-            these is meant alone.
+            front of or behind it), ``overlap`` (what both masks hold, and their Dice), ``surface`` (how far the first
+            is from the outside of what holds it: the second, or the organ that it lies in; "how deep below the skin",
+            "from the capsule"), or ``direction`` where none of these is meant alone.
         claim: what the person supposes of the first: to be confirmed or denied.
     """
 
     tool = "relate"
     # new ones go last: a saved planner knows each by its place
-    kind: Literal["direction", "distance", "touching", "side", "above", "front", "overlap"] = "direction"
+    kind: Literal["direction", "distance", "touching", "side", "above", "front", "overlap", "surface"] = "direction"
     claim: Literal["", "left", "right", "above", "below", "front", "behind", "touching"] = ""
 
 

@@ -30,15 +30,16 @@ class ListStructures(Call):
         "which vessels do you know" {"tool": "list", "kind": "vessel"}
 
     Attributes:
-        which: ``made``: have a mask so far; ``in_slice``: are on one slice; ``cut``: reach the border of the scan.
+        which: ``made``: have a mask so far; ``in_slice``: are on one slice; ``cut``: reach the border of the scan;
+            ``told``: no structures but what was measured in this conversation, once more ("sum up what we measured").
         region: only those of a part of the body.
         kind: only those of a kind, and of these all that are known.
         plane: of ``in_slice``.
-        number: of ``in_slice``, counted from 1.
+        number: of ``in_slice``, counted from 1; of ``told``, how many sentences are wanted at most.
     """
 
     tool = "list"
-    which: Literal["all", "made", "in_slice", "cut"] = "all"
+    which: Literal["all", "made", "in_slice", "cut", "told"] = "all"
     region: Region = ""
     kind: Kind = ""
     plane: Plane = ""

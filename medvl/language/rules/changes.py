@@ -16,6 +16,7 @@ _PRIOR = cues.cue(
 _HELD = cues.cue(
     "compar\\w*|than|versus|against|since|chang\\w*|different|difference|gr[eo]w\\w*|shr[aiu]nk\\w*|now|new|what was"
 )
+_THERE = cues.cue("avail*|loaded|opened|is there|do you have|have you|got")
 _CHANGED = cues.cue(
     "what( has| have| is)? (changed|grown|grew|shrunk|shrank|different)|what changes|"
     "(has|have|did|how much|how)( (has|have|did))?( (it|they|the|both|@|and|,))+ "
@@ -25,7 +26,7 @@ _CHANGED = cues.cue(
 
 def changes(clause: Clause) -> list[Call] | None:
     """This scan against an earlier one: "what changed", "compare the liver with last time"."""
-    held = clause.has(_HELD) or clause.words[0] == "and"
+    held = clause.has(_HELD) or clause.words[0] == "and" or clause.has(_THERE)
     if not (clause.has(_CHANGED) or (clause.has(_PRIOR) and held)):
         return None
     last, own = clause.context.last, clause.structures

@@ -16,6 +16,7 @@ from ..asking import about
 from ..calls import IT, LISTED, Call, Chat, Edit, Remove, mask_of
 from ..clauses import Clause
 from ..quantities import LENGTHY, hu_range, length_mm
+from ..referring import superlative
 
 _LEAD = (
     "((and|now|then|ok|okay|please|also|just|can|could|would|will|you|we|i|want|to|like|need|let|us|me|hey|hi|,|try|"
@@ -91,6 +92,7 @@ _NOT_OF_A_MASK = cues.cue(
     "table|values?|sizes?|functions?"
 )
 _OF_PARTS = frozenset({"fill", "islands", "largest", "hollow", "split", "threshold", "interpolate"})
+_OTHER_LENGTH = re.compile(rf"^{_LEAD}(?:by |try |use |take |only )*(?P<mm>\d+(?:\.\d+)?)( ?mm)?( instead)?[ .!,]*$")
 _AGAIN = re.compile(rf"^{_LEAD}redo( (it|that|this|the last (one|step|edit|change)))?[ .!]*$")
 
 
@@ -141,6 +143,10 @@ def _tabled(clause: Clause) -> str:
 def redone(clause: Clause) -> list[Call] | None:
     """What was taken back of an edit, done again."""
     done = [r for turn in clause.context.turns for r in turn if isinstance(r, Edit) and r.changed]
+    again = _OTHER_LENGTH.match(clause.text)
+    lengthy = [r for r in done if r.op in LENGTHY]
+    if again and lengthy:  # "undo, do 3 instead"
+        return [replace(lengthy[-1], radius_mm=float(again["mm"]))]
     if done and done[-1].op == "undo" and _AGAIN.match(clause.text):
         return [replace(done[-1], op="redo")]
     return None
@@ -170,8 +176,8 @@ def _one_by_one(op: str) -> Callable[[Clause], Edit]:
             return call
         last = clause.context.last
         if not call.of and not call.unknown and last is not None:
-            call = replace(call, of=last.structures, choose=last.choose)
-        return call if call.unknown else replace(call, of=(IT, *call.of))
+            call = replace(call, of=last.structures, choose=last.choose or superlative(clause.words))
+        return call if call.unknown or (call.choose and len(call.of) > 1) else replace(call, of=(IT, *call.of))
 
     return make
 

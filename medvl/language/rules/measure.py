@@ -138,8 +138,6 @@ def relation(clause: Clause) -> list[Call] | None:
         ids = pair_of(clause)
         if len(ids) < 2:
             return None
-    if "body" in ids:  # all lies within it: how deep below the skin is not measured
-        return [Refuse(reason="beyond")]
     ids = _subject_first(clause, ids)
     claim = ""
     if relation == "touching":

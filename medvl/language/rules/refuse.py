@@ -17,6 +17,8 @@ def of_message(text: str) -> Call | None:
         return Refuse(reason="injection")
     if cues.EMERGENCY.search(text):
         return Refuse(reason="emergency")
+    if cues.PROGNOSIS.search(text):
+        return Refuse(reason="prognosis")
     if cues.cue("a diagnosis|diagnose (me|him|her|this|the)").search(text):
         return Refuse(reason="diagnosis")
     return None
@@ -30,7 +32,6 @@ def of_clause(clause: Clause) -> list[Call] | None:
         return [Refuse(reason="off_topic")]
     for topic, pattern in (
         ("medication", cues.MEDICATION),
-        ("prognosis", cues.PROGNOSIS),
         ("treatment", cues.TREATMENT),
         ("patient", cues.PATIENT),
         ("acquisition", cues.ACQUISITION),

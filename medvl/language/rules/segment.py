@@ -74,7 +74,7 @@ def _hidden(clause: Clause, gone: tuple[str, ...]) -> Call | None:
 
 def segment(clause: Clause) -> list[Call] | None:
     """Masks to be made: named, described, everything of a region, everything but some, or the last request again."""
-    if clause.words[0] in ("why", "when", "who"):
+    if clause.words[0] in ("why", "when", "who", "keep"):
         return None
     if clause.words[0] == "how" and clause.explicit and clause.words[1:2] != ["about"]:
         return [Refuse(reason="unjudged")]

@@ -151,6 +151,8 @@ def knowledge(clause: Clause) -> list[Call] | None:
         return [Lookup(topic="no_text", unknown=(noun,))]
     if not (defining or which_system) or measurable:
         return None
+    if which_system and not clause.known:
+        return [Lookup(topic="system")]
     general = clause.says(cues_talk.TOPICS["left_right"]) or clause.says(cues_talk.TOPICS["radiation"])
     if here and not which_system and not general:
         return None
@@ -178,9 +180,24 @@ def _meaning(before: Call) -> list[Call] | None:
     return None
 
 
+_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_RECAP = cues.cue(
+    "(we|you|i|all|everything|what|was|were|have|already|so far)( _){0,3} (measured|reported|told|found|said)|(_ "
+    "){0,1}(sentences?|lines?|bullets?|bullet points)|so far|until now|up to now|this conversation"
+)
+_STRIKING = cues.cue(
+    "most (obvious|striking|conspicuous|important|relevant|prominent)( _)? (abnormality|finding|thing|change|pathology)"
+)
+
+
 def report(clause: Clause) -> list[Call] | None:
     """The whole scan, described."""
-    if clause.has(cues.REPORT) and not clause.known and not clause.says(cues.DISEASE):
+    if clause.says(_RECAP) and clause.has(cues.REPORT):
+        number = next((int(w) for w in clause.words if w.isdigit()), None) or next(
+            (n for n, w in enumerate(_NUMBERS, start=1) if w in clause.words), None
+        )
+        return [ListStructures("told", number=number)]
+    if clause.has(_STRIKING) or (clause.has(cues.REPORT) and not clause.known and not clause.says(cues.DISEASE)):
         return [Report()]
     return None
 
@@ -200,6 +217,8 @@ def disease(clause: Clause) -> list[Call] | None:
     ordered = bool(clause.unknown) and clause.ordered  # "segment the free air"
     if ordered or (lesion and (imperative(clause) or measured or clause.masked.strip(" .") == "#")):
         return None
+    if clause.words[0] in ("no", "without") and len(clause.words) <= 4:
+        return [Refuse(reason="negated")]  # "no diagnosis": it is not wanted
     refused = Refuse(clause.structures, "diagnosis")
     if (
         (clause.has(cues.HEALTH) or clause.has(_SOUND) or clause.has(_PROBLEM))
@@ -288,5 +307,5 @@ def outside(clause: Clause) -> list[Call] | None:
     if clause.has(cues.DOMAIN):
         return [Refuse(reason="beyond")]
     common = [w for w in clause.words if w in cues.FUNCTION_WORDS]
-    asks = clause.words[0] in cues.FUNCTION_WORDS
-    return [Refuse(reason="off_topic")] if asks and len(common) >= 2 and len(clause.words) > 3 else None
+    first = clause.words[0] in cues.FUNCTION_WORDS and not any(clause.context.turns)
+    return [Refuse(reason="off_topic")] if first and len(common) >= 2 and len(clause.words) > 3 else None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ...ct.masks import Mask
+from ...ct.volume import CTVolume
 from ...vocabulary.spoken import all_the, listing, the
 from ..fact import Fact, shown
-from ..facts import AT_LEAST, spans_mm
+from ..facts import AT_LEAST
 from ..looks import LOOKS, look_in
 from ..looks.sources import ABRAMOWITZ
 from ..scene import Scene
@@ -79,31 +83,43 @@ def pleural_effusion(scene: Scene) -> Outcome:
     return seen_as(look_in("pleural_fluid", scene), "fluid density between lung and chest wall")
 
 
+def widest_slice(ct: CTVolume, masks: Sequence[Mask]) -> tuple[float, int]:
+    """Greatest extent of masks together from side to side in one axial slice, in mm, and that slice, from 1."""
+    ends: dict[int, list[int]] = {}
+    for mask in masks:
+        for k in range(mask.block.shape[2]):
+            columns = np.flatnonzero(mask.block[:, :, k].any(axis=1)) + mask.box.lo[0]
+            if columns.size:
+                ends.setdefault(mask.box.lo[2] + k, []).extend((int(columns[0]), int(columns[-1])))
+    at = max(ends, key=lambda k: max(ends[k]) - min(ends[k]))
+    return (max(ends[at]) - min(ends[at]) + 1) * ct.spacing_mm[0], at + 1
+
+
 def cardiomegaly(scene: Scene) -> Outcome:
     """Cardiothoracic ratio on CT against 0.5, the limit of the upright chest radiograph.
 
     Danzer CS. Am J Med Sci 1919;157:513-521. Width of the heart over the outer width of both lungs. A CT lying down,
     at any phase of breath, gives another ratio than a radiograph, so what is above the limit is called borderline.
     """
-    spans = [spans_mm(mask, scene.ct)[0] for mask in scene.masks("heart")]
-    chest = [spans_mm(mask, scene.ct)[0] for mask in scene.masks(*LUNGS)]
-    heart = Fact("heart_width_mm", spans[0][1] - spans[0][0], "mm", ("heart",))
-    told = f"the heart is {shown(heart)} wide"
+    across, at = widest_slice(scene.ct, scene.masks("heart"))
+    heart = Fact("heart_width_mm", across, "mm", ("heart",), slice=at)
+    told = f"the heart is {shown(heart)} wide in slice {at}"
+    seen_at = Fact("slice", at, "", ("heart",))
     cut = scene.cut("heart")
     if cut:
-        least = Fact(heart.key, heart.value, "mm", ("heart",), note=AT_LEAST)
+        least = Fact(heart.key, heart.value, "mm", ("heart",), note=AT_LEAST, slice=at)
         limit = "the heart is cut by the border of the scan, so its size cannot be judged"
         return Outcome("measured", (least,), f"the heart is at least {shown(heart)} wide", limits=(limit,))
-    if len(chest) < 2 or any(set(scene.cut(id)) & {"L", "R"} for id in LUNGS):
+    if len(scene.masks(*LUNGS)) < 2 or any(set(scene.cut(id)) & {"L", "R"} for id in LUNGS):
         limit = "both lungs are needed to compare its width with the chest's"
-        return Outcome("measured", (heart,), told, limits=(limit,))
-    width = max(high for _, high in chest) - min(low for low, _ in chest)
-    inner = Fact("chest_width_mm", width, "mm", LUNGS)
+        return Outcome("measured", (heart, seen_at), told, limits=(limit,))
+    width, level = widest_slice(scene.ct, scene.masks(*LUNGS))
+    inner = Fact("chest_width_mm", width, "mm", LUNGS, slice=level)
     ratio = Fact(
         "cardiothoracic_ratio", round(float(np.divide(heart.value, width)), 2), "", ("heart", *LUNGS), reference=_DANZER
     )
-    told += f" and the lungs together {shown(inner)}, a ratio of {shown(ratio)}"
-    facts = (heart, inner, ratio)
+    told += f" and the lungs together {shown(inner)} in slice {level}, a ratio of {shown(ratio)}"
+    facts = (heart, inner, ratio, seen_at, Fact("slice", level, "", LUNGS))
     if ratio.value > 0.5:
         meaning = (
             "this is above 0.5, the limit of the upright chest radiograph; a CT lying down gives larger ratios, so it "

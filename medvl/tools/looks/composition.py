@@ -171,6 +171,28 @@ def _closed(on: np.ndarray, mm: float, spacing: np.ndarray) -> np.ndarray:
     return on | (ndimage.distance_transform_edt(near, sampling=spacing) > mm)
 
 
+def front_mm(body: np.ndarray, subcutaneous: np.ndarray, pixel_mm: float) -> float | None:
+    """From the skin to the inner edge of the subcutaneous fat in front, median of the columns near the midline, in mm.
+
+    Args:
+        body: of one axial slice, bool ``(i, j)``, ``j`` to the front.
+        subcutaneous: the fat between skin and wall in it.
+        pixel_mm: along ``j``.
+    """
+    columns = np.flatnonzero(body.any(1))
+    if not columns.size:
+        return None
+    middle, near = (columns[0] + columns[-1]) // 2, max(1, len(columns) // 20)
+    found = []
+    for i in range(middle - near, middle + near + 1):
+        skin = np.flatnonzero(body[i])
+        fat = np.flatnonzero(subcutaneous[i])
+        fat = fat[fat > (skin[0] + skin[-1]) / 2] if skin.size else fat
+        if fat.size:
+            found.append((skin[-1] - fat[0] + 1) * pixel_mm)
+    return float(np.median(found)) if found else None
+
+
 def at_l3(scene: Scene, values: Thresholds = DEFAULT) -> Look:
     """Areas of muscle, visceral and subcutaneous fat in the slice through the middle of L3."""
     rules = (
@@ -202,6 +224,9 @@ def at_l3(scene: Scene, values: Thresholds = DEFAULT) -> Look:
     ]
     muscle_hu = float(scene.ct.hu[:, :, k][found.muscle].mean()) if found.muscle.any() else None
     amounts.append(Amount("muscle_hu", muscle_hu, "HU", (), part="L3", slice=k + 1))
+    front = front_mm(plane, found.subcutaneous, scene.ct.spacing_mm[1])
+    if front is not None:
+        amounts.append(Amount("front_fat_mm", front, "mm", (), part="L3", at_least="A" in edges, slice=k + 1))
     limits = [
         f"measured in one slice, through {source}",
         "the muscle index needs the patient's height, which the program does not know",
@@ -209,8 +234,12 @@ def at_l3(scene: Scene, values: Thresholds = DEFAULT) -> Look:
     ]
     if cut:
         limits.append("the body is cut by the border of the scan there, so the areas are lower bounds")
+    dense = "" if muscle_hu is None else f" ({show(muscle_hu, 'HU')} on average)"
     text = (
-        f"in slice {k + 1}, at L3: muscle {show(amounts[0].value, 'cm²')}, "
+        f"in slice {k + 1}, at L3: muscle {show(amounts[0].value, 'cm²')}"
+        f"{dense}, "
         f"visceral fat {show(amounts[1].value, 'cm²')}, subcutaneous fat {show(amounts[2].value, 'cm²')}"
     )
+    if front is not None:
+        text += f"; from the skin to the wall of the belly in the middle of the front {show(front, 'mm')}"
     return Look("composition", True, text, (), tuple(amounts), rules, tuple(limits), "unclear" if cut else "likely")

@@ -66,7 +66,7 @@ def pleural_fluid(scene: Scene, values: Thresholds = DEFAULT) -> Look:
     told = []
     for side in ("right", "left"):
         half = where & (room.right if side == "right" else ~room.right)
-        volume = 0.0
+        volume, thickest, parts = 0.0, 0.0, 0
         lung = scene.mask(f"{side}_lung")
         for one in _components(half, blocks, values.fluid_least_ml):
             box, fine = blocks.up(one)
@@ -82,14 +82,21 @@ def pleural_fluid(scene: Scene, values: Thresholds = DEFAULT) -> Look:
             spots.append(made)
             amounts.append(Amount("thickness_mm", thick, "mm", (f"{side}_lung",), side, note="about, at its thickest"))
             volume += made.volume_ml
-            told.append(f"{show(made.volume_ml, 'mL')} on the {side}, up to about {show(thick, 'mm')} thick")
+            thickest, parts = max(thickest, thick), parts + 1
         amounts.append(Amount("fluid_ml", volume, "mL", (f"{side}_lung",), side))
         if lung is not None or volume:
             air = lung.voxels * scene.ct.voxel_volume_ml if lung is not None else 0.0
             note = "share of fluid in fluid and lung together"
             share = 100 * volume / (volume + air)
             if volume:
-                told[-1] += f" ({show(share, '%')} of fluid and lung together on that side)"
+                many = f" in {parts} parts" if parts > 1 else ""
+                of_both = f"{show(share, '%')} of fluid and lung together on that side"
+                told.append(
+                    f"{show(volume, 'mL')} on the {side}{many}, up to about {show(thickest, 'mm')} thick ({of_both})"
+                )
+            else:
+                told.append(f"none was seen on the {side}")
+            amounts.append(Amount("parts", parts, "", (f"{side}_lung",), side))
             amounts.append(Amount("hemithorax_percent", share, "%", (f"{side}_lung",), side, note=note))
     spots.sort(key=lambda s: -s.volume_ml)
     blind = [f"{side} lung" for side in ("right", "left") if scene.mask(f"{side}_lung") is None]
@@ -105,6 +112,7 @@ def pleural_fluid(scene: Scene, values: Thresholds = DEFAULT) -> Look:
         sure = "unclear" if blind else "likely"
         return Look("pleural_fluid", False, text, (), tuple(amounts), rules, tuple(limits), sure)
     sureness = spots[0].sureness
+    told.sort(key=lambda words: words.startswith("none"))
     text = f"between lung and chest wall lies fluid density: {'; '.join(told)}"
     return Look("pleural_fluid", True, text, tuple(spots), tuple(amounts), rules, tuple(limits), sureness)
 

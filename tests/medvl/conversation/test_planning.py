@@ -86,7 +86,7 @@ def test_which_planner_understood_is_a_step():
     ],
 )
 def test_spots_are_pointed_at(state, message, call):
-    assert following.pointed(message, state) == (call,)
+    assert following.follows(message, state) == (call,)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_calls_of_any_weights_are_calls_and_keep_sides(seed, messages):
     before = (Measure(("left_kidney",)),)
     state = State([Turn("how big is the left kidney", before)], crosshair=(1, 2, 3))
     plans = [made.plan(message, state) for message in messages]
-    assert sum(plan is not None for plan in plans) > 0.1 * len(plans)
+    assert sum(plan is not None for plan in plans) > 0.05 * len(plans)
     for message, plan in zip(messages, plans, strict=True):
         if plan is not None:
             checked(plan)
