@@ -148,7 +148,7 @@ def seen(message: str, state: State, alone: bool = False) -> tuple[Call, ...] | 
     """
     said = SPELLER.mend(words(english(message)))
     last = before(state)
-    if not said or _JUDGED & set(said) or (last.look is None and not _names(said)):
+    if not said or _names_a_mask(message, state) or _JUDGED & set(said) or (last.look is None and not _names(said)):
         return None
     if last.recent and _AGAIN & set(said) and _LOOKED & set(said):
         return (last.call,)
@@ -176,6 +176,17 @@ def seen(message: str, state: State, alone: bool = False) -> tuple[Call, ...] | 
     if not asked and not (looks and (alone or (last.recent and last.spots))):
         return None  # a look alone is the planners' own, who know more words for it
     return _tidy(done, [value for value, unit in measures(said) if unit == "mL"])
+
+
+def _names_a_mask(message: str, state: State) -> bool:
+    """Whether a message names a mask that a person named ("Tumour (T2)") and no look made."""
+    said = f" {' '.join(words(message))} "
+    spots = {id for turn in state.turns for id in turn.spots}
+    for name in (words(mask.name) for id, mask in state.masks.items() if id not in spots):
+        plain = len(find(name)) == 1 and find(name)[0].kind == "known"
+        if name and not plain and f" {' '.join(name)} " in said:
+            return True
+    return False
 
 
 def _tidy(calls: Sequence[Call], values: Sequence[float]) -> tuple[Call, ...]:
