@@ -1,4 +1,7 @@
-"""``Conversation``: words in, a stream of steps, masks and words out, with a memory for follow-up questions."""
+"""``Conversation``: words in, a stream of steps, masks and words out, with a memory for follow-up questions.
+
+Longer than other files: the way of one message, from its plan to the last word, is one class that is read from above.
+"""
 
 from __future__ import annotations
 
